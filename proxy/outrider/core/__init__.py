@@ -1,0 +1,1 @@
+"""Vocabulary and laws: imports nothing of ours, awaits nothing."""

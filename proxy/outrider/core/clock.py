@@ -1,0 +1,24 @@
+"""The only reader of the machine's clocks; everything else is handed a `Clock`."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SystemClock:
+    """The machine's own time: wall for what is shown and sent, monotonic for deadlines."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back; comparable only within this process."""
+        return time.monotonic()
+
+    def unix_s(self) -> float:
+        """Wall time in seconds since the epoch."""
+        return time.time()
+
+
+def rfc3339(unix_s: float) -> str:
+    """`unix_s` as RFC 3339 in UTC with whole microseconds and a `Z`."""
+    moment = datetime.fromtimestamp(unix_s, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"

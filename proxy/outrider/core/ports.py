@@ -1,0 +1,482 @@
+"""The seams: what the pipeline needs of others, each at most four methods (STYLE rule 18).
+
+Every port has a working fake in tests/support and one contract suite for all implementations.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import AsyncContextManager, Protocol, TypeAlias
+
+from outrider.core.action import Action, Ask
+from outrider.core.answers import Refusal
+from outrider.core.decision import Decision, Permit
+from outrider.core.exchange import Exchange, Headers, Outgoing, RequestHead, ResponseHead
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.manifest import Manifest
+from outrider.core.obligation import RedactObligation
+from outrider.core.secret import Secret
+from outrider.core.subject import Subject
+from outrider.core.task import BoundTask
+from outrider.core.vocabulary import Effect, EffectClass, Phase, ProtocolName, Reason
+
+
+class Clock(Protocol):
+    def monotonic_s(self) -> float: ...
+    def unix_s(self) -> float: ...
+
+
+# --- policy ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What an engine says of its answer. `rules` are ids of rules that succeeded, for explain."""
+
+    decision_id: str | None = None
+    revision: str | None = None
+    rules: tuple[str, ...] = ()
+    eval_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defined:
+    value: Json
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undefined:
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """No usable answer; `code` is a fault reason, `detail` for our log only."""
+
+    code: Reason
+    detail: str
+
+
+Raw: TypeAlias = Defined | Undefined | Failed
+
+
+class Snapshot(Protocol):
+    """One engine at one revision; decisions under way finish on theirs (POLICY §1)."""
+
+    @property
+    def revision(self) -> str: ...
+
+    async def evaluate(
+        self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
+    ) -> Raw:
+        """The raw answer to `query` (JSON bytes of `outrider.input/v1`). Raises only CancelledError.
+
+        `deadline_s` is a monotonic instant; an answer after it is `Failed(POLICY_TIMEOUT)`.
+        """
+
+
+class Engine(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentEntry:
+    """`data.outrider.agents[<SPIFFE ID>]`: who owns an agent, what it is, whether it may act."""
+
+    id: str
+    owner: str | None
+    sponsor: str | None
+    tier: str
+    environment: str
+    status: str
+    purpose: str
+    document: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivePolicy:
+    """Policy, manifest and agents of one revision, with the engine snapshot that answers for it."""
+
+    revision: str
+    manifest: Manifest
+    agents: dict[str, AgentEntry]
+    snapshot: Snapshot
+    engine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything known about one action at the moment it is asked."""
+
+    exchange: Exchange
+    subject: Subject
+    action: Action
+    task: BoundTask | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A decision with the exact query it answers."""
+
+    decision: Decision
+    query: bytes
+    input_digest: str
+
+
+class Decider(Protocol):
+    """The decision point. Always answers: what goes wrong inside is a deny with its reason."""
+
+    def active(self) -> ActivePolicy:
+        """The policy in force now; taken once for each exchange.
+
+        Raises `EnforcementError(policy_unavailable)` where nothing is activated, `policy_stale`
+        where the bundle has gone unconfirmed for too long.
+        """
+
+    async def decide(
+        self, policy: ActivePolicy, questions: Sequence[Question]
+    ) -> tuple[Judged, ...]:
+        """One answer for each question, in order, all within `policy.timeout_ms`.
+
+        After the first deny the rest may be left unasked: they then carry the same deny.
+        """
+
+    async def judge_list(
+        self, policy: ActivePolicy, questions: Sequence[Question]
+    ) -> tuple[Effect, ...]:
+        """Visibility of each item (allow and hold show, deny hides), memoised, own deadline."""
+
+
+# --- who and for what -----------------------------------------------------------------------
+
+
+class Identifier(Protocol):
+    async def authenticate(self, exchange: Exchange) -> Subject:
+        """The proven caller. Raises `UnauthenticatedError` with its closed `cause`."""
+
+
+class Quarantine(Protocol):
+    def check(
+        self,
+        *,
+        agent: str,
+        task: str | None = None,
+        tool: str | None = None,
+        upstream: str | None = None,
+    ) -> None:
+        """Raises `EnforcementError(quarantined)` if any of them is cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNames:
+    """The tasks an exchange names, unverified: by header and in the message itself."""
+
+    header: str | None
+    message: str | None
+
+
+class TaskBinder(Protocol):
+    async def bind(
+        self, subject: Subject, names: TaskNames, policy: ActivePolicy
+    ) -> BoundTask | None:
+        """The task, or None where none is bound and policy alone decides.
+
+        Raises `EnforcementError` with `no_task`, `task_ended` or `malformed`.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRequest:
+    """What a lease is asked for: keyed by task, subject, instance, role, scope, upstream."""
+
+    subject: Subject
+    task: str | None
+    upstream: str
+    role: str | None
+    scope: tuple[str, ...]
+    ttl_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A credential for one task, as header fields that only the pool reveals."""
+
+    id: str
+    provider: str
+    fingerprint: str
+    expires_unix_s: float | None
+    headers: tuple[tuple[str, Secret], ...]
+
+
+class CredentialProvider(Protocol):
+    async def acquire(self, request: CredentialRequest) -> Lease:
+        """Raises `CredentialUnavailableError`."""
+
+    async def renew(self, lease: Lease) -> Lease: ...
+
+    async def revoke(self, lease: Lease) -> bool:
+        """True where the issuer confirmed it. Idempotent; works after a failed acquire."""
+
+    def healthy(self) -> bool: ...
+
+
+# --- adapters (sans-I/O) --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where an exchange goes: an upstream, the adapter that reads it, and the path rules.
+
+    `prefix` is stripped from the request path and `base_path` put before the rest. `options` are
+    the adapter's own settings for the route, checked when the settings were loaded.
+    """
+
+    name: str
+    upstream: str
+    protocol: ProtocolName
+    prefix: str
+    host: str | None
+    base_path: str
+    options: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyNeed:
+    """What an adapter needs of the body: `judged` is read whole up to `limit_bytes`."""
+
+    judged: bool
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """What obligations change: on the way out headers, on the way back redactions and bounds."""
+
+    headers: Headers = ()
+    redactions: tuple[RedactObligation, ...] = ()
+    response_bytes: int | None = None
+    records: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emit:
+    """Bytes for the caller."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Actions found in the answer. `then` gets, for each, whether it may pass, and goes on.
+
+    With phase `list` only visibility is asked and nothing is recorded; any other phase is a
+    decision of its own, recorded like a request's.
+    """
+
+    asks: tuple[Ask, ...]
+    phase: Phase
+    then: "Callable[[tuple[bool, ...]], list[Step]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persist:
+    """State that must be stored before any later step is carried out. None deletes the key."""
+
+    table: str
+    key: str
+    value: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to record and count: a dropped message, a changed definition, a redaction."""
+
+    event: str  # closed: core.vocabulary.NoteEvent value
+    facts: JsonObject
+
+
+Step: TypeAlias = "Emit | Judge | Persist | Note"
+
+
+class Watcher(Protocol):
+    """An answer on its way back, as an incremental transformer.
+
+    Raises `EnforcementError` when the answer must be cut; what was not emitted never leaves.
+    """
+
+    def head(self) -> ResponseHead:
+        """The head the caller gets; framing is the listener's. Fixed once the first step is out."""
+
+    @property
+    def streaming(self) -> bool:
+        """True if pieces may leave before the end is seen (SSE, opaque bodies)."""
+
+    def feed(self, chunk: bytes) -> "list[Step]": ...
+
+    def end(self) -> "list[Step]": ...
+
+
+class ReplyParts(Protocol):
+    @property
+    def status(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A refusal in a protocol's own words, ready to send."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Conversation(Protocol):
+    """One exchange as its adapter read it: what is asked, how it leaves, how it is answered."""
+
+    @property
+    def asks(self) -> tuple[Ask, ...]: ...
+
+    @property
+    def task_name(self) -> str | None:
+        """The task the message itself names, unverified."""
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        """The request that leaves, rebuilt from the judged value."""
+
+    def watch(self, head: ResponseHead, edits: Edits) -> Watcher: ...
+
+
+class Adapter(Protocol):
+    """Turns one protocol's exchange into asks, and a refusal into that protocol's own words."""
+
+    @property
+    def protocol(self) -> ProtocolName: ...
+
+    def need(self, head: RequestHead, route: Route) -> BodyNeed:
+        """What of the body must be read. Raises `EnforcementError` for a head that cannot be."""
+
+    def parse(self, inbound: "Inbound") -> Conversation:
+        """Raises `EnforcementError` alone. A faulted parse may still know a JSON-RPC id: it then
+        raises `ConversationError`, which carries what `refuse` needs."""
+
+    def refuse(
+        self, refusal: Refusal, head: RequestHead, conversation: Conversation | None, begun: bool
+    ) -> Refused:
+        """The refusal's bytes. With `begun` an event stream has started: only `body` is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """What an adapter parses: `body` is None where the route is opaque or none was read."""
+
+    head: RequestHead
+    body: bytes | None
+    route: Route
+    subject: Subject
+    manifest: Manifest
+    trace_headers: Headers
+
+
+class Prelude(Protocol):
+    """A conversation that needs another first (PROTOCOLS §4.5: the sidecar lists before a call)."""
+
+    def prelude(self) -> Conversation | None:
+        """The next conversation the sidecar must hold itself, or None once enough is known."""
+
+
+# --- upstream -------------------------------------------------------------------------------
+
+
+class Incoming(Protocol):
+    """An upstream's answer: head at once, body pulled with backpressure."""
+
+    @property
+    def head(self) -> ResponseHead: ...
+
+    def __aiter__(self) -> "Incoming": ...
+
+    async def __anext__(self) -> bytes: ...
+
+    def abort(self) -> None:
+        """Drop the connection. Idempotent; a no-op once the body was read to its end."""
+
+
+class Upstream(Protocol):
+    """The way out. Nothing but a permit opens it."""
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> Incoming:
+        """Raises `UpstreamUnavailableError` (nothing written), `UpstreamFailedError`,
+        `OverloadError`."""
+
+
+# --- evidence and state ---------------------------------------------------------------------
+
+
+class AuditLog(Protocol):
+    """The chain. A record is a JSON object without `seq`, `prev`, `hash`, `chain`."""
+
+    async def append(
+        self, record: JsonObject, *, durable: bool, input: bytes | None = None
+    ) -> None:  # noqa: A002
+        """Written when it returns; with `durable` synced to disk too.
+
+        Raises `AuditUnavailableError`. `input` is the query to keep where inputs are stored.
+        """
+
+    def append_nowait(self, record: JsonObject) -> None:
+        """Queue a record; one that finds no room counts as dropped and makes the log unavailable."""
+
+    def healthy(self) -> bool: ...
+
+
+class Store(Protocol):
+    """State that outlives a request: small JSON objects by table and key (closed table names)."""
+
+    async def get(self, table: str, key: str) -> JsonObject | None: ...
+
+    async def put(self, table: str, key: str, value: JsonObject | None) -> None:
+        """Durable when it returns; None deletes. Raises `StoreUnavailableError`."""
+
+    async def items(self, table: str) -> dict[str, JsonObject]: ...
+
+    async def next_epoch(self, name: str) -> int:
+        """A number greater than every one given for `name` before, restarts included."""
+
+
+class Metrics(Protocol):
+    """Events the pipeline counts. Others use `telemetry.metrics.Registry` directly."""
+
+    def decided(
+        self,
+        *,
+        effect: Effect,
+        effect_class: EffectClass,
+        reason: Reason | None,
+        resource: str,
+        codes: tuple[str, ...],
+    ) -> None: ...
+
+    def exchange_ended(
+        self,
+        *,
+        direction: str,
+        protocol: ProtocolName,
+        reason: Reason | None,
+        aborted: bool,
+        whole_s: float,
+        upstream_s: float,
+    ) -> None: ...
+
+    def noted(self, event: str, protocol: ProtocolName) -> None: ...
+
+    def in_flight(self, delta: int) -> None: ...
+
+
+class Slots(Protocol):
+    """Fair shares of what is in flight (HARDENING §6)."""
+
+    def acquire(self, agent: str, upstream: str) -> AsyncContextManager[None]:
+        """Raises `OverloadError` where none comes free within the wait."""

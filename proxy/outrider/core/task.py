@@ -1,0 +1,21 @@
+"""The task an exchange works for, as the binder found it."""
+
+from dataclasses import dataclass
+
+from outrider.core.grant import Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundTask:
+    """One active task of one subject. A standing grant gives an implicit one: `standing`."""
+
+    id: str
+    purpose: str
+    purpose_digest: str
+    grant: Grant
+    grant_revision: int
+    standing: bool
+    principal: str | None = None
+    tenant: str | None = None
+    template: str | None = None
+    deadline_unix_s: float | None = None

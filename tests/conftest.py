@@ -1,0 +1,20 @@
+"""Laws of every test: no blocking call in a running loop, hypothesis profiles, no real network."""
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ci", parent=settings.get_profile("local"), max_examples=300, derandomize=True
+)
+settings.register_profile("nightly", parent=settings.get_profile("local"), max_examples=100_000)
+settings.load_profile("local")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks_the_loop() -> Iterator[None]:
+    with blockbuster_ctx("outrider"):
+        yield
