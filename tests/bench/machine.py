@@ -40,7 +40,7 @@ def run(command: Sequence[str | Path], *, limit_s: float, cwd: Path | None = Non
     """Run to the end and give its output; raises `BenchError` with the last lines of a failure."""
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(  # noqa: S603 - the words are ours, no shell
+        done = subprocess.run(
             words,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ class Program:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - the words are ours, no shell
+            self._process = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,

@@ -102,9 +102,9 @@ class Upstream:
         """How many requests it has read in all; asking counts as one, and is taken off."""
         self._asked += 1
         url = f"http://127.0.0.1:{self._status_port}/"
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback http
+        with urllib.request.urlopen(url, timeout=5) as answer:
             words = answer.read().decode().split()
-        # "server accepts handled requests A H R Reading: ..."
+        # A line of names (server accepts handled requests), then a line of their three counts.
         return int(words[words.index("requests") + 3]) - self._asked
 
     def stop(self) -> None:

@@ -1,0 +1,85 @@
+"""`python -m tests.bench`: measure, print one table, write `build/bench.json`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench import tools
+from tests.bench.figures import Case, Leg
+from tests.bench.report import is_passed, print_report, write_json
+from tests.bench.runner import Plan, Runner
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="Outrider beside Envoy and Envoy + OPA, in one interleaved run.",
+    )
+    parser.add_argument("--legs", default=",".join(Leg), help="default: all")
+    parser.add_argument("--cases", default=",".join(Case), help="default: all")
+    parser.add_argument("-c", "--connections", default="1,8,32")
+    parser.add_argument("--rounds", type=int, default=5, help="medians are taken over these")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each round")
+    parser.add_argument("--quick", action="store_true", help="c=8, three rounds of one second")
+    parser.add_argument("--paced", action="store_true", help="also about 200 calls a second")
+    parser.add_argument("--opa-envoy-plugin", type=Path, help="a ready binary, version 1.19.1")
+    parser.add_argument("--opa", type=Path, help="the OPA of the governed leg `opa`")
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--keep", type=Path, help="leave configurations and logs in this folder")
+    parser.add_argument("--no-install", action="store_true", help="never call apt-get")
+    parser.add_argument("--gate", action="store_true", help="exit 1 where a bar is missed")
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    quick = options.quick
+    keep = options.keep.resolve() if options.keep else None
+    return Plan(
+        legs=tuple(Leg(name) for name in options.legs.split(",")),
+        cases=tuple(Case(name) for name in options.cases.split(",")),
+        connections=(8,) if quick else tuple(int(n) for n in options.connections.split(",")),
+        rounds=3 if quick else options.rounds,
+        seconds=1 if quick else options.seconds,
+        warm_seconds=1,
+        paced=options.paced,
+        plugin=options.opa_envoy_plugin,
+        opa=options.opa,
+        keep=keep,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the run ended, also with legs skipped; 1 where `--gate` finds a bar missed."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        plan = _plan(options)
+    except ValueError as error:
+        parser.error(str(error))
+    # Into a file or pipe the table keeps its columns.
+    console = Console() if sys.stdout.isatty() else Console(width=132)
+    progress = Console(stderr=True)
+    if not options.no_install:
+        tools.install_debian_parts(progress.print)
+    notes = {"machine": tools.machine_line(), "commit": tools.commit()}
+    minutes = plan.seconds_in_all(len(plan.legs)) / 60
+    progress.print(f"about {minutes:.0f} min with every leg")
+    with progress.status("starting") as status:
+
+        def step(what: str, number: int, total: int) -> None:
+            status.update(f"round {number} of {total - 1}: {what}")
+
+        outcome = Runner(plan, say=status.update, step=step).run()
+    write_json(outcome, plan, options.output, notes=notes)
+    print_report(outcome, plan, console, notes=notes)
+    console.print(f"written: {options.output}")
+    if options.gate and not is_passed(outcome):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

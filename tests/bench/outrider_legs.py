@@ -1,0 +1,158 @@
+"""Outrider's three legs: the whole guard on a fixed allow, on embedded Rego, and on a real OPA."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.bench.calls import AGENT
+from tests.bench.figures import Leg
+from tests.bench.machine import Program, answers, free_port
+from tests.bench.target import Target
+
+_CHECKED = (
+    "attested identity, standing task and grant, arguments, provenance, behaviour, audit chain"
+    " (writes synced)"
+)
+
+
+def overlay_documents() -> dict[str, object]:
+    """Policy data laid over the shipped library: path below the overlay's root -> document."""
+    grant = {
+        "tools": ["crm/*", "desk/*"],
+        "effects": ["read", "send"],
+        "destinations": ["@acme.example", "127.0.0.1"],
+        "sensitivity": "confidential",
+        "arguments": {
+            "desk/POST /tickets/search": {
+                "/status": {"in": ["open", "pending"]},
+                "/q": {"max_length": 4096},
+                "/limit": {"max": 100},
+            }
+        },
+    }
+    agent = {
+        "owner": "team-support",
+        "sponsor": "alice@acme.test",
+        "escalation": "support-leads",
+        "class": "assistant",
+        "tier": "standard",
+        "environment": "dev",
+        "status": "active",
+        "purpose": "answer customers",
+        "review_by": "2099-01-01",
+        "grant": grant,
+    }
+    words = {"q": {"role": "content"}, "limit": {"role": "control"}}
+    letter = {
+        "to": {"role": "destination", "type": "email"},
+        "subject": {"role": "content"},
+        "body": {"role": "content"},
+    }
+    read = {"effect": "read", "reversible": True, "impact": "low", "sensitivity": "internal"}
+    send = {"effect": "send", "reversible": False, "impact": "low", "sensitivity": "internal"}
+    upstream = {
+        "owner": "team-crm",
+        "destination": {"zone": "internal"},
+        "credential": "none",
+        "default": {"effect": "execute", "sensitivity": "confidential"},
+    }
+    search = {**read, "arguments": {**words, "status": {"role": "selector"}}}
+    return {
+        "outrider/agents/data.yaml": {AGENT: agent},
+        "outrider/manifest/crm/data.yaml": {
+            **upstream,
+            "tools": {
+                "search": {**read, "arguments": words},
+                "send_email": {**send, "arguments": letter},
+            },
+        },
+        "outrider/manifest/desk/data.yaml": {
+            **upstream,
+            "operations": {"POST /tickets/search": search},
+        },
+        "outrider/zones/data.yaml": {"domains": {"acme.example": "internal"}},
+    }
+
+
+def settings_document(
+    *, engine: str, egress: int, control: int, telemetry: int, upstream: int, opa: Path | None
+) -> dict[str, object]:
+    """The settings of a governed leg: what production does, on loopback."""
+    network = ["127.0.0.0/8"]
+    policy: dict[str, object] = {"engine": engine, "overlay": ["overlay"], "watch": False}
+    if opa is not None:
+        policy["opa"] = {"binary": str(opa)}
+    return {
+        "profile": "development",
+        "environment": "dev",
+        "data_dir": "state",
+        "listeners": {
+            "egress": {"addresses": [f"127.0.0.1:{egress}"]},
+            "control": {"addresses": [f"127.0.0.1:{control}"]},
+            "telemetry": {"addresses": [f"127.0.0.1:{telemetry}"]},
+        },
+        "identity": {"spiffe_id": AGENT},
+        "policy": policy,
+        "upstreams": {
+            "crm": {
+                "url": f"http://127.0.0.1:{upstream}/crm/mcp",
+                "protocol": "mcp",
+                "prefix": "/crm/mcp",
+                "networks": network,
+            },
+            "desk": {
+                "url": f"http://127.0.0.1:{upstream}/desk",
+                "protocol": "http",
+                "prefix": "/desk",
+                "networks": network,
+            },
+        },
+        # `digest` is production's default: the query itself is not kept.
+        "audit": {"inputs": "digest"},
+        "telemetry": {"log_level": "WARNING"},
+    }
+
+
+def start_outrider(leg: Leg, *, folder: Path, upstream: int, opa: Path | None = None) -> Target:
+    """One sidecar of its own; raises `BenchError` with its last words when it does not come up."""
+    for name, document in overlay_documents().items():
+        path = folder / "overlay" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    egress, control, telemetry = free_port(), free_port(), free_port()
+    settings = settings_document(
+        engine="opa" if leg is Leg.OPA else "embedded",
+        egress=egress,
+        control=control,
+        telemetry=telemetry,
+        upstream=upstream,
+        opa=opa if leg is Leg.OPA else None,
+    )
+    config = folder / "outrider.yaml"
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    program = Program(f"outrider-{leg}", _command(leg, config), folder=folder, environment=_PATH)
+    try:
+        ready = f"http://127.0.0.1:{telemetry}/readyz"
+        program.wait_ready(lambda: answers(ready), limit_s=45)
+    except BaseException:
+        program.stop()
+        raise
+    return Target(
+        leg=leg,
+        port=egress,
+        proxy=program,
+        governed=leg is not Leg.FIXED_ALLOW,
+        checked=_CHECKED + ("; the engine always allows" if leg is Leg.FIXED_ALLOW else ""),
+    )
+
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PATH = {"PYTHONPATH": str(_ROOT)}
+
+
+def _command(leg: Leg, config: Path) -> list[str | Path]:
+    if leg is Leg.FIXED_ALLOW:
+        return [sys.executable, "-m", "tests.bench.fixed_allow", "--config", config]
+    return [Path(sys.executable).parent / "outrider", "run", "--config", config]
