@@ -601,7 +601,8 @@ def main() -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", chosen.port))
         listening.listen(128)
-        print(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", flush=True)
+        sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp\n")
+        sys.stdout.flush()
         asyncio.run(_serve(listening))
 
 

@@ -36,7 +36,8 @@ def say_nothing(_: str) -> None:
 
 def say_to_stderr(line: str) -> None:
     """Print a progress line at once, away from what a script may be asked to print."""
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def cache_root() -> Path:

@@ -12,8 +12,9 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 JsonObject: TypeAlias = "dict[str, Json]"
 
 _SORTED: Final = orjson.OPT_SORT_KEYS
-# A fraction or an exponent in orjson's output means a float, whose RFC 8785 form may differ.
-_NON_ASCII_OR_FLOAT: Final = re.compile(rb"[\x7f-\xff]|[0-9][.eE]")
+# A number stands behind `":`, `[` or `,`; with a fraction or an exponent its RFC 8785 form may
+# differ. Text can look like one (`,1.5`): that costs the long way, never a wrong form.
+_NON_ASCII_OR_FLOAT: Final = re.compile(rb'[\x7f-\xff]|(?:":|[\[,])-?[0-9]+[.eE]|^-?[0-9]+[.eE]')
 
 
 def canonical(value: Json) -> bytes:
