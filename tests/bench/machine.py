@@ -170,7 +170,7 @@ def answers(url: str) -> bool:
     """True when an HTTP server gives any 2xx there within a second."""
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback http
-            return 200 <= answer.status < 300
+            return 200 <= int(answer.status) < 300
     except (OSError, urllib.error.URLError):
         return False
 

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.figures import Cell, Figure, Leg, Ratio, ratios_of, row_of, unread_bars
+from tests.bench.figures import Case, Cell, Figure, Leg, Ratio, ratios_of, row_of, unread_bars
 from tests.bench.runner import Outcome, Plan
 
 
@@ -89,7 +89,7 @@ def _figures_table(outcome: Outcome, plan: Plan) -> Table:
     return table
 
 
-def _figure(outcome: Outcome, leg: Leg, spot: tuple[object, int, bool]) -> Figure | None:
+def _figure(outcome: Outcome, leg: Leg, spot: tuple[Case, int, bool]) -> Figure | None:
     case, count, paced = spot
     cell = Cell(leg=leg, case=case, connections=count, paced=paced)
     return outcome.figures.get(cell)

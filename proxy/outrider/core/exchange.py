@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from outrider.core.secret import Secret
 from outrider.core.vocabulary import Direction
 
-Headers: TypeAlias = "tuple[tuple[str, str], ...]"
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

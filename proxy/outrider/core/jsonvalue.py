@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import orjson
 import rfc8785
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
-JsonObject: TypeAlias = "dict[str, Json]"
+Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+JsonObject: TypeAlias = dict[str, Json]
 
 _SORTED: Final = orjson.OPT_SORT_KEYS
 # A number stands behind `":`, `[` or `,`; with a fraction or an exponent its RFC 8785 form may
@@ -40,11 +39,11 @@ def json_digest(value: Json) -> str:
     return digest(canonical(value))
 
 
-def as_object(value: Json | Mapping[str, Json]) -> JsonObject:
+def as_object(value: Json) -> JsonObject:
     """`value` if it is an object, else an empty one: for reading optional parts of checked data."""
     return value if isinstance(value, dict) else {}
 
 
-def as_list(value: Json | Sequence[Json]) -> list[Json]:
+def as_list(value: Json) -> list[Json]:
     """`value` if it is an array, else an empty one."""
     return value if isinstance(value, list) else []

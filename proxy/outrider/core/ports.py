@@ -3,9 +3,9 @@
 Every port has a working fake in tests/support and one contract suite for all implementations.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import AsyncContextManager, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
@@ -115,6 +115,16 @@ class Question:
     subject: Subject
     action: Action
     task: BoundTask | None
+    arguments_digest: str | None
+    approval: "ApprovalFacts | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalFacts:
+    """A valid approval for exactly this action, when an exchange is decided again."""
+
+    id: str
+    approvers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +288,7 @@ class Judge:
 
     asks: tuple[Ask, ...]
     phase: Phase
-    then: "Callable[[tuple[bool, ...]], list[Step]]"
+    then: Callable[[tuple[bool, ...]], "list[Step]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +308,7 @@ class Note:
     facts: JsonObject
 
 
-Step: TypeAlias = "Emit | Judge | Persist | Note"
+Step: TypeAlias = Emit | Judge | Persist | Note
 
 
 class Watcher(Protocol):
@@ -317,11 +327,6 @@ class Watcher(Protocol):
     def feed(self, chunk: bytes) -> "list[Step]": ...
 
     def end(self) -> "list[Step]": ...
-
-
-class ReplyParts(Protocol):
-    @property
-    def status(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,14 +425,18 @@ class AuditLog(Protocol):
 
     async def append(
         self, record: JsonObject, *, durable: bool, input: bytes | None = None
-    ) -> None:  # noqa: A002
+    ) -> None:
         """Written when it returns; with `durable` synced to disk too.
 
         Raises `AuditUnavailableError`. `input` is the query to keep where inputs are stored.
         """
 
     def append_nowait(self, record: JsonObject) -> None:
-        """Queue a record; one that finds no room counts as dropped and makes the log unavailable."""
+        """Queue a record; where there is no room it is dropped and the log is unavailable."""
+
+    def append_refusal(self, record: JsonObject) -> None:
+        """Queue the record of a refusal made before policy was asked. Identical ones (subject,
+        reason, cause) beyond ten a second are folded into one `repeat` record a second."""
 
     def healthy(self) -> bool: ...
 
@@ -478,5 +487,12 @@ class Metrics(Protocol):
 class Slots(Protocol):
     """Fair shares of what is in flight (HARDENING §6)."""
 
-    def acquire(self, agent: str, upstream: str) -> AsyncContextManager[None]:
-        """Raises `OverloadError` where none comes free within the wait."""
+    async def enter(self, agent: str, upstream: str) -> Callable[[], None]:
+        """A place; calling the result gives it back, once. Raises `OverloadError` where none
+        comes free within the wait."""
+
+
+class Jobs(Protocol):
+    """Work that outlives the exchange that began it, but never the process's drain."""
+
+    def start(self, job: Coroutine[None, None, None], *, name: str) -> None: ...
