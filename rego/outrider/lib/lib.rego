@@ -1,0 +1,105 @@
+# METADATA
+# title: What every control and team rule may use
+# description: |
+#   Findings, approvals and comparisons that fail closed. Nothing here reads
+#   `data.outrider.rules` or `data.outrider.controls` by a variable key: regorus would evaluate
+#   every rule below it, and OPA would see a cycle.
+package outrider.lib
+
+# METADATA
+# description: The argument roles whose value decides what an action does, and to whom.
+authority := {"destination", "target", "selector", "credential", "command"}
+
+# METADATA
+# description: |
+#   The classes an action of an effect may bear. A class may be graver than its effect's own (a
+#   tool's annotations raise it), never lighter.
+classes := {
+	"read": {"read", "write", "execute"},
+	"write": {"write", "execute"},
+	"send": {"write", "execute"},
+	"share": {"write", "execute"},
+	"pay": {"write", "execute"},
+	"delete": {"write", "execute"},
+	"admin": {"execute"},
+	"execute": {"execute"},
+}
+
+# METADATA
+# description: |
+#   One finding. `effect` is deny, hold or oblige. `extra` may carry `pointer` (of the argument it
+#   is about) and `obligations` (a list); any other key makes the finding a deny.
+finding(code, effect, message, extra) := object.union(extra, {
+	"code": code,
+	"effect": effect,
+	"message": message,
+})
+
+# METADATA
+# description: |
+#   An approval obligation: who must say yes. `settings` may name group, quorum, four_eyes,
+#   expires_s and step_up; what it does not name stays at the strict default.
+approval(settings) := object.union_n([
+	{"group": "approvers", "quorum": 1, "four_eyes": true, "expires_s": 900},
+	settings,
+	{"type": "approval"},
+])
+
+# METADATA
+# description: Whether `value` is a number from `floor` to `ceiling`. False for everything else.
+default within(_, _, _) := false
+
+within(value, floor, ceiling) if {
+	is_number(value)
+	is_number(floor)
+	is_number(ceiling)
+	value >= floor
+	value <= ceiling
+}
+
+# METADATA
+# description: |
+#   Whether `value` is over `limit`: true unless it is a number from 0 to the limit, so that what
+#   is missing, null or of another type is over. Read it by `object.get(…, null)`: an undefined
+#   argument leaves the call undefined.
+over(value, limit) if not within(value, 0, limit)
+
+# METADATA
+# description: The revision of the bundle that answers; "" in a tree that was not built.
+default revision := ""
+
+revision := data.outrider.build.revision if is_string(data.outrider.build.revision)
+
+# METADATA
+# description: Whether this happens outside production, as both the sidecar and the agent say.
+outside_production if {
+	_names_no_production(input.context.environment)
+	_names_no_production(input.subject.properties.environment)
+}
+
+_names_no_production(name) if {
+	is_string(name)
+	name != ""
+	not _names_production(name)
+}
+
+_names_production(name) if lower(name) in {"prod", "production", "live"}
+
+# METADATA
+# description: |
+#   Whether everything the action reaches is known and internal. With no destination known it is
+#   not: `not lib.stays_inside` is what a rule about the outside asks.
+stays_inside if {
+	is_array(input.action.properties.destinations)
+	count(input.action.properties.destinations) > 0
+	every destination in input.action.properties.destinations {
+		destination.zone == "internal"
+	}
+}
+
+# METADATA
+# description: Whether at least one argument, beside the upstream itself, names a destination.
+addressed if {
+	some destination in input.action.properties.destinations
+	is_string(destination.pointer)
+}

@@ -1,0 +1,49 @@
+# METADATA
+# title: The help desk's own rules
+# description: |
+#   A sample of what a platform team writes: it denies, holds or obliges on its own upstream, with
+#   its own data, and cannot allow anything.
+# labels:
+#   owasp: [ASI02]
+package outrider.rules.helpdesk
+
+import data.outrider.lib
+
+# METADATA
+# description: A ticket that is under legal hold is not answered by an agent.
+# id: HD-01
+# custom:
+#   refs: [ASI02]
+findings contains lib.finding("HD-01", "deny", "this ticket is under legal hold", {"pointer": "/ticket_id"}) if {
+	_answers_a_ticket
+	input.action.properties.arguments.ticket_id in data.outrider.rules.helpdesk.legal_holds
+}
+
+# METADATA
+# description: Which ticket must be plain; 4711 and "4711" are not the same.
+# id: HD-01
+# custom:
+#   refs: [ASI02]
+findings contains lib.finding("HD-01", "deny", "the ticket is not named by a string", {"pointer": "/ticket_id"}) if {
+	_answers_a_ticket
+	input.action.properties.phase == "request"
+	not _is_named
+}
+
+_answers_a_ticket if {
+	input.action.properties.effect in {"send", "pay"}
+	input.resource.properties.upstream == "tickets"
+}
+
+_is_named if is_string(input.action.properties.arguments.ticket_id)
+
+# METADATA
+# description: A listing of people comes in small pieces.
+# id: HD-02
+# custom:
+#   refs: [ASI02]
+findings contains lib.finding("HD-02", "oblige", "people are listed in small pieces", {"obligations": [limit]}) if {
+	input.action.properties.effect == "read"
+	input.resource.properties.upstream == "people"
+	limit := {"type": "limit", "response_bytes": 262144}
+}
