@@ -135,7 +135,7 @@ def _run(command: list[str], *, cwd: Path | None = None) -> None:
     """
     name = " ".join(Path(part).name if part.startswith("/") else part for part in command)
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words and pinned versions only
+        done = subprocess.run(
             command,
             cwd=cwd,
             stdin=subprocess.DEVNULL,

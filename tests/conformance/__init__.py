@@ -1,0 +1,1 @@
+"""The public MCP server conformance suite, run directly and through Outrider."""
