@@ -10,23 +10,48 @@ import rfc8785
 Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject: TypeAlias = dict[str, Json]
 
-_SORTED: Final = orjson.OPT_SORT_KEYS
-# A number stands behind `":`, `[` or `,`; with a fraction or an exponent its RFC 8785 form may
-# differ. Text can look like one (`,1.5`): that costs the long way, never a wrong form.
-_NON_ASCII_OR_FLOAT: Final = re.compile(rb'[\x7f-\xff]|(?:":|[\[,])-?[0-9]+[.eE]|^-?[0-9]+[.eE]')
+_SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_LEAVES: Final = frozenset({str, int, bool, type(None)})
+# RFC 8785 sorts names by UTF-16 units, orjson by code points: they part beyond U+DFFF.
+_SORTS_DIFFERENTLY: Final = re.compile(rb"[\xee-\xff]")
 
 
 def canonical(value: Json) -> bytes:
     """The RFC 8785 bytes of `value`.
 
     Raises `ValueError` for integers beyond ±(2^53-1), which have no canonical form. The short way
-    (orjson, sorted keys) is taken only where it provably gives the same bytes: nothing outside
-    ASCII, no fraction. Text that merely looks like a fraction takes the long way, never a wrong one.
+    (orjson, sorted keys) is taken only where it provably gives the same bytes: no float anywhere,
+    and no name that the two orders could sort differently.
     """
-    quick = orjson.dumps(value, option=_SORTED)
-    if not _NON_ASCII_OR_FLOAT.search(quick):
+    try:
+        quick = orjson.dumps(value, option=_SORTED)
+    except orjson.JSONEncodeError:
+        return rfc8785.dumps(value)
+    if has_orjson_order(quick) and has_no_float(value):
         return quick
     return rfc8785.dumps(value)
+
+
+def has_orjson_order(quick: bytes) -> bool:
+    """True where orjson's order of names in `quick` is RFC 8785's too."""
+    return quick.isascii() or not _SORTS_DIFFERENTLY.search(quick)
+
+
+def has_no_float(value: Json) -> bool:
+    """True where every number in `value` is an integer (a walk: cheaper than reading the bytes)."""
+    stack: list[Json] = [value] if type(value) not in _LEAVES else []
+    while stack:
+        item = stack.pop()
+        if type(item) is dict:
+            children: Iterable[Json] = item.values()
+        elif type(item) is list:
+            children = item
+        else:
+            return False
+        for child in children:
+            if type(child) not in _LEAVES:
+                stack.append(child)
+    return True
 
 
 def digest(data: bytes) -> str:
