@@ -8,7 +8,7 @@ import orjson
 
 from tests.bench.figures import Case
 
-AGENT = "spiffe://acme.test/ns/support/sa/triage"
+AGENT = "spiffe://acme.test/ns/support/sa/desk"
 MARK = "bench-upstream-answer"
 """A word only the upstream says: an answer without it did not come from there."""
 
@@ -84,7 +84,7 @@ def allowed_call(case: Case) -> Call:
         case Case.MCP_READ:
             return tool_call("search", {"q": _FILLER, "limit": 5})
         case Case.MCP_WRITE:
-            return tool_call("send_email", _letter("ines@acme.example"))
+            return tool_call("send_email", _letter("ines@acme.test"))
         case Case.HTTP:
             words = _FILLER + _FILLER[:159]
             return rest_call(PATHS[case], {"q": words, "status": "open", "limit": 5})

@@ -1,16 +1,18 @@
 """Envoy as it is, and Envoy with ext_authz over gRPC to opa-envoy-plugin: what we compare with."""
 
 import shutil
+from enum import StrEnum
 from pathlib import Path
 
 import orjson
 
-from tests.bench.calls import AGENT, PATHS
-from tests.bench.figures import Case, Leg
+from tests.bench.calls import AGENT
+from tests.bench.figures import Leg
 from tests.bench.machine import Program, accepts, answers, free_port
+from tests.bench.policy_data import LIBRARY, library_data
 from tests.bench.target import Target
 
-_POLICY = Path(__file__).parent / "envoy_authz" / "policy.rego"
+_POLICIES = Path(__file__).parent / "envoy_authz"
 _CLAIMED = {"x-agent": AGENT}
 _TYPE = "type.googleapis.com/envoy.extensions"
 # Envoy's default of 1024 would fail calls that the other legs serve.
@@ -132,38 +134,34 @@ def start_envoy(binary: Path, *, folder: Path, upstream: int) -> Target:
     )
 
 
-def _policy_data() -> bytes:
-    """The data of the reference's policy: the same agent, grant and tools as Outrider's overlay."""
-    search = PATHS[Case.HTTP].strip("/").split("/", 1)[1].replace("/", "_")
-    words = {"q": {"role": "content"}}
-    letter = {"to": {"role": "destination"}, "body": {"role": "content"}}
-    grant = {
-        "tools": ["crm/*", f"desk/{search}"],
-        "effects": ["read", "send"],
-        "destinations": ["@acme.example"],
-        "arguments": {f"desk/{search}": {"status": {"in": ["open", "pending"]}}},
-        "limit": 100,
-    }
-    manifest = {
-        "crm": {
-            "tools": {
-                "search": {"effect": "read", "arguments": words},
-                "send_email": {"effect": "send", "arguments": letter},
-                "refund": {"effect": "pay", "arguments": {"amount": {"role": "amount"}}},
-            }
-        },
-        "desk": {"tools": {search: {"effect": "read", "arguments": words}}},
-    }
-    agents = {AGENT: {"status": "active", "grant": grant}}
-    return orjson.dumps({"agents": agents, "manifest": manifest})
+class Reference(StrEnum):
+    """Which Rego the reference runs: the library that ships, or one page that does the least."""
+
+    LIBRARY = "library"
+    SMALL = "small"
 
 
-def start_envoy_opa(binary: Path, plugin: Path, *, folder: Path, upstream: int) -> Target:
+def _write_policy(folder: Path, reference: Reference) -> None:
+    """Write the reference's Rego and data, the same agent, grant and tools as the governed legs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.json").write_bytes(orjson.dumps(library_data()))
+    shim = folder / "envoy" / "authz"
+    shim.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_POLICIES / reference / "policy.rego", shim / "policy.rego")
+    if reference is Reference.LIBRARY:
+        for path in sorted((LIBRARY / "outrider").rglob("*.rego")):
+            if not path.name.endswith("_test.rego"):
+                place = folder / path.relative_to(LIBRARY)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
+
+
+def start_envoy_opa(
+    binary: Path, plugin: Path, *, folder: Path, upstream: int, reference: Reference
+) -> Target:
     """Envoy asking opa-envoy-plugin, both with their defaults, about every request and its body."""
     bundle = folder / "bundle"
-    bundle.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_POLICY, bundle / "policy.rego")
-    (bundle / "data.json").write_bytes(_policy_data())
+    _write_policy(bundle, reference)
     grpc, api, diagnostic = free_port(), free_port(), free_port()
     settings = {"addr": f"127.0.0.1:{grpc}", "path": "envoy/authz/decision"}
     config = folder / "opa.json"
@@ -184,6 +182,7 @@ def start_envoy_opa(binary: Path, plugin: Path, *, folder: Path, upstream: int) 
             "--disable-telemetry",
             "--log-level",
             "error",
+            "--bundle",
             bundle,
         ],
         folder=folder,
@@ -202,5 +201,6 @@ def start_envoy_opa(binary: Path, plugin: Path, *, folder: Path, upstream: int) 
         engine=engine,
         headers=_CLAIMED,
         governed=True,
-        checked="a claimed name, method, path, arguments; no task, no behaviour, no audit",
+        checked=f"a claimed name, method, path, grant, arguments by the {reference} Rego; no"
+        " verified identity, no task, no behaviour, no audit",
     )

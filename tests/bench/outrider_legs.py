@@ -8,71 +8,13 @@ import yaml
 from tests.bench.calls import AGENT
 from tests.bench.figures import Leg
 from tests.bench.machine import Program, answers, free_port
+from tests.bench.policy_data import overlay
 from tests.bench.target import Target
 
 _CHECKED = (
     "attested identity, standing task and grant, arguments, provenance, behaviour, audit chain"
     " (writes synced)"
 )
-
-
-def overlay_documents() -> dict[str, object]:
-    """Policy data laid over the shipped library: path below the overlay's root -> document."""
-    grant = {
-        "tools": ["crm/*", "desk/*"],
-        "effects": ["read", "send"],
-        "destinations": ["@acme.example", "127.0.0.1"],
-        "sensitivity": "confidential",
-        "arguments": {
-            "desk/POST /tickets/search": {
-                "/status": {"in": ["open", "pending"]},
-                "/q": {"max_length": 4096},
-                "/limit": {"max": 100},
-            }
-        },
-    }
-    agent = {
-        "owner": "team-support",
-        "sponsor": "alice@acme.test",
-        "escalation": "support-leads",
-        "class": "assistant",
-        "tier": "standard",
-        "environment": "dev",
-        "status": "active",
-        "purpose": "answer customers",
-        "review_by": "2099-01-01",
-        "grant": grant,
-    }
-    words = {"q": {"role": "content"}, "limit": {"role": "control"}}
-    letter = {
-        "to": {"role": "destination", "type": "email"},
-        "subject": {"role": "content"},
-        "body": {"role": "content"},
-    }
-    read = {"effect": "read", "reversible": True, "impact": "low", "sensitivity": "internal"}
-    send = {"effect": "send", "reversible": False, "impact": "low", "sensitivity": "internal"}
-    upstream = {
-        "owner": "team-crm",
-        "destination": {"zone": "internal"},
-        "credential": "none",
-        "default": {"effect": "execute", "sensitivity": "confidential"},
-    }
-    search = {**read, "arguments": {**words, "status": {"role": "selector"}}}
-    return {
-        "outrider/agents/data.yaml": {AGENT: agent},
-        "outrider/manifest/crm/data.yaml": {
-            **upstream,
-            "tools": {
-                "search": {**read, "arguments": words},
-                "send_email": {**send, "arguments": letter},
-            },
-        },
-        "outrider/manifest/desk/data.yaml": {
-            **upstream,
-            "operations": {"POST /tickets/search": search},
-        },
-        "outrider/zones/data.yaml": {"domains": {"acme.example": "internal"}},
-    }
 
 
 def settings_document(
@@ -116,10 +58,10 @@ def settings_document(
 
 def start_outrider(leg: Leg, *, folder: Path, upstream: int, opa: Path | None = None) -> Target:
     """One sidecar of its own; raises `BenchError` with its last words when it does not come up."""
-    for name, document in overlay_documents().items():
+    for name, document in overlay().items():
         path = folder / "overlay" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        path.write_text(yaml.safe_dump(dict(document), sort_keys=False))
     (folder / "state").mkdir(parents=True, exist_ok=True)
     egress, control, telemetry = free_port(), free_port(), free_port()
     settings = settings_document(

@@ -27,6 +27,7 @@ class Plan:
     paced: bool
     plugin: Path | None = None
     opa: Path | None = None
+    reference: envoy_legs.Reference = envoy_legs.Reference.LIBRARY
     keep: Path | None = None
 
     def spots(self) -> list[tuple[Case, int, bool]]:
@@ -112,7 +113,11 @@ class Runner:
                 plugin = tools.opa_envoy_plugin(self._plan.plugin)
                 binary = tools.envoy(self._say)
                 return envoy_legs.start_envoy_opa(
-                    binary, plugin, folder=folder, upstream=upstream.port
+                    binary,
+                    plugin,
+                    folder=folder,
+                    upstream=upstream.port,
+                    reference=self._plan.reference,
                 )
             case Leg.FIXED_ALLOW | Leg.EMBEDDED | Leg.OPA:
                 return outrider_legs.start_outrider(

@@ -1,6 +1,6 @@
 # METADATA
 # title: The reference's policy
-# description: >
+# description: |
 #   What the measured calls of Outrider's allow leg are judged by, cut to what Envoy can tell a
 #   policy: the request and a claimed name. No verified identity, task, behaviour or provenance.
 package envoy.authz
@@ -17,13 +17,13 @@ decision := {"allowed": true} if {
 
 request := input.attributes.request.http
 
-agent := data.agents[request.headers["x-agent"]]
+agent := data.outrider.agents[request.headers["x-agent"]]
 
 upstream := input.parsed_path[0]
 
 in_grant if {
 	some pattern in agent.grant.tools
-	glob.match(pattern, ["/"], sprintf("%s/%s", [upstream, operation]))
+	glob.match(pattern, [], resource)
 	entry.effect in agent.grant.effects
 }
 
@@ -33,37 +33,30 @@ operation := input.parsed_body.params.name if {
 	input.parsed_body.method == "tools/call"
 }
 
-operation := concat("_", array.slice(input.parsed_path, 1, count(input.parsed_path))) if {
+operation := sprintf("%s /%s", [request.method, concat("/", rest)]) if {
 	upstream == "desk"
-	request.method == "POST"
+	rest := array.slice(input.parsed_path, 1, count(input.parsed_path))
 }
+
+resource := sprintf("%s/%s", [upstream, operation])
 
 arguments := input.parsed_body.params.arguments if upstream == "crm"
 
 arguments := input.parsed_body if upstream == "desk"
 
-entry := data.manifest[upstream].tools[operation]
+entry := data.outrider.manifest[upstream].tools[operation] if upstream == "crm"
 
-breaks contains "argument" if {
-	some name, bound in agent.grant.arguments[sprintf("%s/%s", [upstream, operation])]
-	not arguments[name] in bound["in"]
-}
+entry := data.outrider.manifest[upstream].operations[operation] if upstream == "desk"
 
-breaks contains "amount" if {
-	some name, spec in entry.arguments
-	spec.role == "amount"
-	arguments[name] > agent.grant.limit
+breaks contains pointer if {
+	some pointer, bound in agent.grant.arguments[resource]
+	not within(arguments[trim_prefix(pointer, "/")], bound)
 }
 
 breaks contains "destination" if {
 	some name, spec in entry.arguments
 	spec.role == "destination"
 	not known_destination(arguments[name])
-}
-
-known_destination(value) if {
-	some suffix in agent.grant.destinations
-	endswith(value, suffix)
 }
 
 breaks contains "secret" if {
@@ -76,4 +69,15 @@ breaks contains "command" if {
 	some name, spec in entry.arguments
 	spec.role == "command"
 	regex.match(`[;&|]`, arguments[name])
+}
+
+within(value, bound) if value in bound["in"]
+
+within(value, bound) if value <= bound.max
+
+within(value, bound) if count(value) <= bound.max_length
+
+known_destination(value) if {
+	some host in agent.grant.destinations
+	endswith(value, sprintf("@%s", [host]))
 }
