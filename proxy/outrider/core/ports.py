@@ -5,12 +5,20 @@ Every port has a working fake in tests/support and one contract suite for all im
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
 from outrider.core.decision import Decision, Permit
-from outrider.core.exchange import Exchange, Headers, Outgoing, RequestHead, ResponseHead
+from outrider.core.exchange import (
+    BodySource,
+    Exchange,
+    Headers,
+    Outgoing,
+    RequestHead,
+    ResponseHead,
+    TraceContext,
+)
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
@@ -69,7 +77,7 @@ class Snapshot(Protocol):
     async def evaluate(
         self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
     ) -> Raw:
-        """The raw answer to `query` (JSON bytes of `outrider.input/v1`). Raises only CancelledError.
+        """The raw answer to `query` (JSON of `outrider.input/v1`). Raises only CancelledError.
 
         `deadline_s` is a monotonic instant; an answer after it is `Failed(POLICY_TIMEOUT)`.
         """
@@ -302,10 +310,11 @@ class Persist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something to record and count: a dropped message, a changed definition, a redaction."""
+    """Something to count and, with `recorded`, to put on the chain. `event` is a closed word."""
 
-    event: str  # closed: core.vocabulary.NoteEvent value
+    event: str
     facts: JsonObject
+    recorded: bool = True
 
 
 Step: TypeAlias = Emit | Judge | Persist | Note
@@ -348,6 +357,10 @@ class Conversation(Protocol):
     def task_name(self) -> str | None:
         """The task the message itself names, unverified."""
 
+    @property
+    def runs_on(self) -> bool:
+        """True where a caller that leaves does not cancel (legacy MCP)."""
+
     def outgoing(self, edits: Edits) -> Outgoing:
         """The request that leaves, rebuilt from the judged value."""
 
@@ -375,16 +388,32 @@ class Adapter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """What an adapter parses: `body` is None where the route is opaque or none was read."""
+    """What an adapter parses: `body` is None where the route is opaque or none was read; then
+    `source` may be handed on to the upstream unread."""
 
     head: RequestHead
     body: bytes | None
     route: Route
     subject: Subject
     manifest: Manifest
-    trace_headers: Headers
+    source: BodySource
+    trace: TraceContext
 
 
+@runtime_checkable
+class OptionalAsks(Protocol):
+    """A conversation that offers abilities which policy may take out before it leaves.
+
+    MCP: the capabilities by which a server could ask the agent for sampling, roots, elicitation.
+    """
+
+    def optional_asks(self) -> tuple[Ask, ...]: ...
+
+    def allow_optional(self, verdicts: tuple[bool, ...]) -> None:
+        """One verdict for each optional ask; what is not allowed does not leave."""
+
+
+@runtime_checkable
 class Prelude(Protocol):
     """A conversation that needs another first (PROTOCOLS §4.5: the sidecar lists before a call)."""
 
@@ -424,11 +453,12 @@ class AuditLog(Protocol):
     """The chain. A record is a JSON object without `seq`, `prev`, `hash`, `chain`."""
 
     async def append(
-        self, record: JsonObject, *, durable: bool, input: bytes | None = None
+        self, record: JsonObject, *, durable: bool, query: bytes | None = None
     ) -> None:
         """Written when it returns; with `durable` synced to disk too.
 
-        Raises `AuditUnavailableError`. `input` is the query to keep where inputs are stored.
+        Raises `AuditUnavailableError`. `query` is kept where inputs are stored,
+        under the decision id of the record.
         """
 
     def append_nowait(self, record: JsonObject) -> None:
