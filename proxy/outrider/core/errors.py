@@ -31,8 +31,12 @@ class EnforcementError(OutriderError):
         status: int | None = None,
         cause: str | None = None,
         pointer: str | None = None,
+        allow_methods: tuple[str, ...] = (),
+        close: bool = False,
     ) -> None:
         super().__init__(detail)
+        self.allow_methods = allow_methods
+        self.close = close
         self.reason = reason or type(self).reason
         self.detail = detail
         self.code = code

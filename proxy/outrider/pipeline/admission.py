@@ -1,0 +1,245 @@
+"""From a read exchange to a permit: complete, cover, decide, plan, record (ARCHITECTURE §3, 8-14).
+
+Laws: what the grant does not cover never reaches the engine; a decision record is on the chain
+before a permit is used; a decision that is not an allow, or whose obligations cannot be done,
+gives no permit, whatever else went well.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from outrider.core.action import Action, Ask
+from outrider.core.decision import Decision, grant_permit, strictest
+from outrider.core.errors import EnforcementError, MalformedError, ObligationError
+from outrider.core.grant import Uncovered, covers
+from outrider.core.jsonvalue import json_digest
+from outrider.core.manifest import complete
+from outrider.core.ports import (
+    ApprovalFacts,
+    Conversation,
+    OptionalAsks,
+    Question,
+)
+from outrider.core.vocabulary import (
+    Effect,
+    EffectClass,
+    Phase,
+    Reason,
+    RecordKind,
+    ResourceType,
+)
+from outrider.pipeline import records
+from outrider.pipeline.obligations import Plan, plan
+from outrider.pipeline.parts import Parts
+from outrider.pipeline.passage import Leg, Passage
+
+_LISTED: Final = frozenset({ResourceType.TOOL, ResourceType.PROMPT, ResourceType.RESOURCE})
+
+
+class DeniedError(EnforcementError):
+    """Policy said no, or could not be asked. The decision is on the chain already."""
+
+    def __init__(self, decision: Decision, reason: Reason, detail: str) -> None:
+        super().__init__(detail, reason=reason)
+        self.decision = decision
+
+
+class NotCoveredError(EnforcementError):
+    """Outside the grant; refused before the engine is asked. `hidden`: not even to be seen."""
+
+    reason = Reason.GRANT
+
+    def __init__(self, detail: str, pointer: str | None, action: Action, *, hidden: bool) -> None:
+        super().__init__(detail, pointer=pointer)
+        self.action = action
+        self.hidden = hidden
+
+
+class Admission:
+    """The stages between a conversation that was read and the permit it needs."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def admit(
+        self, passage: Passage, leg: Leg, approval: ApprovalFacts | None = None
+    ) -> tuple[Leg, Plan]:
+        """Fill `leg` up to its permit. Called again with `approval` once a hold is answered.
+
+        Raises `EnforcementError`; every decision made is then on the chain.
+        """
+        leg.actions = self.completed(passage, leg.conversation.asks)
+        self._check_cut_off(passage, leg.actions)
+        await self._judge_optional(passage, leg.conversation)
+        for action in leg.actions:
+            self._cover(passage, action)
+        questions = self._questions(passage, leg.actions, approval)
+        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
+        decisions = tuple(judged.decision for judged in leg.judged)
+        planned = await self._plan_or_refuse(passage, leg, questions, decisions)
+        leg.edits = planned.edits
+        leg.permit = grant_permit(decisions, leg.actions)  # 13: mint
+        if leg.permit is None:
+            raise MalformedError("nothing that a permit could be for")
+        await self._record(passage, leg, questions, Effect.ALLOW, None)  # 14: record
+        leg.recorded = tuple(decision.id for decision in decisions)
+        return leg, planned
+
+    def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:
+        if not asks:
+            raise MalformedError("nothing is asked for")
+        manifest = passage.bound[1].manifest
+        return tuple([complete(ask, manifest) for ask in asks])
+
+    async def visible(
+        self, passage: Passage, asks: tuple[Ask, ...], phase: Phase
+    ) -> tuple[bool, ...]:
+        """For each item of a list whether this subject may see it: covered, and not denied."""
+        listed = tuple(replace(ask, phase=phase, arguments=None) for ask in asks)
+        actions = self.completed(passage, listed) if listed else ()
+        covered = [action for action in actions if self._uncovered(passage, action) is None]
+        questions = self._questions(passage, tuple(covered), None)
+        effects = await self._parts.decider.judge_list(passage.bound[1], questions)
+        shown = {
+            id(action)
+            for action, effect in zip(covered, effects, strict=True)
+            if effect is not Effect.DENY
+        }
+        return tuple(id(action) in shown for action in actions)
+
+    async def answer_within(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[bool, ...]:
+        """Decide and record actions found in an answer, such as a server's own requests."""
+        verdicts: list[bool] = []
+        for ask in asks:
+            leg = Leg(conversation=passage.bound_leg.conversation)
+            leg.actions = self.completed(passage, (ask,))
+            verdicts.append(await self._allowed(passage, leg))
+        return tuple(verdicts)
+
+    async def _allowed(self, passage: Passage, leg: Leg) -> bool:
+        if self._uncovered(passage, leg.actions[0]) is not None:
+            return False
+        questions = self._questions(passage, leg.actions, None)
+        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
+        decision = leg.judged[0].decision
+        allowed = decision.effect is Effect.ALLOW and not decision.obligations
+        enforced = Effect.ALLOW if allowed else Effect.DENY
+        reason = None if allowed else decision.reason or Reason.OBLIGATION
+        await self._record(passage, leg, questions, enforced, reason)
+        if allowed:
+            passage.owed.append(decision.id)
+        return allowed
+
+    def _check_cut_off(self, passage: Passage, actions: tuple[Action, ...]) -> None:
+        subject, _, route, _ = passage.bound
+        task = passage.task.id if passage.task else None
+        passage.entry.task, passage.entry.upstream = task, route.upstream
+        passage.entry.tools = tuple([action.resource_id for action in actions])
+        for tool in passage.entry.tools:
+            self._parts.quarantine.check(
+                agent=subject.id, task=task, tool=tool, upstream=route.upstream
+            )
+
+    async def _judge_optional(self, passage: Passage, conversation: Conversation) -> None:
+        if not isinstance(conversation, OptionalAsks):
+            return
+        asks = conversation.optional_asks()
+        if asks:
+            conversation.allow_optional(await self.visible(passage, asks, Phase.LIST))
+
+    def _cover(self, passage: Passage, action: Action) -> None:
+        uncovered = self._uncovered(passage, action)
+        if uncovered is None:
+            return
+        listed = action.ask.resource_type in _LISTED
+        as_item = replace(action, ask=replace(action.ask, phase=Phase.LIST, arguments=None))
+        hidden = listed and self._uncovered(passage, as_item) is not None
+        raise NotCoveredError(uncovered.detail, uncovered.pointer, action, hidden=hidden)
+
+    def _uncovered(self, passage: Passage, action: Action) -> Uncovered | None:
+        if passage.task is None:
+            return None  # policy alone decides; the shipped library denies such a caller
+        return covers(passage.task.grant, action, now_unix_s=self._parts.clock.unix_s())
+
+    def _questions(
+        self, passage: Passage, actions: tuple[Action, ...], approval: ApprovalFacts | None
+    ) -> tuple[Question, ...]:
+        subject = passage.bound[0]
+        return tuple(
+            [
+                Question(
+                    exchange=passage.exchange,
+                    subject=subject,
+                    action=action,
+                    task=passage.task,
+                    arguments_digest=_digest_of(action.ask),
+                    approval=approval,
+                )
+                for action in actions
+            ]
+        )
+
+    async def _plan_or_refuse(
+        self,
+        passage: Passage,
+        leg: Leg,
+        questions: tuple[Question, ...],
+        decisions: tuple[Decision, ...],
+    ) -> Plan:
+        worst = strictest(decisions)
+        reason, detail = worst.reason, worst.detail
+        if worst.effect is not Effect.DENY:
+            try:
+                return plan(decisions)
+            except ObligationError as fault:
+                reason, detail = fault.reason, fault.detail
+        await self._record(passage, leg, questions, Effect.DENY, reason)
+        passage.hidden = await self._is_hidden(passage, leg.actions, reason)
+        raise DeniedError(worst, reason or Reason.POLICY, detail)
+
+    async def _is_hidden(
+        self, passage: Passage, actions: tuple[Action, ...], reason: Reason | None
+    ) -> bool:
+        """Whether a denied item would not be seen in a list either: then it is absent (§4.5)."""
+        if reason is not Reason.POLICY or len(actions) != 1:
+            return False
+        ask = actions[0].ask
+        if ask.resource_type not in _LISTED:
+            return False
+        return not (await self.visible(passage, (ask,), Phase.LIST))[0]
+
+    async def _record(
+        self,
+        passage: Passage,
+        leg: Leg,
+        questions: tuple[Question, ...],
+        enforced: Effect,
+        reason: Reason | None,
+    ) -> None:
+        parts = self._parts
+        exchange, subject = passage.exchange, passage.bound[0]
+        durable = enforced is Effect.ALLOW and any(
+            action.effect_class is not EffectClass.READ for action in leg.actions
+        )
+        last = len(leg.actions) - 1
+        for index, (action, judged) in enumerate(zip(leg.actions, leg.judged, strict=True)):
+            record = records.base(RecordKind.DECISION, parts.clock, exchange, subject, passage.task)
+            records.completed(record, action, judged, questions[index].arguments_digest)
+            record["decision"] = records.decision_facts(judged.decision, enforced, reason)
+            await parts.audit.append(record, durable=durable and index == last, query=judged.query)
+            self._count(action, judged.decision, enforced, reason)
+
+    def _count(
+        self, action: Action, decision: Decision, enforced: Effect, reason: Reason | None
+    ) -> None:
+        self._parts.metrics.decided(
+            effect=enforced,
+            effect_class=action.effect_class,
+            reason=reason,
+            resource=action.resource_id if action.declared else "other",
+            codes=tuple([entry.code for entry in decision.reasons]),
+        )
+
+
+def _digest_of(ask: Ask) -> str | None:
+    return None if ask.arguments is None else json_digest(ask.arguments)

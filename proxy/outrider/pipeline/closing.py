@@ -1,0 +1,169 @@
+"""How an exchange ends: the refusal and its record, the outcome records, the counters (18-19).
+
+Laws: everything here is a plain function, so a cancelled exchange is closed like any other;
+settling twice changes nothing; each decision that was recorded as an allow gets one outcome.
+"""
+
+from typing import Final
+
+from outrider.core.answers import Refusal
+from outrider.core.errors import EnforcementError
+from outrider.core.exchange import Ending
+from outrider.core.ids import uuid7
+from outrider.core.ports import Refused
+from outrider.core.vocabulary import (
+    Effect,
+    EffectClass,
+    OutcomeStatus,
+    Reason,
+    RecordKind,
+)
+from outrider.pipeline import records
+from outrider.pipeline.admission import DeniedError, NotCoveredError
+from outrider.pipeline.parts import Parts
+from outrider.pipeline.passage import Leg, Passage
+from outrider.pipeline.plain import plain_refusal
+
+_FAILED_STATUS: Final = 400
+_NO_BYTES_LEFT: Final = frozenset(
+    {
+        Reason.UPSTREAM_UNAVAILABLE,
+        Reason.CREDENTIAL_UNAVAILABLE,
+        Reason.OVERLOAD,
+        Reason.OBLIGATION,
+        Reason.AUDIT_UNAVAILABLE,
+    }
+)
+
+
+class Closing:
+    """Ends passages. Holds no state of its own."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def record_refusal(self, passage: Passage, fault: EnforcementError) -> None:
+        """One decision record for a refusal that policy did not make. Idempotent."""
+        if passage.refused or isinstance(fault, DeniedError):
+            return
+        if passage.leg is not None and passage.leg.recorded:
+            return  # decided and recorded already; the outcome says what went wrong
+        passage.refused = True
+        passage.decision_id = uuid7(self._parts.clock.unix_s())
+        record = records.base(
+            RecordKind.DECISION,
+            self._parts.clock,
+            passage.exchange,
+            passage.subject,
+            passage.task,
+        )
+        effect_class = EffectClass.EXECUTE
+        if isinstance(fault, NotCoveredError):
+            record["action"] = records.action_facts(fault.action, None)
+            effect_class = fault.action.effect_class
+        else:
+            record["action"] = {"protocol": passage.protocol.value}
+        record["decision"] = records.refusal_facts(
+            passage.decision_id, fault.reason, fault.detail, fault.cause
+        )
+        self._parts.audit.append_refusal(record)
+        self._parts.metrics.decided(
+            effect=Effect.DENY,
+            effect_class=effect_class,
+            reason=fault.reason,
+            resource="other",
+            codes=(),
+        )
+
+    def refusal(self, passage: Passage, fault: EnforcementError) -> Refusal:
+        """What may be said of `fault`. A hidden item looks like one that does not exist."""
+        decision_id = passage.decision_id or _recorded(passage)
+        if passage.hidden or (isinstance(fault, NotCoveredError) and fault.hidden):
+            return Refusal(reason=Reason.UNRECOGNISED, decision_id=decision_id)
+        shown = fault.decision.reasons if isinstance(fault, DeniedError) else ()
+        if isinstance(fault, DeniedError):
+            decision_id = fault.decision.id
+        return Refusal(
+            reason=fault.reason,
+            decision_id=decision_id,
+            reasons=tuple(entry for entry in shown if entry.mode == "enforce"),
+            detail="" if fault.reason is Reason.INTERNAL else _said(fault),
+            code=fault.code,
+            status=fault.status,
+            pointer=fault.pointer,
+            allow_methods=fault.allow_methods,
+            close=fault.close,
+        )
+
+    def words(self, passage: Passage, refusal: Refusal, fault: EnforcementError) -> Refused:
+        """`refusal` in the caller's protocol; in plain HTTP where none was recognised."""
+        if passage.adapter is None:
+            return plain_refusal(refusal)
+        conversation = passage.conversation or getattr(fault, "conversation", None)
+        return passage.adapter.refuse(refusal, passage.head, conversation, begun=False)
+
+    def settle(self, passage: Passage, ending: Ending, bytes_out: int) -> None:
+        """Close the books: outcomes, counters, places. The first call counts."""
+        if passage.settled:
+            return
+        passage.settled = True
+        passage.exchange.body.release()
+        if passage.leg is not None:
+            self.end_leg(passage, passage.leg, ending, bytes_out)
+        if passage.give_back is not None:
+            passage.give_back()
+        self._parts.live.leave(passage.entry)
+        self._parts.metrics.in_flight(-1)
+        self._parts.metrics.exchange_ended(
+            direction=passage.exchange.direction.value,
+            protocol=passage.protocol,
+            reason=passage.reason,
+            aborted=ending is not Ending.SENT and passage.reason is None,
+            whole_s=self._parts.clock.monotonic_s() - passage.exchange.started_s,
+            upstream_s=passage.upstream_s,
+        )
+
+    def end_leg(self, passage: Passage, leg: Leg, ending: Ending, bytes_out: int) -> None:
+        """One outcome record for each decision of `leg`, and its connection given back."""
+        if leg.ended:
+            return
+        leg.ended = True
+        if leg.incoming is not None:
+            leg.incoming.abort()
+        clock = self._parts.clock
+        duration_s = clock.monotonic_s() - passage.exchange.started_s
+        for decision_id in (*leg.recorded, *passage.owed):
+            record = records.base(
+                RecordKind.OUTCOME, clock, passage.exchange, passage.subject, passage.task
+            )
+            record["decision"] = {"id": decision_id}
+            record["lease"] = records.lease_facts(leg.lease) if leg.lease else None
+            record["outcome"] = records.outcome_facts(
+                _status(passage, leg, ending),
+                passage.reason,
+                http_status=leg.http_status,
+                bytes_in=leg.bytes_in,
+                bytes_out=bytes_out,
+                duration_s=duration_s,
+            )
+            self._parts.audit.append_nowait(record)
+        passage.owed.clear()
+
+
+def _status(passage: Passage, leg: Leg, ending: Ending) -> OutcomeStatus:
+    """What became of the action: never `executed` where the answer was not seen whole."""
+    if not leg.sent or passage.reason in _NO_BYTES_LEFT:
+        return OutcomeStatus.CANCELLED if passage.reason is None else OutcomeStatus.REFUSED
+    if not leg.complete:
+        return OutcomeStatus.UNKNOWN
+    if leg.http_status is not None and leg.http_status >= _FAILED_STATUS:
+        return OutcomeStatus.FAILED
+    return OutcomeStatus.EXECUTED
+
+
+def _recorded(passage: Passage) -> str:
+    return passage.leg.recorded[0] if passage.leg and passage.leg.recorded else ""
+
+
+def _said(fault: EnforcementError) -> str:
+    return "" if isinstance(fault, DeniedError) else fault.detail

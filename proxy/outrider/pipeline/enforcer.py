@@ -1,0 +1,275 @@
+"""The enforcer: one exchange through every stage, and the last door (ARCHITECTURE §3).
+
+Laws: one last `except Exception`, here; it refuses. Every exchange that came in is answered,
+recorded and counted exactly once. Nothing is forwarded but by `Relay`, under a permit.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Final
+
+from outrider.core.errors import (
+    EnforcementError,
+    UnrecognisedError,
+)
+from outrider.core.exchange import Ending, Exchange, Reply
+from outrider.core.ports import Conversation, Inbound, Prelude, TaskNames, Watcher
+from outrider.core.vocabulary import Reason
+from outrider.pipeline.admission import Admission
+from outrider.pipeline.closing import Closing
+from outrider.pipeline.hygiene import strip
+from outrider.pipeline.live import LiveExchange
+from outrider.pipeline.obligations import Plan
+from outrider.pipeline.parts import Parts
+from outrider.pipeline.passage import Leg, Passage
+from outrider.pipeline.relay import Relay
+
+logger = logging.getLogger("outrider.pipeline")
+
+ENVELOPE_BYTES: Final = 65_536
+"""What is read of a body only to refuse in the caller's own protocol (HARDENING §7)."""
+_PRELUDES: Final = 100
+_BEFORE_BODY: Final = frozenset(
+    {Reason.OVERLOAD, Reason.QUARANTINED, Reason.NO_TASK, Reason.POLICY_UNAVAILABLE}
+    | {Reason.POLICY_STALE}
+)
+
+
+class Enforcer:
+    """Decides and carries out one exchange at a time; `handle` always answers."""
+
+    def __init__(self, parts: Parts, *, answer_bytes: int) -> None:
+        self._parts = parts
+        self._admission = Admission(parts)
+        self._relay = Relay(parts, self._admission, answer_bytes)
+        self._closing = Closing(parts)
+
+    async def handle(self, exchange: Exchange) -> Reply:
+        """The answer to `exchange`. Raises only `CancelledError`, when the caller has left.
+
+        A caller that leaves cancels its exchange, save where the conversation says that its
+        protocol runs on (legacy MCP): that is finished in the background and recorded.
+        """
+        passage = Passage(exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id))
+        self._parts.live.enter(passage.entry)
+        self._parts.metrics.in_flight(1)
+        try:
+            return await self._attempt(passage)
+        except asyncio.CancelledError:
+            if passage.entry.cut_for is None:
+                if not passage.detached:
+                    self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+                raise
+            _uncancel()
+            return await self._refuse(passage, _cut(passage.entry.cut_for))
+        except Exception:  # the last door
+            logger.exception(
+                "an exchange failed inside", extra={"event": "internal", "request_id": exchange.id}
+            )
+            if passage.reason is not None:
+                passage.adapter = None  # the fault may lie in the adapter's own words
+            return await self._refuse(passage, EnforcementError("internal fault"))
+
+    async def _attempt(self, passage: Passage) -> Reply:
+        try:
+            return await self._enforce(passage)
+        except EnforcementError as fault:
+            return await self._refuse(passage, fault)
+
+    async def _enforce(self, passage: Passage) -> Reply:
+        parts, exchange = self._parts, passage.exchange
+        clean = strip(exchange.head)
+        passage.head, passage.task_header = clean.head, clean.task
+        route = parts.routes.choose(clean.head)
+        if route is not None:
+            passage.route, passage.adapter = route, parts.adapters[route.protocol]
+        passage.subject = await parts.identifier.authenticate(exchange)  # 4
+        for _ in range(clean.credentials):
+            parts.metrics.noted("credential_stripped", passage.protocol)
+        passage.entry.agent = passage.subject.id
+        parts.quarantine.check(agent=passage.subject.id)  # 5
+        if route is None:
+            raise UnrecognisedError("no upstream is configured for this path or host")  # 6
+        passage.give_back = await parts.slots.enter(passage.subject.id, route.upstream)
+        passage.policy = parts.decider.active()
+        conversation = await self._read(passage)  # 7
+        return await self._converse(passage, conversation)
+
+    async def _read(self, passage: Passage) -> Conversation:
+        """Read the body within its bounds and let the adapter say what is asked."""
+        _, _, route, adapter = passage.bound
+        need = adapter.need(passage.head, route)
+        body: bytes | None = None
+        if need.judged:
+            passage.body_read = True
+            body = await passage.exchange.body.read(need.limit_bytes)
+        return self._parse(passage, body)
+
+    def _parse(self, passage: Passage, body: bytes | None) -> Conversation:
+        subject, policy, route, adapter = passage.bound
+        passage.body = body
+        passage.conversation = adapter.parse(
+            Inbound(
+                head=passage.head,
+                body=body,
+                source=passage.exchange.body,
+                route=route,
+                subject=subject,
+                manifest=policy.manifest,
+                trace=passage.exchange.trace,
+            )
+        )
+        return passage.conversation
+
+    async def _converse(self, passage: Passage, conversation: Conversation) -> Reply:
+        subject, policy, _, _ = passage.bound
+        names = TaskNames(header=passage.task_header, message=conversation.task_name)
+        passage.task = await self._parts.binder.bind(subject, names, policy)  # 8
+        conversation = await self._prepare(passage, conversation)
+        leg = passage.leg = Leg(conversation=conversation)
+        _, plan = await self._admission.admit(passage, leg)  # 9-14
+        if not conversation.runs_on:
+            return await self._answer(passage, leg, await self._relay.send(passage, leg, plan))
+        return await self._run_detached(passage, leg, plan)
+
+    async def _run_detached(self, passage: Passage, leg: Leg, plan: Plan) -> Reply:
+        """Send and answer in a job of its own, which a caller that leaves does not end."""
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        async def run_on() -> None:
+            self._parts.live.enter(passage.entry)
+            try:
+                watcher = await self._relay.send(passage, leg, plan)
+                reply = await self._answer(passage, leg, watcher)
+            except BaseException as fault:
+                if answered.done():
+                    passage.reason = getattr(fault, "reason", Reason.INTERNAL)
+                    self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+                    raise
+                answered.set_exception(fault)
+                return
+            if answered.done():
+                await self._drain(passage, reply)
+            else:
+                answered.set_result(reply)
+
+        passage.detached = True
+        self._parts.jobs.start(run_on(), name="exchange")
+        reply = await answered
+        passage.detached = False
+        return reply
+
+    async def _prepare(self, passage: Passage, conversation: Conversation) -> Conversation:
+        """Hold the conversations that this one needs first, then read it anew (§4.5)."""
+        if not isinstance(conversation, Prelude):
+            return conversation
+        for _ in range(_PRELUDES):
+            before = conversation.prelude()
+            if before is None:
+                break
+            leg = passage.leg = Leg(conversation=before)
+            try:
+                _, plan = await self._admission.admit(passage, leg)
+                watcher = await self._relay.send(passage, leg, plan)
+                await self._relay.collect(passage, leg, watcher)
+            finally:
+                self._closing.end_leg(passage, leg, Ending.SENT, 0)
+        else:
+            raise UnrecognisedError("the upstream's list has no end")
+        return self._parse(passage, passage.body)
+
+    async def _answer(self, passage: Passage, leg: Leg, watcher: Watcher) -> Reply:
+        settle = partial(self._closing.settle, passage)
+        if watcher.streaming:
+            head = watcher.head()
+            body = self._stream(passage, leg, watcher)
+            return Reply(status=head.status, headers=head.headers, body=body, settle=settle)
+        head, data = await self._relay.collect(passage, leg, watcher)
+        return Reply(status=head.status, headers=head.headers, body=data, settle=settle)
+
+    async def _stream(self, passage: Passage, leg: Leg, watcher: Watcher) -> AsyncIterator[bytes]:
+        """The answer's pieces; a fault ends them in the protocol's own words or aborts."""
+        try:
+            async for piece in self._relay.pieces(passage, leg, watcher):
+                yield piece
+        except EnforcementError as fault:
+            yield self._last_words(passage, fault)
+        except asyncio.CancelledError:
+            if passage.entry.cut_for is None:
+                raise
+            _uncancel()
+            yield self._last_words(passage, _cut(passage.entry.cut_for))
+        finally:
+            if not leg.complete and leg.conversation.runs_on and passage.reason is None:
+                self._parts.jobs.start(self._run_out(passage, leg, watcher), name="stream")
+
+    async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> None:
+        """A legacy stream whose caller left: read to its end, for what it says of state."""
+        try:
+            async for _ in self._relay.pieces(passage, leg, watcher):
+                pass
+        except EnforcementError:
+            logger.info("a stream without its caller ended early", extra={"event": "stream"})
+
+    async def _drain(self, passage: Passage, reply: Reply) -> None:
+        """Finish an answer whose caller left, so that its outcome is known."""
+        if not isinstance(reply.body, bytes):
+            async for _ in reply.body:
+                pass
+        self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+
+    def _last_words(self, passage: Passage, fault: EnforcementError) -> bytes:
+        """A fault inside a stream that has begun. Raises it on where no words are possible."""
+        passage.reason = fault.reason
+        if passage.leg is not None and passage.leg.incoming is not None:
+            passage.leg.incoming.abort()
+        adapter = passage.bound[3]
+        refusal = self._closing.refusal(passage, fault)
+        words = adapter.refuse(refusal, passage.head, passage.conversation, begun=True)
+        if not words.body:
+            raise fault
+        return words.body
+
+    async def _refuse(self, passage: Passage, fault: EnforcementError) -> Reply:
+        """18: the refusal, recorded, in the caller's own protocol."""
+        passage.reason = fault.reason
+        if passage.leg is not None and passage.leg.incoming is not None:
+            passage.leg.incoming.abort()
+        if passage.conversation is None and fault.reason in _BEFORE_BODY:
+            await self._read_envelope(passage)
+        self._closing.record_refusal(passage, fault)
+        refusal = self._closing.refusal(passage, fault)
+        refused = self._closing.words(passage, refusal, fault)
+        return Reply(
+            status=refused.status,
+            headers=refused.headers,
+            body=refused.body,
+            settle=partial(self._closing.settle, passage),
+            close=refusal.close or (not passage.body_read and passage.head.has_body),
+        )
+
+    async def _read_envelope(self, passage: Passage) -> None:
+        """Read just enough to refuse in the protocol's words. Any fault leaves the plain form."""
+        if passage.body_read or passage.adapter is None or passage.route is None:
+            return
+        try:
+            passage.policy = passage.policy or self._parts.decider.active()
+            need = passage.adapter.need(passage.head, passage.route)
+            if need.judged:
+                passage.body_read = True
+                limit = min(need.limit_bytes, ENVELOPE_BYTES)
+                self._parse(passage, await passage.exchange.body.read(limit))
+        except EnforcementError:
+            return
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _cut(reason: Reason) -> EnforcementError:
+    return EnforcementError("the exchange was cut", reason=reason)

@@ -1,0 +1,67 @@
+"""What an agent may not send onward (GOVERNANCE §7): its own credentials and its task names."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from outrider.core.exchange import Headers, RequestHead
+
+CREDENTIAL_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "x-api-key"}
+)
+_CREDENTIAL_PREFIX: Final = "x-amz-"
+_OWN_PREFIX: Final = "outrider-"
+_IDENTITY: Final = "proxy-authorization"  # the agent's token for us, not for an upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripped:
+    """A head fit to leave, the task its header named, and how many credentials were taken out."""
+
+    head: RequestHead
+    task: str | None
+    credentials: int
+
+
+def strip(head: RequestHead) -> Stripped:
+    """`head` without credentials and without our own headers, on every route."""
+    kept: list[tuple[str, str]] = []
+    task: str | None = None
+    credentials = 0
+    for field in head.headers:
+        name = field[0]
+        if name in CREDENTIAL_HEADERS or name.startswith(_CREDENTIAL_PREFIX):
+            credentials += name != _IDENTITY
+        elif name.startswith(_OWN_PREFIX):
+            task = field[1] if name == "outrider-task" else task
+        else:
+            kept.append(field)
+    if len(kept) == len(head.headers):
+        return Stripped(head=head, task=task, credentials=0)
+    return Stripped(head=replace(head, headers=tuple(kept)), task=task, credentials=credentials)
+
+
+def may_set(name: str) -> bool:
+    """Whether policy may set the request header `name` (lower case): none that frames, names the
+    host, carries identity or a protocol's own routing."""
+    return not (
+        name in CREDENTIAL_HEADERS
+        or name in _FRAMING
+        or name.startswith((_CREDENTIAL_PREFIX, _OWN_PREFIX, "mcp-", "x-forwarded-"))
+    )
+
+
+_FRAMING: Final = frozenset(
+    {
+        "connection", "content-encoding", "content-length", "content-type", "accept", "expect",
+        "host", "http2-settings", "keep-alive", "te", "trailer", "traceparent", "tracestate",
+        "transfer-encoding", "upgrade", "last-event-id",
+    }
+)  # fmt: skip
+
+
+def merged(headers: Headers, extra: Headers) -> Headers:
+    """`headers` with every name in `extra` replaced by it."""
+    if not extra:
+        return headers
+    names = {name for name, _ in extra}
+    return (*(field for field in headers if field[0] not in names), *extra)

@@ -1,0 +1,46 @@
+"""Every exchange, stream and tunnel under way, so that any of them can be cut at once."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outrider.core.vocabulary import Reason
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveExchange:
+    """One exchange under way: whose it is and how far it came. Mutable; owned by the pipeline."""
+
+    id: str
+    agent: str | None = None
+    task: str | None = None
+    upstream: str | None = None
+    tools: tuple[str, ...] = ()
+    cut_for: Reason | None = None
+    _task: "asyncio.Task[object] | None" = None
+
+
+class LiveExchanges:
+    """The registry. `cut` acts on the event loop at once and never waits."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, LiveExchange] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def enter(self, entry: LiveExchange) -> None:
+        entry._task = asyncio.current_task()  # noqa: SLF001 - the registry owns the field
+        self._live[entry.id] = entry
+
+    def leave(self, entry: LiveExchange) -> None:
+        self._live.pop(entry.id, None)
+
+    def cut(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
+        """End every exchange that `which` picks, for `reason`; the ids of those that were cut."""
+        picked = [entry for entry in self._live.values() if which(entry)]
+        for entry in picked:
+            entry.cut_for = reason
+            if entry._task is not None:  # noqa: SLF001
+                entry._task.cancel()  # noqa: SLF001
+        return tuple(entry.id for entry in picked)

@@ -1,0 +1,45 @@
+"""What the stages are made of: every collaborator is a port, given once by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from outrider.core.ports import (
+    Adapter,
+    AuditLog,
+    Clock,
+    CredentialProvider,
+    Decider,
+    Identifier,
+    Jobs,
+    Metrics,
+    Quarantine,
+    Slots,
+    Store,
+    TaskBinder,
+    Upstream,
+)
+from outrider.core.vocabulary import ProtocolName
+from outrider.pipeline.live import LiveExchanges
+from outrider.pipeline.routing import RouteTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """`upstream_credentials` names, for each upstream that has one, its configured credential."""
+
+    identifier: Identifier
+    decider: Decider
+    binder: TaskBinder
+    quarantine: Quarantine
+    routes: RouteTable
+    adapters: Mapping[ProtocolName, Adapter]
+    upstream: Upstream
+    credentials: Mapping[str, CredentialProvider]
+    upstream_credentials: Mapping[str, str]
+    audit: AuditLog
+    store: Store
+    slots: Slots
+    metrics: Metrics
+    live: LiveExchanges
+    jobs: Jobs
+    clock: Clock

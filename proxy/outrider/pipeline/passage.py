@@ -1,0 +1,90 @@
+"""How far one exchange has come: the mutable state that the stages share, owned by one task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from outrider.core.action import Action
+from outrider.core.decision import Permit
+from outrider.core.exchange import Exchange, RequestHead
+from outrider.core.ports import (
+    ActivePolicy,
+    Adapter,
+    Conversation,
+    Edits,
+    Incoming,
+    Judged,
+    Lease,
+    Route,
+)
+from outrider.core.subject import Subject
+from outrider.core.task import BoundTask
+from outrider.core.vocabulary import ProtocolName, Reason
+from outrider.pipeline.live import LiveExchange
+
+
+@dataclass(slots=True, kw_only=True)
+class Leg:
+    """One conversation with the upstream: the agent's own, or one the sidecar needs first.
+
+    `recorded` holds the decision ids whose records are on the chain with an allow: each is owed
+    an outcome record. `sent` is True from the moment bytes may have left.
+    """
+
+    conversation: Conversation
+    actions: tuple[Action, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    edits: Edits = field(default_factory=Edits)
+    permit: Permit | None = None
+    lease: Lease | None = None
+    incoming: Incoming | None = None
+    recorded: tuple[str, ...] = ()
+    sent: bool = False
+    http_status: int | None = None
+    bytes_in: int = 0
+    complete: bool = False
+    ended: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Passage:
+    """One exchange on its way through the stages."""
+
+    exchange: Exchange
+    head: RequestHead
+    entry: LiveExchange
+    route: Route | None = None
+    adapter: Adapter | None = None
+    subject: Subject | None = None
+    policy: ActivePolicy | None = None
+    task: BoundTask | None = None
+    task_header: str | None = None
+    leg: Leg | None = None
+    conversation: Conversation | None = None
+    owed: list[str] = field(default_factory=list)
+    hidden: bool = False
+    decision_id: str = ""
+    body: bytes | None = None
+    detached: bool = False
+    body_read: bool = False
+    refused: bool = False
+    reason: Reason | None = None
+    upstream_s: float = 0.0
+    give_back: Callable[[], None] | None = None
+    settled: bool = False
+
+    @property
+    def protocol(self) -> ProtocolName:
+        return self.route.protocol if self.route else ProtocolName.UNKNOWN
+
+    @property
+    def bound(self) -> tuple[Subject, ActivePolicy, Route, Adapter]:
+        """What stands once authentication and routing are done."""
+        if not (self.subject and self.policy and self.route and self.adapter):
+            raise RuntimeError("asked for before authentication and routing")
+        return self.subject, self.policy, self.route, self.adapter
+
+    @property
+    def bound_leg(self) -> Leg:
+        if self.leg is None:
+            raise RuntimeError("asked for before the exchange was read")
+        return self.leg

@@ -1,0 +1,160 @@
+"""The audit records of an exchange (CONTRACTS §7), built from what was judged.
+
+Laws: no argument values, only digests and pointers; attacker text stands only as JSON values,
+bounded; a record is complete before it is handed to the log.
+"""
+
+from typing import Final
+
+from outrider.core.action import Action
+from outrider.core.clock import rfc3339
+from outrider.core.decision import Decision, ReasonEntry
+from outrider.core.exchange import Exchange
+from outrider.core.ids import uuid7
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import Clock, Judged, Lease
+from outrider.core.subject import Subject
+from outrider.core.task import BoundTask
+from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
+
+_TEXT_LIMIT: Final = 512
+_NO_DELEGATION: Final[JsonObject] = {"depth": 0, "digest": None}
+
+
+def base(
+    kind: RecordKind,
+    clock: Clock,
+    exchange: Exchange | None,
+    subject: Subject | None,
+    task: BoundTask | None,
+) -> JsonObject:
+    """The members every record has: when, whose, and on which trace."""
+    unix_s = clock.unix_s()
+    record: JsonObject = {
+        "time": rfc3339(unix_s),
+        "monotonic_us": int(clock.monotonic_s() * 1e6),
+        "id": uuid7(unix_s),
+        "kind": kind.value,
+        "exchange": exchange.id if exchange else None,
+        "trace_id": exchange.trace.trace_id if exchange else None,
+        "span_id": exchange.trace.span_id if exchange else None,
+        "task": task.id if task else None,
+        "principal": task.principal if task else None,
+        "delegation": dict(_NO_DELEGATION),
+    }
+    if subject is not None:
+        record["subject"] = {
+            "id": subject.id,
+            "instance": subject.instance,
+            "credential": subject.credential.value,
+        }
+    else:
+        record["subject"] = None
+    return record
+
+
+def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:
+    ask = action.ask
+    return {
+        "protocol": ask.protocol.value,
+        "name": _short(ask.name),
+        "effect": action.effect.value,
+        "class": action.effect_class.value,
+        "impact": action.impact.value,
+        "resource": _short(ask.resource_id),
+        "definition_digest": ask.definition.digest if ask.definition else None,
+        "arguments_digest": arguments_digest,
+        "redacted": [pointer for pointer, role in action.roles if role is Role.CONTENT],
+    }
+
+
+def _reason(entry: ReasonEntry) -> Json:
+    return {
+        "code": entry.code,
+        "message": entry.message,
+        "severity": entry.severity,
+        "refs": list(entry.refs),
+        "pointer": entry.pointer,
+        "mode": entry.mode,
+    }
+
+
+def decision_facts(decision: Decision, enforced: Effect, reason: Reason | None) -> JsonObject:
+    """Policy's own effect and what was done. `reason` is the proxy's code for what was done."""
+    return {
+        "id": decision.id,
+        "effect": decision.effect.value,
+        "enforced": enforced.value,
+        "reason": reason.value if reason else None,
+        "reasons": [_reason(entry) for entry in decision.reasons],
+        "obligations": list(decision.raw_obligations),
+        "revision": decision.revision,
+        "engine": decision.engine,
+        "mode": "enforce",
+        "eval_us": decision.eval_us,
+        "detail": _short(decision.detail),
+    }
+
+
+def refusal_facts(decision_id: str, reason: Reason, detail: str, cause: str | None) -> JsonObject:
+    """The decision of the proxy itself, where policy was not asked."""
+    return {
+        "id": decision_id,
+        "effect": Effect.DENY.value,
+        "enforced": Effect.DENY.value,
+        "reason": reason.value,
+        "reasons": [],
+        "obligations": [],
+        "revision": None,
+        "engine": None,
+        "mode": "enforce",
+        "eval_us": 0,
+        "detail": _short(detail),
+        "cause": cause,
+    }
+
+
+def completed(record: JsonObject, action: Action, judged: Judged, arguments: str | None) -> None:
+    """Add what was asked for and which exact input was judged."""
+    record["action"] = action_facts(action, arguments)
+    record["destination"] = [
+        {"pointer": place.pointer, "host": place.host, "zone": place.zone}
+        for place in action.destinations
+    ]
+    record["provenance"] = {}
+    record["behaviour"] = {}
+    record["input_digest"] = judged.input_digest
+
+
+def lease_facts(lease: Lease) -> JsonObject:
+    return {
+        "id": lease.id,
+        "fingerprint": lease.fingerprint,
+        "provider": lease.provider,
+        "expires_at": rfc3339(lease.expires_unix_s) if lease.expires_unix_s else None,
+    }
+
+
+def outcome_facts(
+    status: OutcomeStatus,
+    reason: Reason | None,
+    *,
+    http_status: int | None,
+    bytes_in: int,
+    bytes_out: int,
+    duration_s: float,
+) -> JsonObject:
+    """`bytes_in` came from the upstream, `bytes_out` went to the caller."""
+    return {
+        "status": status.value,
+        "class": f"{http_status // 100}xx" if http_status else None,
+        "error": reason.value if reason else None,
+        "bytes_in": bytes_in,
+        "bytes_out": bytes_out,
+        "records": None,
+        "duration_ms": round(duration_s * 1000),
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"

@@ -1,0 +1,204 @@
+"""With a permit to the upstream, and the answer back through the adapter's watcher (15-17).
+
+Laws: the credential goes on last and only where the plan names it; nothing is retried once bytes
+left, save one read after a 401 with a fresh lease; what a watcher did not emit never reaches the
+caller; what is to be stored is stored before anything later leaves.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from outrider.core.errors import (
+    CredentialUnavailableError,
+    ObligationError,
+    TooLargeError,
+)
+from outrider.core.exchange import Outgoing, ResponseHead
+from outrider.core.obligation import CredentialObligation
+from outrider.core.ports import (
+    CredentialProvider,
+    CredentialRequest,
+    Emit,
+    Incoming,
+    Judge,
+    Note,
+    Persist,
+    Step,
+    Watcher,
+)
+from outrider.core.vocabulary import EffectClass, Phase, RecordKind
+from outrider.pipeline import records
+from outrider.pipeline.admission import Admission
+from outrider.pipeline.hygiene import merged
+from outrider.pipeline.obligations import Plan
+from outrider.pipeline.parts import Parts
+from outrider.pipeline.passage import Leg, Passage
+
+logger = logging.getLogger("outrider.pipeline")
+
+UNAUTHORIZED = 401
+
+
+class Relay:
+    """Sends what was permitted and carries the answer back."""
+
+    def __init__(self, parts: Parts, admission: Admission, answer_bytes: int) -> None:
+        self._parts = parts
+        self._admission = admission
+        self._answer_bytes = answer_bytes
+
+    async def send(self, passage: Passage, leg: Leg, plan: Plan) -> Watcher:
+        """Forward `leg` under its permit; the watcher of the answer that began to arrive."""
+        self._notify(passage, plan)
+        began = self._parts.clock.monotonic_s()
+        try:
+            incoming = await self._forward(passage, leg, plan)
+        finally:
+            passage.upstream_s += self._parts.clock.monotonic_s() - began
+        leg.incoming, leg.http_status = incoming, incoming.head.status
+        return leg.conversation.watch(incoming.head, leg.edits)
+
+    async def collect(
+        self, passage: Passage, leg: Leg, watcher: Watcher
+    ) -> tuple[ResponseHead, bytes]:
+        """The whole answer, bounded, after everything the watcher asked for was done."""
+        out = bytearray()
+        async for chunk in self.pieces(passage, leg, watcher):
+            out += chunk
+            if len(out) > self._answer_bytes:
+                raise TooLargeError(self._answer_bytes, cause="answer")
+        return watcher.head(), bytes(out)
+
+    async def pieces(self, passage: Passage, leg: Leg, watcher: Watcher) -> AsyncIterator[bytes]:
+        """The answer as the caller gets it, piece by piece. Raises `EnforcementError` to cut it."""
+        incoming = leg.incoming
+        if incoming is None:
+            raise RuntimeError("an answer is relayed after it began")
+        clock = self._parts.clock
+        while True:
+            began = clock.monotonic_s()
+            try:
+                chunk = await anext(incoming, None)
+            finally:
+                passage.upstream_s += clock.monotonic_s() - began
+            if chunk is None:
+                break
+            leg.bytes_in += len(chunk)
+            for data in await self._carry_out(passage, watcher.feed(chunk)):
+                yield data
+        leg.complete = True
+        for data in await self._carry_out(passage, watcher.end()):
+            yield data
+
+    async def _forward(self, passage: Passage, leg: Leg, plan: Plan) -> Incoming:
+        if leg.permit is None:
+            raise RuntimeError("nothing is forwarded without a permit")
+        outgoing = leg.conversation.outgoing(leg.edits)
+        outgoing = replace(outgoing, headers=merged(outgoing.headers, leg.edits.headers))
+        found = self._provider(passage, plan)
+        if found is None:
+            leg.sent = True
+            return await self._parts.upstream.send(leg.permit, outgoing)
+        provider, request = found
+        leg.lease = await provider.acquire(request)
+        leg.sent = True
+        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, leg))
+        if incoming.head.status != UNAUTHORIZED:
+            return incoming
+        incoming.abort()
+        return await self._once_more(leg, provider, outgoing)
+
+    async def _once_more(
+        self, leg: Leg, provider: CredentialProvider, outgoing: Outgoing
+    ) -> Incoming:
+        """A 401 is a complete answer: a read gets one fresh lease and one more try."""
+        reads = all(action.effect_class is EffectClass.READ for action in leg.actions)
+        if leg.lease is None or leg.permit is None or not reads:
+            raise CredentialUnavailableError("the upstream refused the credential")
+        leg.lease = await provider.renew(leg.lease)
+        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, leg))
+        if incoming.head.status == UNAUTHORIZED:
+            incoming.abort()
+            raise CredentialUnavailableError("the upstream refused a fresh credential")
+        return incoming
+
+    def _provider(
+        self, passage: Passage, plan: Plan
+    ) -> tuple[CredentialProvider, CredentialRequest] | None:
+        subject, _, route, _ = passage.bound
+        wanted = plan.credential
+        if wanted is None:
+            name = self._parts.upstream_credentials.get(route.upstream)
+            if name is None:
+                return None
+            wanted = CredentialObligation(provider=name)
+        provider = self._parts.credentials.get(wanted.provider)
+        if provider is None:
+            raise ObligationError("no such credential provider is configured")
+        request = CredentialRequest(
+            subject=subject,
+            task=passage.task.id if passage.task else None,
+            upstream=route.upstream,
+            role=wanted.role,
+            scope=wanted.scope,
+            ttl_s=wanted.ttl_s,
+        )
+        return provider, request
+
+    def _notify(self, passage: Passage, plan: Plan) -> None:
+        for notice in plan.notify:
+            self._parts.metrics.noted("notify", passage.bound[2].protocol)
+            logger.warning(
+                "policy asks for somebody to be told",
+                extra={
+                    "event": "notify",
+                    "channel": notice.channel,
+                    "severity": notice.severity,
+                    "request_id": passage.exchange.id,
+                },
+            )
+
+    async def _carry_out(self, passage: Passage, steps: list[Step]) -> list[bytes]:
+        out: list[bytes] = []
+        for step in steps:
+            match step:
+                case Emit(data=data):
+                    if data:
+                        out.append(data)
+                case Judge(asks=asks, phase=Phase.LIST, then=then):
+                    verdicts = await self._admission.visible(passage, asks, Phase.LIST)
+                    out += await self._carry_out(passage, then(verdicts))
+                case Judge(asks=asks, then=then):
+                    verdicts = await self._admission.answer_within(passage, asks)
+                    out += await self._carry_out(passage, then(verdicts))
+                case Persist(table=table, key=key, value=value):
+                    await self._parts.store.put(table, key, value)
+                case Note():
+                    await self._note(passage, step)
+        return out
+
+    async def _note(self, passage: Passage, note: Note) -> None:
+        protocol = passage.bound[2].protocol
+        self._parts.metrics.noted(note.event, protocol)
+        if not note.recorded:
+            return
+        record = records.base(
+            RecordKind.DEFINITION if note.event == "definition_changed" else RecordKind.ADMIN,
+            self._parts.clock,
+            passage.exchange,
+            passage.subject,
+            passage.task,
+        )
+        record["note"] = {"event": note.event, **note.facts}
+        await self._parts.audit.append(record, durable=False)
+
+
+def _with_lease(outgoing: Outgoing, leg: Leg) -> Outgoing:
+    if leg.lease is None:
+        return outgoing
+    return replace(
+        outgoing,
+        secret_headers=leg.lease.headers,
+        lease_fingerprint=leg.lease.fingerprint,
+    )
