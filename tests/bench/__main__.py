@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.bench import tools
-from tests.bench.envoy_legs import Reference
 from tests.bench.figures import Case, Leg
 from tests.bench.report import is_passed, print_report, write_json
 from tests.bench.runner import Plan, Runner
@@ -28,12 +27,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--paced", action="store_true", help="also about 200 calls a second")
     parser.add_argument("--opa-envoy-plugin", type=Path, help="a ready binary, version 1.19.1")
     parser.add_argument("--opa", type=Path, help="the OPA of the governed leg `opa`")
-    parser.add_argument(
-        "--reference",
-        choices=list(Reference),
-        default=Reference.LIBRARY,
-        help="the Rego of envoy-opa: the library that ships, or one page that does the least",
-    )
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--keep", type=Path, help="leave configurations and logs in this folder")
     parser.add_argument("--no-install", action="store_true", help="never call apt-get")
@@ -54,7 +47,6 @@ def _plan(options: argparse.Namespace) -> Plan:
         paced=options.paced,
         plugin=options.opa_envoy_plugin,
         opa=options.opa,
-        reference=Reference(options.reference),
         keep=keep,
     )
 

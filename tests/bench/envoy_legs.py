@@ -1,7 +1,6 @@
 """Envoy as it is, and Envoy with ext_authz over gRPC to opa-envoy-plugin: what we compare with."""
 
 import shutil
-from enum import StrEnum
 from pathlib import Path
 
 import orjson
@@ -9,10 +8,10 @@ import orjson
 from tests.bench.calls import AGENT
 from tests.bench.figures import Leg
 from tests.bench.machine import Program, accepts, answers, free_port
-from tests.bench.policy_data import LIBRARY, library_data
+from tests.bench.policy_data import library_data
 from tests.bench.target import Target
 
-_POLICIES = Path(__file__).parent / "envoy_authz"
+_POLICY = Path(__file__).parent / "envoy_authz" / "policy.rego"
 _CLAIMED = {"x-agent": AGENT}
 _TYPE = "type.googleapis.com/envoy.extensions"
 # Envoy's default of 1024 would fail calls that the other legs serve.
@@ -134,34 +133,19 @@ def start_envoy(binary: Path, *, folder: Path, upstream: int) -> Target:
     )
 
 
-class Reference(StrEnum):
-    """Which Rego the reference runs: the library that ships, or one page that does the least."""
-
-    LIBRARY = "library"
-    SMALL = "small"
-
-
-def _write_policy(folder: Path, reference: Reference) -> None:
+def _write_policy(folder: Path) -> None:
     """Write the reference's Rego and data, the same agent, grant and tools as the governed legs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data.json").write_bytes(orjson.dumps(library_data()))
-    shim = folder / "envoy" / "authz"
-    shim.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_POLICIES / reference / "policy.rego", shim / "policy.rego")
-    if reference is Reference.LIBRARY:
-        for path in sorted((LIBRARY / "outrider").rglob("*.rego")):
-            if not path.name.endswith("_test.rego"):
-                place = folder / path.relative_to(LIBRARY)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, place)
+    place = folder / "envoy" / "authz"
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_POLICY, place / "policy.rego")
 
 
-def start_envoy_opa(
-    binary: Path, plugin: Path, *, folder: Path, upstream: int, reference: Reference
-) -> Target:
+def start_envoy_opa(binary: Path, plugin: Path, *, folder: Path, upstream: int) -> Target:
     """Envoy asking opa-envoy-plugin, both with their defaults, about every request and its body."""
     bundle = folder / "bundle"
-    _write_policy(bundle, reference)
+    _write_policy(bundle)
     grpc, api, diagnostic = free_port(), free_port(), free_port()
     settings = {"addr": f"127.0.0.1:{grpc}", "path": "envoy/authz/decision"}
     config = folder / "opa.json"
@@ -201,6 +185,6 @@ def start_envoy_opa(
         engine=engine,
         headers=_CLAIMED,
         governed=True,
-        checked=f"a claimed name, method, path, grant, arguments by the {reference} Rego; no"
-        " verified identity, no task, no behaviour, no audit",
+        checked="a claimed name, method, path, grant, arguments; no verified identity, no task, no"
+        " behaviour, no provenance, no audit",
     )

@@ -27,7 +27,6 @@ class Plan:
     paced: bool
     plugin: Path | None = None
     opa: Path | None = None
-    reference: envoy_legs.Reference = envoy_legs.Reference.LIBRARY
     keep: Path | None = None
 
     def spots(self) -> list[tuple[Case, int, bool]]:
@@ -117,7 +116,6 @@ class Runner:
                     plugin,
                     folder=folder,
                     upstream=upstream.port,
-                    reference=self._plan.reference,
                 )
             case Leg.FIXED_ALLOW | Leg.EMBEDDED | Leg.OPA:
                 return outrider_legs.start_outrider(

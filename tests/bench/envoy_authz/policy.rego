@@ -1,8 +1,10 @@
 # METADATA
 # title: The reference's policy
 # description: |
-#   What the measured calls of Outrider's allow leg are judged by, cut to what Envoy can tell a
-#   policy: the request and a claimed name. No verified identity, task, behaviour or provenance.
+#   Asks of a call what Outrider's allow leg asks: an active agent, what its grant covers, its
+#   arguments. Cut to what Envoy can tell a policy, the request and a claimed name: no verified
+#   identity, no task, no behaviour, no provenance. It does less than the library that ships, so a
+#   ratio to it errs on the reference's side.
 package envoy.authz
 
 import rego.v1
