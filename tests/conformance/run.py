@@ -4,7 +4,7 @@
 
 Gate `equal`: under a policy and a grant that allow all, every scenario must give the same figures
 as without Outrider, on both wires. Gate `filter`: under a policy that refuses a few names, the
-scenarios in `policy/filter/expected-failures.yaml` fail and no others.
+scenarios in `expected-failures.yaml` fail and no others.
 
 Exit code 0: all gates hold; 1: a difference; 2: something did not start or took too long;
 3: the suite or the SDK cannot be had here, with the reason.
@@ -33,7 +33,7 @@ SCENARIO_MS: Final = 10_000
 SERVER_START_S: Final = 30.0
 HERE: Final = Path(__file__).parent
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
-EXPECTED_FAILURES: Final = sidecar.POLICIES / "filter" / "expected-failures.yaml"
+EXPECTED_FAILURES: Final = HERE / "expected-failures.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

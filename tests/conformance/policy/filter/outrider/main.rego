@@ -2,7 +2,7 @@
 # title: A few refusals, for the conformance suite
 # description: >-
 #   All is allowed but the named tools and prompt. The scenarios that need them are listed in
-#   `expected-failures.yaml`; they and no others may fail.
+#   `tests/conformance/expected-failures.yaml`; they and no others may fail.
 package outrider
 
 _refused := {
