@@ -19,6 +19,7 @@ from outrider.core.exchange import (
     ResponseHead,
     TraceContext,
 )
+from outrider.core.grant import Grant
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
@@ -74,6 +75,14 @@ class Snapshot(Protocol):
     @property
     def revision(self) -> str: ...
 
+    @property
+    def expected(self) -> frozenset[str]:
+        """Revisions an answer may name: this one, and during an activation the next (POLICY §3)."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether `evaluate` ever yields to the loop; one that never does is asked in turn."""
+
     async def evaluate(
         self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
     ) -> Raw:
@@ -92,7 +101,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentEntry:
-    """`data.outrider.agents[<SPIFFE ID>]`: who owns an agent, what it is, whether it may act."""
+    """`data.outrider.agents[<SPIFFE ID>]`: who owns an agent, what it is, whether it may act.
+
+    `grant` is its standing grant, parsed when the policy was loaded; None where it has none.
+    """
 
     id: str
     owner: str | None
@@ -102,6 +114,7 @@ class AgentEntry:
     status: str
     purpose: str
     document: JsonObject
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

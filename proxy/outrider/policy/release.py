@@ -1,0 +1,241 @@
+"""A release: one policy tree under one revision, its data read into what the proxy works with.
+
+Laws: the revision names the content; policy and manifest are one revision; what is missing or
+cannot be enforced refuses the whole release, naming file or key; the folder is the package.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import orjson
+
+from outrider.core.errors import ConfigError, OutriderError
+from outrider.core.grant import Grant, parse_grant
+from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.manifest import Manifest, parse_manifest
+from outrider.core.ports import AgentEntry
+from outrider.policy import archive, bundle
+
+TIERS: Final = ("low", "standard", "high")
+STATUSES: Final = ("active", "quarantined", "offboarded")
+_NEEDED: Final = ("owner", "tier", "environment", "status")
+_NEEDED_IN_PRODUCTION: Final = ("sponsor", "escalation", "class", "review_by")
+_PACKAGE: Final = re.compile(
+    r"package\s+([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*(#.*)?"
+)
+_METADATA_ID: Final = re.compile(r"#\s+id:\s*[\"']?([A-Za-z0-9_.-]{1,64})[\"']?\s*")
+_SHORT: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Everything of one policy revision. `modules` are texts by file name, without tests.
+
+    `data` is the whole base document (`{"outrider": …}`), the catalogue and the revision in it.
+    `digest` is of the content, whatever the revision is called. `codes` are the declared reason
+    codes. `fixtures` are the sample inputs the release ships.
+    """
+
+    revision: str
+    digest: str
+    modules: Mapping[str, str]
+    data: JsonObject
+    manifest: Manifest
+    agents: dict[str, AgentEntry]
+    codes: frozenset[str]
+    fixtures: Mapping[str, JsonObject] = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict)
+
+
+def load(
+    path: Path,
+    overlays: Sequence[Path] = (),
+    *,
+    hosts: Mapping[str, str] | None = None,
+    complete: bool = False,
+) -> Release:
+    """The release at `path` (a directory or a `.tar.gz`) with `overlays` laid over it.
+
+    `hosts` are the upstreams' configured `host:port`. With `complete` an agent must carry all that
+    production requires (GOVERNANCE §10). Blocking: reads files. Raises `ConfigError`.
+    """
+    tree = bundle.read(path, overlays)
+    digest = _digest(tree.files)
+    revision = _revision(tree.declared, digest, own=bool(overlays) or path.is_dir())
+    return assemble(tree, revision=revision, digest=digest, hosts=hosts or {}, complete=complete)
+
+
+def assemble(
+    tree: bundle.Tree, *, revision: str, digest: str, hosts: Mapping[str, str], complete: bool
+) -> Release:
+    """The release that `tree` makes under `revision`. Raises `ConfigError`."""
+    check_packages({**tree.modules, **tree.tests})
+    catalogue = _catalogue(tree.catalogue)
+    outrider: JsonObject = dict(as_object(tree.data.get(bundle.ROOT)))
+    for reserved in ("catalogue", "build"):
+        if reserved in outrider:
+            raise ConfigError(f"data.outrider.{reserved} is made by the loader; remove it")
+    if catalogue:
+        outrider["catalogue"] = catalogue
+    outrider["build"] = {"revision": revision}
+    return Release(
+        revision=revision,
+        digest=digest,
+        modules=tree.modules,
+        data={bundle.ROOT: outrider},
+        manifest=_manifest(outrider, hosts),
+        agents=_agents(outrider.get("agents"), complete=complete),
+        codes=_codes(tree.modules.values()) | frozenset(catalogue),
+        fixtures=tree.fixtures,
+        metadata=as_object(tree.declared.get("metadata")),
+    )
+
+
+def bundle_bytes(release: Release) -> bytes:
+    """The release as an OPA bundle: a tar.gz with the same bytes for the same release."""
+    declared: JsonObject = {
+        "revision": release.revision,
+        "roots": [bundle.ROOT],
+        "rego_version": 1,
+        "metadata": release.metadata,
+    }
+    files = {name: text.encode() for name, text in release.modules.items()}
+    files["data.json"] = orjson.dumps(release.data, option=orjson.OPT_SORT_KEYS)
+    files[".manifest"] = orjson.dumps(declared, option=orjson.OPT_SORT_KEYS)
+    return archive.write_archive(files)
+
+
+def package_of(name: str, text: str) -> tuple[str, int]:
+    """The package a module names and the line it stands on, read before anything else is.
+
+    Raises `ConfigError` where the first statement is not a plain `package a.b.c`.
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.strip()
+        if not words or words.startswith("#"):
+            continue
+        found = _PACKAGE.fullmatch(words)
+        if found is None:
+            break
+        return found[1], number
+    raise ConfigError(f"{name}: a module begins with `package` and a plain dotted name")
+
+
+def check_packages(modules: Mapping[str, str]) -> None:
+    """Ownership is by path: a module's package is its folder's, a test's may end in `_test`.
+
+    Raises `ConfigError`: a stray `package outrider` would merge with the decision.
+    """
+    for name, text in modules.items():
+        package, line = package_of(name, text)
+        owned = ".".join(PurePosixPath(name).parent.parts)
+        allowed = {owned, f"{owned}_test"} if name.endswith("_test.rego") else {owned}
+        if package not in allowed:
+            raise ConfigError(f"{name}:{line}: package {package} in the folder of {owned}")
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(files):
+        if name.endswith(("_test.rego", ".suite.yaml")):
+            continue
+        total.update(f"{len(name)}:{name}:{len(files[name])}:".encode())
+        total.update(files[name])
+    return total.hexdigest()
+
+
+def _revision(declared: JsonObject, digest: str, *, own: bool) -> str:
+    """A built bundle's own name; where files lie open or are laid over, the content's besides."""
+    name = declared.get("revision", "")
+    if not isinstance(name, str) or len(name) > 128 or not name.isascii():
+        raise ConfigError(".manifest: revision is no ASCII string of at most 128 characters")
+    if not own and name:
+        return name
+    return f"{name}+{digest[:_SHORT]}" if name else digest[:_SHORT]
+
+
+def _catalogue(document: Json) -> JsonObject:
+    """The rows of `controls.yaml` by id: an object by id, or a list of rows that carry theirs."""
+    rows = document.get("controls", document) if isinstance(document, dict) else document
+    if isinstance(rows, list):
+        found: JsonObject = {}
+        for row in rows:
+            code = as_object(row).get("id")
+            if not isinstance(code, str) or code in found:
+                raise ConfigError(f"controls.yaml: a row without an id of its own: {code!r}")
+            found[code] = row
+        return found
+    return as_object(rows)
+
+
+def _codes(texts: Iterable[str]) -> frozenset[str]:
+    """Ids that METADATA blocks declare."""
+    found: set[str] = set()
+    for text in texts:
+        inside = False
+        for raw in text.splitlines():
+            line = raw.strip()
+            inside = line.startswith("#") and (inside or line == "# METADATA")
+            match = _METADATA_ID.fullmatch(line) if inside else None
+            if match is not None:
+                found.add(match[1])
+    return frozenset(found)
+
+
+def _manifest(outrider: JsonObject, hosts: Mapping[str, str]) -> Manifest:
+    try:
+        return parse_manifest(outrider.get("manifest"), outrider.get("zones"), hosts=hosts)
+    except OutriderError as fault:
+        raise ConfigError(f"data.outrider.manifest: {fault}") from fault
+
+
+def _agents(document: Json, *, complete: bool) -> dict[str, AgentEntry]:
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError("data.outrider.agents is no object by SPIFFE ID")
+    return {name: _agent(name, entry, complete=complete) for name, entry in document.items()}
+
+
+def _agent(name: str, entry: Json, *, complete: bool) -> AgentEntry:
+    where = f"data.outrider.agents[{name!r}]"
+    if not isinstance(entry, dict) or not name or len(name) > 2048:
+        raise ConfigError(f"{where} is no object under a SPIFFE ID")
+    needed = _NEEDED + (_NEEDED_IN_PRODUCTION if complete else ())
+    for key in needed:
+        if not _word(entry, key, where):
+            raise ConfigError(f"{where}: {key} is missing")
+    for key, allowed in (("tier", TIERS), ("status", STATUSES)):
+        if entry[key] not in allowed:
+            raise ConfigError(f"{where}: {key} is {entry[key]!r}; give one of {', '.join(allowed)}")
+    return AgentEntry(
+        id=name,
+        owner=_word(entry, "owner", where),
+        sponsor=_word(entry, "sponsor", where),
+        tier=_word(entry, "tier", where) or "",
+        environment=_word(entry, "environment", where) or "",
+        status=_word(entry, "status", where) or "",
+        purpose=_word(entry, "purpose", where) or "",
+        document=entry,
+        grant=_grant(entry.get("grant"), where),
+    )
+
+
+def _word(entry: JsonObject, key: str, where: str) -> str | None:
+    value = entry.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise ConfigError(f"{where}: {key} is {value!r}; give a string")
+
+
+def _grant(document: Json, where: str) -> Grant | None:
+    if document is None:
+        return None
+    try:
+        return parse_grant(document)
+    except OutriderError as fault:
+        raise ConfigError(f"{where}.grant: {fault}") from fault
