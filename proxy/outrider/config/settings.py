@@ -4,11 +4,11 @@ Laws: add, never repurpose; a default is safe in production; the reason stands u
 The metadata is the source of the reference page and of `outrider config schema`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
@@ -258,3 +258,19 @@ class Settings:
     startup_timeout_s: Seconds = 30.0
     allow_plain: bool = True
     """Let http upstreams outside loopback be used; production wants https."""
+
+
+for _class in list(vars().values()):
+    if isinstance(_class, type) and is_dataclass(_class):
+        # Unknown keys are faults, and the text under a setting is its description.
+        _class.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
+            extra="forbid", use_attribute_docstrings=True
+        )
+
+LACKS_FOR_PRODUCTION: Final = (
+    "mutual TLS by the SPIFFE Workload API (identity is attested-local or a trust-bundle file)",
+    "the task API (only standing grants bind a task)",
+    "approvals (a hold is refused with `obligation`)",
+    "leases from a credential broker (only `file` credentials, which production refuses)",
+)
+"""What this version has not got yet; `profile: production` refuses to start without it."""

@@ -1,0 +1,206 @@
+"""What no single setting can say: rules between settings, each naming key, value and remedy."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from outrider.config.settings import (
+    LACKS_FOR_PRODUCTION,
+    Listener,
+    Profile,
+    Settings,
+    Upstream,
+)
+
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_HOST: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?"
+)
+_SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+")
+_LOOPBACK_NAMES: Final = frozenset({"localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One setting that cannot be used: its key, its value, and what may stand there."""
+
+    key: str
+    value: object
+    allowed: str
+
+
+def faults_of(settings: Settings) -> tuple[Fault, ...]:
+    """Every fault between settings, in the order of the keys; none where they can be used."""
+    return (
+        *_production(settings),
+        *_identity(settings),
+        *_listeners(settings),
+        *_upstreams(settings),
+        *_credentials(settings),
+        *_policy(settings),
+    )
+
+
+def _production(settings: Settings) -> Iterator[Fault]:
+    if settings.profile is not Profile.PRODUCTION:
+        return
+    lacking = "; ".join(LACKS_FOR_PRODUCTION)
+    yield Fault(
+        key="profile",
+        value=settings.profile.value,
+        allowed=f"give demo or development: this version still lacks {lacking}",
+    )
+
+
+def _identity(settings: Settings) -> Iterator[Fault]:
+    spiffe_id = settings.identity.spiffe_id
+    if spiffe_id is None:
+        if settings.upstreams:
+            yield Fault(
+                key="identity.spiffe_id",
+                value=None,
+                allowed="give the agent's SPIFFE ID, such as spiffe://acme.test/ns/support/sa/triage",
+            )
+    elif not _SPIFFE_ID.fullmatch(spiffe_id) or len(spiffe_id) > 2048:
+        yield Fault(
+            key="identity.spiffe_id",
+            value=spiffe_id,
+            allowed="give spiffe://<trust domain>/<path> in lower-case trust domain, no trailing /",
+        )
+
+
+def _listeners(settings: Settings) -> Iterator[Fault]:
+    for name in ("egress", "control", "telemetry"):
+        listener: Listener = getattr(settings.listeners, name)
+        key = f"listeners.{name}"
+        if not listener.addresses and listener.unix is None:
+            yield Fault(key=f"{key}.addresses", value=(), allowed="give an address or a unix path")
+        for address in listener.addresses:
+            if split_address(address) is None:
+                yield Fault(
+                    key=f"{key}.addresses",
+                    value=address,
+                    allowed="give host:port, host an IP address",
+                )
+            elif not is_loopback(address) and (listener.bearer or name == "control"):
+                yield Fault(
+                    key=f"{key}.addresses",
+                    value=address,
+                    allowed="give a loopback address or a unix path: without mTLS nothing else may "
+                    "carry a bearer or control this sidecar",
+                )
+
+
+def _upstreams(settings: Settings) -> Iterator[Fault]:
+    prefixes: dict[str, str] = {}
+    hosts: dict[str, str] = {}
+    for name, upstream in settings.upstreams.items():
+        key = f"upstreams.{name}"
+        yield from _upstream(key, upstream, settings)
+        if upstream.prefix is not None:
+            other = prefixes.setdefault(upstream.prefix, name)
+            if other != name:
+                yield Fault(
+                    key=f"{key}.prefix", value=upstream.prefix, allowed=f"{other} has it already"
+                )
+        for host in upstream.hosts:
+            if not _HOST.fullmatch(host):
+                yield Fault(
+                    key=f"{key}.hosts", value=host, allowed="give host or host:port in lower case"
+                )
+            other = hosts.setdefault(host, name)
+            if other != name:
+                yield Fault(key=f"{key}.hosts", value=host, allowed=f"{other} has it already")
+
+
+def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Fault]:
+    url = urlsplit(upstream.url)
+    try:
+        port_is_good = url.port is None or url.port > 0
+    except ValueError:
+        port_is_good = False
+    plain = url.scheme == "http"
+    if url.scheme not in {"http", "https"} or not url.hostname or not port_is_good:
+        yield Fault(
+            key=f"{key}.url", value=upstream.url, allowed="give http(s)://host[:port][/path]"
+        )
+    elif url.username or url.query or url.fragment:
+        yield Fault(
+            key=f"{key}.url", value=upstream.url, allowed="leave out userinfo, query and fragment"
+        )
+    elif plain and not settings.allow_plain and not is_loopback(f"{url.hostname}:{url.port or 80}"):
+        yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https, or set allow_plain")
+    if upstream.prefix is None and not upstream.hosts:
+        yield Fault(
+            key=f"{key}.prefix", value=None, allowed="give a path prefix such as /mcp/crm, or hosts"
+        )
+    if upstream.prefix is not None and (
+        not _PREFIX.fullmatch(upstream.prefix) or upstream.prefix.startswith("/.outrider")
+    ):
+        yield Fault(
+            key=f"{key}.prefix",
+            value=upstream.prefix,
+            allowed="give /segments of letters, digits, . _ ~ - without a trailing /; "
+            "/.outrider is reserved",
+        )
+    if upstream.credential is not None and upstream.credential not in settings.credentials:
+        yield Fault(
+            key=f"{key}.credential",
+            value=upstream.credential,
+            allowed=f"give one of credentials: {', '.join(settings.credentials) or '(none set)'}",
+        )
+    for network in upstream.networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            yield Fault(
+                key=f"{key}.networks", value=network, allowed="give a CIDR such as 10.0.0.0/8"
+            )
+
+
+def _credentials(settings: Settings) -> Iterator[Fault]:
+    known = ", ".join(settings.upstreams) or "(none set)"
+    for name, credential in settings.credentials.items():
+        for upstream in credential.upstreams:
+            if upstream not in settings.upstreams:
+                yield Fault(
+                    key=f"credentials.{name}.upstreams",
+                    value=upstream,
+                    allowed=f"give one of upstreams: {known}",
+                )
+
+
+def _policy(settings: Settings) -> Iterator[Fault]:
+    opa = settings.policy.opa
+    if settings.policy.engine == "opa" and opa.mode == "socket" and opa.socket is None:
+        yield Fault(key="policy.opa.socket", value=None, allowed="give the path of OPA's socket")
+    if settings.tasks.required:
+        yield Fault(
+            key="tasks.required",
+            value=True,
+            allowed="give false: this version has no task API, so every call would be refused",
+        )
+
+
+def split_address(address: str) -> tuple[str, int] | None:
+    """`host:port` or `[v6]:port` as its parts, or None where it is neither."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        return None
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    return bare, int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `host:port` names this machine alone."""
+    split = split_address(address)
+    if split is None:
+        return address.rpartition(":")[0] in _LOOPBACK_NAMES
+    return ipaddress.ip_address(split[0]).is_loopback

@@ -1,0 +1,194 @@
+"""From a YAML file and `OUTRIDER_…` variables to `Settings`: whole, or refused with every fault.
+
+Laws: a fault names the key, the value and what is allowed; unknown and repeated keys are faults;
+nothing is half-read. The only reader of the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from outrider.config.checks import Fault, faults_of
+from outrider.config.settings import Settings
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json, JsonObject
+
+PREFIX: Final = "OUTRIDER_"
+SEPARATOR: Final = "__"
+OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
+_SHOWN: Final = 80
+_ADAPTER: Final = TypeAdapter(Settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings with the folder that relative paths in them start from."""
+
+    settings: Settings
+    base: Path
+    source: Path | None
+    pod_uid: str | None
+
+    def path(self, name: str) -> Path:
+        """`name` as a path: absolute as it is, else from the settings file's folder."""
+        return self.base / Path(name).expanduser()
+
+    def data(self, name: str) -> Path:
+        """`name` under the data directory."""
+        return self.path(self.settings.data_dir) / name
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML whose repeated keys are faults."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise ConfigError(f"line {line}: {key!r} stands twice; keep one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment; callers hand it to `load`."""
+    return os.environ
+
+
+def default_path(environ: Mapping[str, str]) -> Path | None:
+    """The settings file named by `OUTRIDER_CONFIG`, if any."""
+    named = environ.get("OUTRIDER_CONFIG")
+    return Path(named) if named else None
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Where downloaded and built tools are kept (`OUTRIDER_CACHE`, else the user's cache)."""
+    named = environ.get("OUTRIDER_CACHE")
+    if named:
+        return Path(named)
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read `path` (None: defaults alone) with overrides from `environ`.
+
+    Raises `ConfigError` whose text has one line for each fault.
+    """
+    document: Json = {}
+    if path is not None:
+        try:
+            document = parse_yaml(path.read_text(encoding="utf-8"))
+        except OSError as fault:
+            raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
+        except UnicodeDecodeError as fault:
+            raise ConfigError(f"{path}: not UTF-8") from fault
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: is {_shown(document)}; give a mapping of settings")
+    _override(document, environ)
+    base = path.resolve().parent if path is not None else Path.cwd()
+    settings = validate(document)
+    return Loaded(
+        settings=settings, base=base, source=path, pod_uid=environ.get("OUTRIDER_POD_UID") or None
+    )
+
+
+def parse_yaml(text: str) -> Json:
+    """One YAML document without repeated keys. Raises `ConfigError` with the line."""
+    try:
+        value: Json = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 0
+        raise ConfigError(f"line {line}: not YAML: {fault.problem}") from fault
+    except (yaml.YAMLError, RecursionError) as fault:
+        raise ConfigError("not YAML") from fault
+    return {} if value is None else value
+
+
+def validate(document: JsonObject) -> Settings:
+    """`document` as settings. Raises `ConfigError`, one line a fault."""
+    try:
+        settings = _ADAPTER.validate_python(document)
+    except ValidationError as fault:
+        raise ConfigError("\n".join(sorted({_line(entry) for entry in fault.errors()}))) from fault
+    faults = faults_of(settings)
+    if faults:
+        raise ConfigError("\n".join(_fault_line(fault) for fault in faults))
+    return settings
+
+
+def schema() -> JsonObject:
+    """The JSON Schema (2020-12) of the settings file."""
+    found: JsonObject = _ADAPTER.json_schema()
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    found["title"] = "Outrider settings"
+    return found
+
+
+def dump(settings: Settings) -> JsonObject:
+    """`settings` with every default filled in, as JSON. Holds paths of secrets, never secrets."""
+    shown: JsonObject = _ADAPTER.dump_python(settings, mode="json")
+    return shown
+
+
+def _override(document: JsonObject, environ: Mapping[str, str]) -> None:
+    """Lay `OUTRIDER_LIMITS__BODY_BYTES=…` over `limits.body_bytes`; values are YAML."""
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in OWN_VARIABLES or name.startswith("OUTRIDER_TEST"):
+            continue
+        keys = name.removeprefix(PREFIX).lower().split(SEPARATOR)
+        place = document
+        for key in keys[:-1]:
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{name}: {'.'.join(keys[:-1])} is not a mapping; set it whole")
+            place = inner
+        place[keys[-1]] = parse_yaml(environ[name])
+
+
+def _line(entry: Any) -> str:  # noqa: ANN401 - pydantic's error dictionary
+    key = ".".join(str(part) for part in entry["loc"] if part != "[key]")
+    value = _shown(entry.get("input"))
+    context = entry.get("ctx") or {}
+    match entry["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return f"{key}: no such setting; see `outrider config schema`"
+        case "greater_than_equal":
+            return f"{key} is {value}; give {context['ge']} or more{_other_end(key)}"
+        case "less_than_equal":
+            return f"{key} is {value}; give {context['le']} or less{_other_end(key)}"
+        case "literal_error" | "enum":
+            return f"{key} is {value}; give one of {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"{key} is {value}; give text like {context['pattern']}"
+        case "missing":
+            return f"{key}: missing; it has no default"
+        case _:
+            return f"{key} is {value}: {entry['msg'][0].lower()}{entry['msg'][1:]}"
+
+
+def _other_end(key: str) -> str:
+    """The whole range of a numeric setting, from its schema."""
+    node: Any = schema()
+    definitions = node.get("$defs", {})
+    for part in key.split("."):
+        node = definitions.get(str(node.get("$ref", "")).rpartition("/")[2], node)
+        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+    if "minimum" in node and "maximum" in node:
+        return f" (the range is {node['minimum']} to {node['maximum']})"
+    return ""
+
+
+def _fault_line(fault: Fault) -> str:
+    return f"{fault.key} is {_shown(fault.value)}; {fault.allowed}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
