@@ -1,0 +1,120 @@
+"""Structured logs: one JSON object a line, on stderr, from a thread of its own (OPERATIONS §9).
+
+Laws: `msg` is a fixed sentence; a caller's text only ever stands as a JSON value, cut and escaped;
+a full queue drops and counts, it never makes an exchange wait.
+"""
+
+import logging
+import queue
+import sys
+from collections.abc import Callable
+from logging.handlers import QueueHandler, QueueListener
+from typing import Final, TextIO
+
+import orjson
+
+from outrider.core.clock import rfc3339
+
+_VALUE_BYTES: Final = 256
+_QUEUE: Final = 4096
+_PER_SECOND: Final = 10
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_UNSAFE: Final = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), *range(0x200B, 0x2010),
+                 *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+}  # fmt: skip
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "ts": rfc3339(record.created),
+            "level": record.levelname,
+            "event": getattr(record, "event", record.name),
+            "msg": record.getMessage() if not record.args else record.msg,
+        }
+        for key, value in vars(record).items():
+            if key not in _OWN and key != "event":
+                line[key] = _clean(value)
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _clean(self.formatException(record.exc_info)[-2048:], 2048)
+        return orjson.dumps(line, default=repr).decode()
+
+
+class Throttle(logging.Filter):
+    """At most ten lines a second of one event; the next that passes says how many were not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, tuple[int, int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = str(getattr(record, "event", record.name))
+        second = int(record.created)
+        began, count, suppressed = self._seen.get(event, (second, 0, 0))
+        if began != second:
+            if suppressed:
+                record.suppressed = suppressed
+            began, count, suppressed = second, 0, 0
+        passes = count < _PER_SECOND
+        self._seen[event] = (began, count + passes, suppressed + (not passes))
+        if len(self._seen) > _VALUE_BYTES:
+            self._seen.clear()
+        return passes
+
+
+class _BoundedHandler(QueueHandler):
+    def __init__(
+        self, lines: "queue.Queue[logging.LogRecord]", dropped: Callable[[], None]
+    ) -> None:
+        super().__init__(lines)
+        self._dropped = dropped
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record  # formatted in the listener's thread, in this process
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self._dropped()
+
+
+class Logs:
+    """The logging of a process: started once, stopped once, its level changed at run time."""
+
+    def __init__(
+        self, *, level: str, dropped: Callable[[], None], out: TextIO | None = None
+    ) -> None:
+        lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE)
+        self._handler = _BoundedHandler(lines, dropped)
+        self._handler.addFilter(Throttle())
+        stream = logging.StreamHandler(out or sys.stderr)
+        stream.setFormatter(JsonFormatter())
+        self._listener = QueueListener(lines, stream)
+        self._root = logging.getLogger("outrider")
+        self._root.setLevel(level)
+        self._root.propagate = False
+
+    def start(self) -> None:
+        self._root.addHandler(self._handler)
+        self._listener.start()
+
+    def set_level(self, level: str) -> None:
+        self._root.setLevel(level)
+
+    def stop(self) -> None:
+        """Write what is queued and let the thread go."""
+        self._root.removeHandler(self._handler)
+        self._listener.stop()
+
+
+def _clean(value: object, limit: int = _VALUE_BYTES) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value).translate(_UNSAFE)
+    return text if len(text) <= limit else text[:limit] + "…"
