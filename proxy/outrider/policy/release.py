@@ -235,7 +235,4 @@ def _word(entry: JsonObject, key: str, where: str) -> str | None:
 def _grant(document: Json, where: str) -> Grant | None:
     if document is None:
         return None
-    try:
-        return parse_grant(document)
-    except OutriderError as fault:
-        raise ConfigError(f"{where}.grant: {fault}") from fault
+    return parse_grant(document, f"{where}.grant")

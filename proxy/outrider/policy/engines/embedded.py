@@ -1,0 +1,157 @@
+"""Engine `embedded`: Rego evaluated in this process by regorus's interpreter (POLICY §4).
+
+Laws: an instance is made and used on one thread, the event loop's; a revision is a new instance,
+warmed and then swapped whole; only `eval_rule_as_json` is called; nothing is cancelled, so an
+answer that comes late is none; a panic is a `BaseException`, known by its name: the instance is
+dropped, the next question makes another. Built-in errors raise: a rule that fails is never false.
+"""
+
+import logging
+from typing import Final
+
+import orjson
+import regorus
+
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json
+from outrider.core.ports import Clock, Defined, Failed, Meta, Raw, Undefined
+from outrider.core.vocabulary import Reason
+from outrider.policy.release import Release
+from outrider.policy.result import MAX_RESULT_BYTES
+
+logger = logging.getLogger(__name__)
+
+SLOWEST_FIXTURE_S: Final = 0.005
+_UNDEFINED: Final = '"<undefined>"'
+_WARMING_ROUNDS: Final = 3
+
+
+class EmbeddedEngine:
+    """Answers from one release; `activate` swaps it whole."""
+
+    name: Final = "embedded"
+
+    def __init__(
+        self, *, clock: Clock, entrypoint: str, slowest_fixture_s: float = SLOWEST_FIXTURE_S
+    ) -> None:
+        self._clock = clock
+        self._entrypoint = entrypoint
+        self._slowest_fixture_s = slowest_fixture_s
+        self._current: EmbeddedSnapshot | None = None
+
+    def snapshot(self) -> "EmbeddedSnapshot":
+        """The release in force. Raises `ConfigError` where none was activated yet."""
+        if self._current is None:
+            raise ConfigError("no policy is activated")
+        return self._current
+
+    async def activate(self, release: Release) -> "EmbeddedSnapshot":
+        """Make `release` the one in force once it has answered its own fixtures in time.
+
+        Raises `ConfigError`; what was in force then stays. To be called on the event loop's thread.
+        """
+        made = EmbeddedSnapshot(release=release, clock=self._clock)
+        self._warm(made, release)
+        self._current = made
+        return made
+
+    def _warm(self, made: "EmbeddedSnapshot", release: Release) -> None:
+        made.probe(self._entrypoint, b"{}")
+        for name, fixture in release.fixtures.items():
+            query = orjson.dumps(fixture, option=orjson.OPT_SORT_KEYS)
+            spent_s = min(made.probe(self._entrypoint, query) for _ in range(_WARMING_ROUNDS))
+            if spent_s > self._slowest_fixture_s:
+                raise ConfigError(
+                    f"policy takes {spent_s * 1000:.1f} ms on {name}; engine embedded cannot be "
+                    f"interrupted and takes {self._slowest_fixture_s * 1000:.0f} ms at most"
+                )
+
+
+class EmbeddedSnapshot:
+    """One release, pinned. Used on the thread that made it."""
+
+    waits: Final = False
+
+    def __init__(self, *, release: Release, clock: Clock) -> None:
+        self._release = release
+        self._clock = clock
+        self._data = orjson.dumps(release.data).decode()
+        self._instance: regorus.Engine | None = self._build()
+        self.revision: Final = release.revision
+        self.expected: Final = frozenset({release.revision})
+
+    async def evaluate(
+        self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
+    ) -> Raw:
+        """As the port says; never yields to the loop."""
+        started_s = self._clock.monotonic_s()
+        if started_s >= deadline_s:
+            return Failed(code=Reason.POLICY_TIMEOUT, detail="asked after the deadline")
+        try:
+            answer = self._ask(entrypoint, query)
+        except _EngineFaultError as fault:
+            logger.warning("policy failed", extra={"revision": self.revision, "fault": str(fault)})
+            return Failed(code=Reason.POLICY_ERROR, detail="the engine failed")
+        ended_s = self._clock.monotonic_s()
+        if ended_s > deadline_s:
+            return Failed(code=Reason.POLICY_TIMEOUT, detail="answered after the deadline")
+        return self._read(answer, int((ended_s - started_s) * 1_000_000))
+
+    def probe(self, entrypoint: str, query: bytes) -> float:
+        """Seconds that one answer takes. Raises `ConfigError` where there can be none at all."""
+        started_s = self._clock.monotonic_s()
+        try:
+            self._ask(entrypoint, query)
+        except _EngineFaultError as fault:
+            if "not a valid rule path" in str(fault):
+                raise ConfigError(f"the entry point {entrypoint} is defined nowhere") from None
+            if query != b"{}":
+                raise ConfigError(f"policy fails on a fixture of its own: {fault}") from None
+        return self._clock.monotonic_s() - started_s
+
+    def _read(self, answer: str, eval_us: int) -> Raw:
+        meta = Meta(revision=self.revision, eval_us=eval_us)
+        if answer == _UNDEFINED:
+            return Undefined(meta=meta)
+        if len(answer) > MAX_RESULT_BYTES:
+            return Failed(code=Reason.POLICY_MALFORMED, detail="the answer is too large")
+        try:
+            value: Json = orjson.loads(answer)
+        except orjson.JSONDecodeError:
+            return Failed(code=Reason.POLICY_MALFORMED, detail="the answer is not JSON")
+        return Defined(value=value, meta=meta)
+
+    def _ask(self, entrypoint: str, query: bytes) -> str:
+        try:
+            if self._instance is None:
+                self._instance = self._build()
+            self._instance.set_input_json(query.decode())
+            answer: str = self._instance.eval_rule_as_json(entrypoint)
+        except RuntimeError as fault:
+            raise _EngineFaultError(_first_lines(fault)) from None
+        except BaseException as fault:
+            self._instance = None
+            if type(fault).__name__ != "PanicException":
+                raise
+            raise _EngineFaultError("regorus panicked") from None
+        return answer
+
+    def _build(self) -> regorus.Engine:
+        engine = regorus.Engine()
+        try:
+            for name, text in self._release.modules.items():
+                engine.add_policy(name, text)
+            engine.add_data_json(self._data)
+        except RuntimeError as fault:
+            raise ConfigError(f"policy does not load: {_first_lines(fault)}") from None
+        return engine
+
+
+class _EngineFaultError(Exception):
+    """What regorus said, for our log alone: it quotes source."""
+
+
+def _first_lines(fault: RuntimeError) -> str:
+    """A regorus error without its backtrace, on one line."""
+    said = str(fault).split("\n\nStack backtrace", 1)[0]
+    return " ".join(said.split())[:400]
