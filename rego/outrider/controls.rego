@@ -5,6 +5,9 @@
 #   every package below, and would skip packages at another depth.
 package outrider.controls
 
+# METADATA
+# description: What any control found.
+# scope: document
 findings contains f if some f in data.outrider.controls.administration.findings
 findings contains f if some f in data.outrider.controls.customer_send.findings
 findings contains f if some f in data.outrider.controls.deployment.findings

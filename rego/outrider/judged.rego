@@ -8,33 +8,13 @@ import data.outrider.rules
 # description: |
 #   Every finding with its mode and obligations: `enforce` has effect, `shadow` and `approved` are
 #   said and have none, `off` is not said. What is not a finding is a deny.
-judged contains _settled(finding) if {
-	some finding in controls.findings
-	_is_sound(finding)
-	code := finding.code
-	not _off(code)
-}
+# scope: document
+judged contains _judged(finding) if some finding in controls.findings
 
-judged contains _unsound(finding) if {
-	some finding in controls.findings
-	not _is_sound(finding)
-}
-
-judged contains _settled(finding) if {
-	some finding in rules.findings
-	_is_for_a_team(finding)
-	code := finding.code
-	not _off(code)
-}
-
-judged contains _unsound(finding) if {
-	some finding in rules.findings
-	not _is_for_a_team(finding)
-}
+judged contains _judged(_from_a_team(finding)) if some finding in rules.findings
 
 # METADATA
-# description: |
-#   The default deny, in words. No mode, shadow or approval reaches it.
+# description: The default deny, in words. No mode, shadow or approval reaches it.
 # id: EF-00
 # custom:
 #   refs: [ASI03, PR.AA-05]
@@ -49,11 +29,20 @@ _missing contains "the agent is not active" if not input.subject.properties.stat
 
 _missing contains "no task or standing grant is active" if not input.context.task.state == "active"
 
-_missing contains "the action's effect and class are not known to fit" if not _class_fits
+_missing contains "the action's effect and class are not known to fit" if not class_fits
 
 _missing contains "the amount is not a number of at least 0" if not limits_met
 
-_class_fits if input.action.properties.class in lib.classes[input.action.properties.effect]
+# Undefined for a finding whose code is off: nothing is said of it.
+_judged(finding) := _settled(finding) if {
+	_is_sound(finding)
+	_is_on(finding.code)
+}
+
+_judged(finding) := _enforced(lib.finding("EF-00", "deny", message, {})) if {
+	not _is_sound(finding)
+	message := sprintf("%s gave a finding that may not stand", [_author(finding)])
+}
 
 _is_sound(finding) if {
 	is_object(finding)
@@ -68,21 +57,15 @@ _is_sound(finding) if {
 	}
 }
 
-# A credential is the platform's to give: a team's rule could ask for a wider one.
-_is_for_a_team(finding) if {
-	_is_sound(finding)
-	every obligation in object.get(finding, "obligations", []) {
-		obligation.type != "credential"
-	}
-}
-
-_unsound(finding) := _enforced(lib.finding("EF-00", "deny", message, {})) if {
-	message := sprintf("%s gave a finding that may not stand", [_author(finding)])
-}
-
 default _author(_) := "a rule"
 
 _author(finding) := finding.code if is_string(finding.code)
+
+# A credential is the platform's to give: a team's rule could ask for a wider one.
+_from_a_team(finding) := [finding] if {
+	some obligation in finding.obligations
+	obligation.type == "credential"
+} else := finding
 
 _enforced(finding) := object.union(finding, {"mode": "enforce", "obligations": []})
 
@@ -106,7 +89,7 @@ default _approvers(_) := {}
 
 _approvers(code) := settings[code].approval
 
-_off(code) if settings[code].mode == "off"
+_is_on(code) if not settings[code].mode == "off"
 
 _mode(finding) := "shadow" if {
 	settings[finding.code].mode == "shadow"

@@ -7,7 +7,12 @@ package outrider
 
 import data.outrider.lib
 
-# What stands where the rules below have no answer.
+# METADATA
+# description: |
+#   The answer to one query, `{effect, reasons, obligations, revision}`. The default stands where
+#   the rules below it have no answer.
+# scope: document
+# entrypoint: true
 default decision := {
 	"effect": "deny",
 	"reasons": [{
@@ -21,9 +26,6 @@ default decision := {
 	"revision": "",
 }
 
-# METADATA
-# description: The answer to one query, `{effect, reasons, obligations, revision}`.
-# entrypoint: true
 decision := {
 	"effect": effect,
 	"reasons": reasons,
@@ -31,18 +33,36 @@ decision := {
 	"revision": lib.revision,
 }
 
+# METADATA
+# description: Deny over hold over allow; what is none of them is a deny.
+# scope: document
 default effect := "deny"
 
-effect := "deny" if {
-	some finding in judged
-	finding.effect == "deny"
-	finding.mode == "enforce"
-} else := "hold" if {
-	some finding in judged
-	finding.effect == "hold"
-	finding.mode == "enforce"
-} else := "allow" if {
+effect := "hold" if {
+	not denied
+	held
+}
+
+effect := "allow" if {
+	not denied
+	not held
 	permitted
+}
+
+# METADATA
+# description: Whether any finding with effect denies.
+denied if {
+	some finding in judged
+	finding.mode == "enforce"
+	finding.effect == "deny"
+}
+
+# METADATA
+# description: Whether any finding with effect holds.
+held if {
+	some finding in judged
+	finding.mode == "enforce"
+	finding.effect == "hold"
 }
 
 # METADATA
@@ -53,13 +73,34 @@ permitted if {
 	input.version == "outrider.input/v1"
 	input.subject.properties.status == "active"
 	input.context.task.state == "active"
-	input.action.properties.class in lib.classes[input.action.properties.effect]
+	class_fits
 	limits_met
 }
 
-limits_met if {
-	input.action.properties.effect in {"read", "write", "send", "share", "delete", "admin", "execute"}
+# METADATA
+# description: |
+#   Whether effect and class are known and fit. A class may be graver than its effect's own (a
+#   tool's annotations raise it), never lighter.
+# scope: document
+class_fits if {
+	input.action.properties.effect == "read"
+	input.action.properties.class in {"read", "write", "execute"}
 }
+
+class_fits if {
+	input.action.properties.effect in {"write", "send", "share", "pay", "delete"}
+	input.action.properties.class in {"write", "execute"}
+}
+
+class_fits if {
+	input.action.properties.effect in {"admin", "execute"}
+	input.action.properties.class == "execute"
+}
+
+# METADATA
+# description: Whether what the action may cost is known, and a payment runs the right way.
+# scope: document
+limits_met if not input.action.properties.effect == "pay"
 
 # While listing there are no arguments to judge.
 limits_met if {
@@ -76,21 +117,26 @@ limits_met if {
 	}
 }
 
-reasons contains reason if {
+# METADATA
+# description: Every finding in the words of the decision, those without effect too.
+reasons contains object.union(
+	object.remove(finding, ["effect", "obligations"]),
+	{"severity": _severity(finding.code), "refs": _refs(finding.code)},
+) if {
 	some finding in judged
-	reason := object.union(
-		object.remove(finding, ["effect", "obligations"]),
-		{"severity": _severity(finding.code), "refs": _refs(finding.code)},
-	)
 }
 
+# METADATA
+# description: |
+#   What must also be done: the obligations of every finding with effect. A hold that was approved
+#   still asks for all but its approval.
+# scope: document
 obliged contains obligation if {
 	some finding in judged
 	finding.mode == "enforce"
 	some obligation in finding.obligations
 }
 
-# A hold that was approved does what else it asked for.
 obliged contains obligation if {
 	some finding in judged
 	finding.mode == "approved"

@@ -5,4 +5,7 @@
 #   write `findings` in `outrider.rules.<team>`; what these may do is settled in main.rego.
 package outrider.rules
 
+# METADATA
+# description: What any team's rule found.
+# scope: document
 findings contains f if some f in data.outrider.rules.helpdesk.findings

@@ -5,7 +5,7 @@ package outrider
 #   What `data.outrider.rules` says of each code: mode, severity, limits, approval, owner, runbook.
 #   One line a code, each key constant: a variable key would reach into the teams' packages. A
 #   code without a line is enforced.
-
+# scope: document
 settings["EF-01"] := data.outrider.rules["EF-01"]
 
 settings["EF-02"] := data.outrider.rules["EF-02"]

@@ -20,11 +20,15 @@ allow if {
 	input.path in readings
 }
 
+# METADATA
+# description: The two documents that are asked for.
 decisions := {
 	["v1", "data", "outrider", "decision"],
 	["v1", "data", "outrider", "task"],
 }
 
+# METADATA
+# description: What may be read of OPA's own state.
 readings := {
 	["health"],
 	["metrics"],

@@ -7,21 +7,25 @@
 package system.log
 
 # METADATA
+# description: JSON pointers into the logged event.
+# scope: document
 # entrypoint: true
-mask contains pointer if {
-	some pointer in {
-		"/input/action/properties/arguments",
-		"/input/action/properties/destinations",
-		"/input/context/approval/approvers",
-		"/input/context/request/headers",
-		"/input/context/request/parsed_query",
-		"/input/context/request/path",
-		"/input/context/request/parsed_path",
-		"/input/context/task/purpose",
-	}
-}
+mask contains pointer if some pointer in always
 
 mask contains pointer if {
 	some pointer in data.outrider.log.mask
 	is_string(pointer)
+}
+
+# METADATA
+# description: What is left out whatever a bundle says.
+always := {
+	"/input/action/properties/arguments",
+	"/input/action/properties/destinations",
+	"/input/context/approval/approvers",
+	"/input/context/request/headers",
+	"/input/context/request/parsed_path",
+	"/input/context/request/parsed_query",
+	"/input/context/request/path",
+	"/input/context/task/purpose",
 }

@@ -12,21 +12,6 @@ authority := {"destination", "target", "selector", "credential", "command"}
 
 # METADATA
 # description: |
-#   The classes an action of an effect may bear. A class may be graver than its effect's own (a
-#   tool's annotations raise it), never lighter.
-classes := {
-	"read": {"read", "write", "execute"},
-	"write": {"write", "execute"},
-	"send": {"write", "execute"},
-	"share": {"write", "execute"},
-	"pay": {"write", "execute"},
-	"delete": {"write", "execute"},
-	"admin": {"execute"},
-	"execute": {"execute"},
-}
-
-# METADATA
-# description: |
 #   One finding. `effect` is deny, hold or oblige. `extra` may carry `pointer` (of the argument it
 #   is about) and `obligations` (a list); any other key makes the finding a deny.
 finding(code, effect, message, extra) := object.union(extra, {
@@ -46,15 +31,16 @@ approval(settings) := object.union_n([
 ])
 
 # METADATA
-# description: Whether `value` is a number from `floor` to `ceiling`. False for everything else.
+# description: Whether `value` is a number from `low` to `high`. False for everything else.
+# scope: document
 default within(_, _, _) := false
 
-within(value, floor, ceiling) if {
+within(value, low, high) if {
 	is_number(value)
-	is_number(floor)
-	is_number(ceiling)
-	value >= floor
-	value <= ceiling
+	is_number(low)
+	is_number(high)
+	value >= low
+	value <= high
 }
 
 # METADATA
@@ -66,6 +52,7 @@ over(value, limit) if not within(value, 0, limit)
 
 # METADATA
 # description: The revision of the bundle that answers; "" in a tree that was not built.
+# scope: document
 default revision := ""
 
 revision := data.outrider.build.revision if is_string(data.outrider.build.revision)
@@ -91,7 +78,7 @@ _names_production(name) if lower(name) in {"prod", "production", "live"}
 #   not: `not lib.stays_inside` is what a rule about the outside asks.
 stays_inside if {
 	is_array(input.action.properties.destinations)
-	count(input.action.properties.destinations) > 0
+	input.action.properties.destinations != []
 	every destination in input.action.properties.destinations {
 		destination.zone == "internal"
 	}

@@ -8,6 +8,7 @@ _name := trim_prefix(input.resource.id, concat("", [input.resource.properties.up
 # description: |
 #   The manifest's entry of what is called: a tool by name, an operation by "METHOD /template" or
 #   by its operation_id. Undefined where the manifest does not name it.
+# scope: document
 entry := _upstream.tools[_name] if input.resource.type == "tool"
 
 entry := _upstream.operations[_name] if input.resource.type == "api"
@@ -42,8 +43,7 @@ _path(name) := [replace(replace(part, "~1", "/"), "~0", "~") |
 
 # METADATA
 # description: What names an argument in the grant and in answers, a JSON pointer.
+# scope: document
 pointer(name) := name if startswith(name, "/")
 
-pointer(name) := concat("", ["/", replace(replace(name, "~", "~0"), "/", "~1")]) if {
-	not startswith(name, "/")
-}
+pointer(name) := concat("", ["/", replace(replace(name, "~", "~0"), "/", "~1")]) if not startswith(name, "/")

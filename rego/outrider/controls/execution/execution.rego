@@ -22,7 +22,7 @@ findings contains lib.finding("EF-05", "deny", "the grant names no such command"
 
 _listed if {
 	commands := lib.arguments_of("command")
-	count(commands) > 0
+	commands != {}
 	every name, value in commands {
 		_may_run(lib.pointer(name), value)
 	}
@@ -31,7 +31,7 @@ _listed if {
 # While listing, a command can be granted; which one shows in the call.
 _may_run(pointer, _) if {
 	input.action.properties.phase == "list"
-	count(_granted[pointer]) > 0
+	_granted[pointer] != set()
 }
 
 _may_run(pointer, value) if {

@@ -15,12 +15,18 @@ import data.outrider.lib
 # id: ID-03
 # custom:
 #   refs: [NHI1, ASI10, GOVERN 1.7]
-findings contains lib.finding("ID-03", "deny", message, {}) if {
-	some status in _statuses
+findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quarantined", {}) if {
+	status := input.subject.properties.status
+	status != "active"
 	status in {"offboarded", "quarantined"}
-	message := sprintf("the agent is %s", [status])
 }
 
-_statuses contains input.subject.properties.status
-
-_statuses contains data.outrider.agents[input.subject.id].status
+# METADATA
+# id: ID-03
+# custom:
+#   refs: [NHI1, ASI10, GOVERN 1.7]
+findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quarantined", {}) if {
+	status := data.outrider.agents[input.subject.id].status
+	status != "active"
+	status in {"offboarded", "quarantined"}
+}

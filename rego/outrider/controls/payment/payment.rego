@@ -14,11 +14,10 @@ import data.outrider.lib
 # id: EF-02
 # custom:
 #   refs: [ASI02, T2]
-findings contains lib.finding("EF-02", "hold", message, {"pointer": lib.pointer(name)}) if {
+findings contains lib.finding("EF-02", "hold", _above, {"pointer": lib.pointer(name)}) if {
 	input.action.properties.effect == "pay"
 	some name, amount in lib.arguments_of("amount")
 	lib.over(amount, _pay_auto)
-	message := sprintf("a payment of more than %v needs a person", [_pay_auto])
 }
 
 # METADATA
@@ -30,7 +29,9 @@ findings contains lib.finding("EF-02", "hold", "a payment of unknown amount need
 	not _has_amount
 }
 
-_has_amount if count(lib.arguments_of("amount")) > 0
+_has_amount if lib.arguments_of("amount") != {}
+
+_above := sprintf("a payment of more than %v needs a person", [_pay_auto])
 
 default _pay_auto := 0
 

@@ -16,7 +16,8 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI02, NHI5, PR.AA-05]
 findings contains lib.finding("TS-02", "deny", "the manifest does not name this, and this is production", {}) if {
-	_undeclared
+	not input.resource.properties.declared == true
+	_counts_as_execute
 	not lib.outside_production
 }
 
@@ -25,16 +26,11 @@ findings contains lib.finding("TS-02", "deny", "the manifest does not name this,
 # custom:
 #   refs: [ASI02, NHI5, PR.AA-05]
 findings contains lib.finding("TS-02", "hold", "the manifest does not name this: a person decides", {}) if {
-	_undeclared
+	not input.resource.properties.declared == true
+	_counts_as_execute
 	lib.outside_production
 }
 
-_undeclared if {
-	input.action.properties.effect == "execute"
-	not input.resource.properties.declared == true
-}
+_counts_as_execute if input.action.properties.effect == "execute"
 
-_undeclared if {
-	input.resource.type == "tool"
-	not input.resource.properties.declared == true
-}
+_counts_as_execute if input.resource.type == "tool"

@@ -30,13 +30,6 @@ findings contains lib.finding("HD-01", "deny", "the ticket is not named by a str
 	not _is_named
 }
 
-_answers_a_ticket if {
-	input.action.properties.effect in {"send", "pay"}
-	input.resource.properties.upstream == "tickets"
-}
-
-_is_named if is_string(input.action.properties.arguments.ticket_id)
-
 # METADATA
 # description: A listing of people comes in small pieces.
 # id: HD-02
@@ -47,3 +40,10 @@ findings contains lib.finding("HD-02", "oblige", "people are listed in small pie
 	input.resource.properties.upstream == "people"
 	limit := {"type": "limit", "response_bytes": 262144}
 }
+
+_answers_a_ticket if {
+	input.action.properties.effect in {"send", "pay"}
+	input.resource.properties.upstream == "tickets"
+}
+
+_is_named if is_string(input.action.properties.arguments.ticket_id)
