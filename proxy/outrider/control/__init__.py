@@ -1,0 +1,1 @@
+"""I/O edge of the control plane: administration, health and the metrics page."""

@@ -1,0 +1,57 @@
+# The README's two commands are `make demo` and `make test`. Each sets up what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench conformance clean lock
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	@echo "==> setting up $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "==> installing what tests need (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: $(VENV)/.run ## a governed agent in one terminal (ARGS='--engine opa', ARGS=--keep)
+	@$(BIN)/outrider demo $(ARGS)
+
+test: $(VENV)/.dev ## the whole suite, with the pinned real OPA where it can be had
+	@$(BIN)/python -m tests.support.prepare
+	@$(BIN)/python -m pytest -q -rs $(ARGS)
+
+check: $(VENV)/.dev ## formatting, lint, types, import contracts, policy lint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/outrider policy lint
+	@$(BIN)/python -m tests.support.rego_check
+
+conformance: $(VENV)/.dev ## the public MCP server suite, directly and through Outrider
+	@$(BIN)/python -m tests.conformance.run $(ARGS)
+
+bench: $(VENV)/.dev ## the table of CPU, latency and memory beside Envoy's
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: ## resolve the lock files anew (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+		--exclude-newer "$$(date -d '7 days ago' +%F)" --custom-compile-command 'make lock' \
+		pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+		--exclude-newer "$$(date -d '7 days ago' +%F)" --custom-compile-command 'make lock' \
+		--extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what was made here
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -1,0 +1,139 @@
+"""The control API: authenticated, audited, closed (HARDENING §9).
+
+Laws: nothing changes by GET; every call is authenticated first and recorded, refused ones too;
+an operator's token never opens what is OPA's, nor OPA's what is an operator's.
+"""
+
+import hmac
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+import orjson
+
+from outrider.control.http import Request, Response
+from outrider.core.errors import ConfigError, EnforcementError, OutriderError
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import AuditLog
+from outrider.core.secret import Secret
+from outrider.core.strict_json import JsonLimits, read
+
+logger = logging.getLogger("outrider.control")
+
+_BEARER: Final = re.compile(r"Bearer ([\x21-\x7e]{32,4096})")
+_LIMITS: Final = JsonLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """An authenticated call: its query parameters and its body, read strictly."""
+
+    query: Mapping[str, str]
+    body: Json
+    headers: Mapping[str, str]
+
+
+Operation = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One operation. `changes` marks those that alter state; `token` says who may call it."""
+
+    method: str
+    path: str
+    run: Operation
+    token: str = "operator"  # noqa: S105 - the name of a token, not a token
+
+
+class ControlApi:
+    """Routes calls to operations behind their tokens."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: tuple[Endpoint, ...],
+        tokens: Mapping[str, Secret],
+        refused_uids: frozenset[int],
+        audit: AuditLog,
+        record: Callable[[JsonObject], JsonObject],
+        counted: Callable[[str], None],
+    ) -> None:
+        self._by_path: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in endpoints:
+            self._by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        self._tokens = tokens
+        self._refused_uids = refused_uids
+        self._audit = audit
+        self._record = record
+        self._counted = counted
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to one call; any fault of ours is a 500 that says nothing."""
+        try:
+            response = await self._dispatch(request)
+        except (ConfigError, EnforcementError) as fault:
+            response = problem(400, str(fault))
+        except (OutriderError, OSError):
+            logger.exception("a control call failed", extra={"event": "control_failed"})
+            response = problem(500, "internal fault")
+        result = "ok" if response.status < 400 else "refused"
+        self._counted("error" if response.status >= 500 else result)
+        return response
+
+    async def _dispatch(self, request: Request) -> Response:
+        methods = self._by_path.get(request.path)
+        holder = self._holder(request)
+        if holder is None:
+            self._note(request, "unauthenticated")
+            return Response(
+                status=401, body=b'{"error":"unauthenticated"}',
+                headers=(("www-authenticate", "Bearer"),),
+            )  # fmt: skip
+        if methods is None:
+            return problem(404, "no such operation")
+        endpoint = methods.get(request.method)
+        if endpoint is None:
+            return Response(
+                status=405, body=b'{"error":"method"}', headers=(("allow", ", ".join(methods)),)
+            )
+        if endpoint.token != holder:
+            self._note(request, "forbidden")
+            return problem(403, "not for this token")
+        body: Json = read(request.body, _LIMITS) if request.body else None
+        if holder == "operator":
+            self._note(request, "ok")
+        return await endpoint.run(
+            Call(query=dict(parse_qsl(request.query)), body=body, headers=request.headers)
+        )
+
+    def _holder(self, request: Request) -> str | None:
+        """Whose token the request carries, if any; the agent's own uid never counts."""
+        if request.uid is not None and request.uid in self._refused_uids:
+            return None
+        given = _BEARER.fullmatch(request.headers.get("authorization", ""))
+        if given is None:
+            return None
+        token = given.group(1).encode()
+        found = None
+        for name, secret in self._tokens.items():
+            if hmac.compare_digest(secret.reveal(), token):
+                found = name
+        return found
+
+    def _note(self, request: Request, result: str) -> None:
+        known = request.path if request.path in self._by_path else "other"
+        self._audit.append_nowait(
+            self._record({"operation": f"{request.method} {known}", "result": result})
+        )
+
+
+def answer(value: Json, status: int = 200) -> Response:
+    return Response(status=status, body=orjson.dumps(value))
+
+
+def problem(status: int, detail: str) -> Response:
+    return answer({"error": detail}, status)

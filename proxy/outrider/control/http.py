@@ -1,0 +1,183 @@
+"""A small HTTP/1.1 edge for administration: strict heads, bounded bodies, one handler.
+
+Laws: every request passes the same gate as the data plane's; answers are JSON or plain text;
+nothing of a request is echoed; a handler's fault is a 500 without detail.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from outrider.config.checks import split_address
+from outrider.config.settings import Listener
+from outrider.core.errors import ConfigError, EnforcementError
+from outrider.protocols.gate import GateRules, check
+
+logger = logging.getLogger("outrider.control")
+
+BODY_BYTES: Final = 1 << 20
+_BODY_S: Final = 10.0
+_BACKLOG: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One administrative request after the gate. `uid` is the Unix socket peer's, else None."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    uid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Edge:
+    """One listener. `start` binds every address or none; `stop` closes them all."""
+
+    def __init__(
+        self, *, name: str, listener: Listener, handler: Handler, any_host: bool = False
+    ) -> None:
+        """`any_host` serves whatever Host is named: only for what holds nothing worth rebinding
+        for (the metrics page, scraped by pod address)."""
+        self._name = name
+        self._listener = listener
+        self._any_host = any_host
+        self._handler = handler
+        self._sockets: list[socket.socket] = []
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses bound, with the real port where 0 was asked for."""
+        found = []
+        for sock in self._sockets:
+            name = sock.getsockname()
+            found.append(f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name))
+        return tuple(found)
+
+    async def start(self) -> None:
+        """Raises `ConfigError` naming the address that cannot be bound."""
+        server = web.Server(
+            self._serve, access_log=None, handler_cancellation=True, auto_decompress=False
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            for address in self._listener.addresses:
+                await self._bind(self._runner, address)
+            if self._listener.unix is not None:
+                await self._bind_unix(self._runner, Path(self._listener.unix))
+        except OSError as fault:
+            await self.stop()
+            raise ConfigError(f"listeners.{self._name}: cannot listen: {fault.strerror}") from fault
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._sockets.clear()
+
+    async def _bind(self, runner: web.ServerRunner, address: str) -> None:
+        split = split_address(address)
+        if split is None:
+            raise ConfigError(f"listeners.{self._name}: {address} is not host:port")
+        family = socket.AF_INET6 if ":" in split[0] else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(split)
+        except OSError:
+            sock.close()
+            raise
+        self._sockets.append(sock)
+        await web.SockSite(runner, sock, backlog=_BACKLOG).start()
+
+    async def _bind_unix(self, runner: web.ServerRunner, path: Path) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(path.unlink)
+        sock.bind(str(path))
+        await asyncio.to_thread(path.chmod, self._listener.unix_mode)
+        self._sockets.append(sock)
+        await web.SockSite(runner, sock, backlog=_BACKLOG).start()
+
+    async def _serve(self, request: BaseRequest) -> web.StreamResponse:
+        try:
+            response = await self._answer(request)
+        except EnforcementError as fault:
+            status = fault.status or 400
+            response = Response(status=status, body=b'{"error":"refused"}')
+        answer = web.Response(
+            status=response.status,
+            body=response.body,
+            headers={"content-type": response.content_type, "cache-control": "no-store"},
+        )
+        for name, value in response.headers:
+            answer.headers[name] = value
+        return answer
+
+    def _rules(self, request: BaseRequest) -> GateRules:
+        hosts = {"localhost"}
+        for address in self.addresses:
+            host, _, port = address.rpartition(":")
+            hosts |= {address, f"[{host}]:{port}", f"localhost:{port}"}
+        if self._any_host:
+            hosts.add(request.headers.get("host", "").lower())
+        return GateRules(hosts=frozenset(hosts), absolute=False)
+
+    async def _answer(self, request: BaseRequest) -> Response:
+        gated = check(
+            request.method,
+            request.raw_path,
+            (request.version.major, request.version.minor),
+            request.raw_headers,
+            self._rules(request),
+        )
+        body = b""
+        if gated.head.has_body:
+            async with asyncio.timeout(_BODY_S):
+                body = await request.content.read(BODY_BYTES + 1)
+                while len(body) <= BODY_BYTES and not request.content.at_eof():
+                    body += await request.content.read(BODY_BYTES + 1)
+            if len(body) > BODY_BYTES:
+                return Response(status=413, body=b'{"error":"too large"}')
+        return await self._handler(
+            Request(
+                method=gated.head.method,
+                path=gated.head.path,
+                query=gated.head.query,
+                headers=dict(gated.head.headers),
+                body=body,
+                uid=_peer_uid(request),
+            )
+        )
+
+
+def _peer_uid(request: BaseRequest) -> int | None:
+    transport = request.transport
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(raw[4:8], "little")
