@@ -1,9 +1,11 @@
 """`python -m tests.bench`: measure, print one table, write `build/bench.json`."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -24,7 +26,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--seconds", type=int, default=3, help="length of each round")
     parser.add_argument("--quick", action="store_true", help="c=8, three rounds of one second")
-    parser.add_argument("--paced", action="store_true", help="also about 200 calls a second")
+    parser.add_argument(
+        "--paced",
+        action="store_true",
+        help="also four connections that pause 20 ms before each call",
+    )
     parser.add_argument("--opa-envoy-plugin", type=Path, help="a ready binary, version 1.19.1")
     parser.add_argument("--opa", type=Path, help="the OPA of the governed leg `opa`")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
@@ -46,9 +52,14 @@ def _plan(options: argparse.Namespace) -> Plan:
         warm_seconds=1,
         paced=options.paced,
         plugin=options.opa_envoy_plugin,
-        opa=options.opa,
+        opa=tools.opa(options.opa),
         keep=keep,
     )
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """Turn a request to end into an exception, so that what was started is ended too."""
+    sys.exit(128 + number)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = _plan(options)
     except ValueError as error:
         parser.error(str(error))
+    signal.signal(signal.SIGTERM, _leave)
     # Into a file or pipe the table keeps its columns.
     console = Console() if sys.stdout.isatty() else Console(width=132)
     progress = Console(stderr=True)

@@ -51,7 +51,7 @@ def read_counts(output: str) -> Counts:
 class Generator:
     """wrk, one thread, closed loop: each connection sends its next call when the last is answered.
 
-    A paced cell waits before each call, so that about `PACED_RPS` calls a second are made.
+    A paced cell pauses before each call: `PACED_RPS` calls a second less what the answers take.
     """
 
     def __init__(self, wrk: Path, upstream: Upstream, folder: Path) -> None:

@@ -116,12 +116,13 @@ class Program:
                     os.kill(pid, ask)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=wait_s)
-            own = [pid for pid in own if _is_running(pid)]
+            own = [pid for pid in own if is_running(pid)]
             if not own:
                 return
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """True while the process lives; one that only waits to be reaped does not."""
     stat = _stat(pid)
     return stat is not None and stat[0] != "Z"
 

@@ -64,7 +64,7 @@ def is_passed(outcome: Outcome) -> bool:
 
 
 def _place(case: str, connections: int, *, paced: bool) -> tuple[str, str]:
-    return case, f"{connections} at a fixed rate" if paced else str(connections)
+    return case, f"{connections} paced" if paced else str(connections)
 
 
 def _figures_table(outcome: Outcome, plan: Plan) -> Table:

@@ -112,6 +112,11 @@ def opa_envoy_plugin(given: Path | None) -> Path:
     return found
 
 
+def opa(given: Path | None) -> Path | None:
+    """The option, else the binary the tests use; None leaves the finding to Outrider itself."""
+    return given or _path_of(os.environ.get("OUTRIDER_TEST_OPA"))
+
+
 def _path_of(text: str | None) -> Path | None:
     return Path(text) if text else None
 
