@@ -110,13 +110,15 @@ class Program:
     def stop(self) -> None:
         """End the process and what it started: asked first, killed after five seconds."""
         own = [self.pid, *descendants(self.pid)]
-        for ask, wait_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for ask in (signal.SIGTERM, signal.SIGKILL):
             for pid in own:
                 with suppress(ProcessLookupError):
                     os.kill(pid, ask)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=wait_s)
-            own = [pid for pid in own if is_running(pid)]
+            deadline = time.monotonic() + 5.0
+            while own and time.monotonic() < deadline:
+                self._process.poll()
+                own = [pid for pid in own if is_running(pid)]
+                time.sleep(0.02)
             if not own:
                 return
 
