@@ -1,0 +1,1 @@
+"""`outrider …`: the command line. Tables and colour on a terminal, `--json` elsewhere."""
