@@ -1,14 +1,54 @@
-"""The grant algebra: what a task may do at most, and what is provably narrower (GOVERNANCE §2)."""
+"""The grant algebra: what a task may do at most, and what is provably narrower (GOVERNANCE §2).
 
-from dataclasses import dataclass
+Laws: `narrower` is a partial order (up to spelling) and `meet` its greatest lower bound; a call
+is covered by `meet(a, b)` if and only if `a` and `b` cover it; what cannot be proved narrower is
+not. Absent tools, effects or destinations grant none, an absent sensitivity grants `public`.
+"""
 
-from outrider.core.jsonvalue import JsonObject
-from outrider.core.vocabulary import ActionEffect, Sensitivity
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeVar
+
+from outrider.core.action import Action
+from outrider.core.clock import rfc3339
+from outrider.core.constraints import ArgumentRule, parse_rule, text_of
+from outrider.core.errors import ConfigError
+from outrider.core.globs import (
+    Glob,
+    HostGlob,
+    globs_within,
+    hosts_within,
+    meet_globs,
+    meet_hosts,
+    parse_glob,
+    parse_host_glob,
+)
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, Sensitivity
+
+MAX_PATTERNS: Final = 256
+_KEYS: Final = frozenset(
+    {
+        "tools",
+        "effects",
+        "destinations",
+        "arguments",
+        "sensitivity",
+        "not_before",
+        "expires_at",
+    }
+)
+Rules = Mapping[str, tuple[ArgumentRule, ...]]
+_Pattern = TypeVar("_Pattern")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a task may do at most. Absent sets grant nothing; `document` is the grant as written."""
+    """What a task may do at most. Absent sets grant nothing; `document` is the grant as written.
+
+    In `arguments` a tool id has one map of constraints, or a list of maps that all must hold.
+    """
 
     tools: tuple[str, ...]
     effects: frozenset[ActionEffect]
@@ -18,3 +58,260 @@ class Grant:
     not_before_unix_s: float | None
     expires_unix_s: float | None
     document: JsonObject
+    globs: tuple[Glob, ...] = field(repr=False, compare=False)
+    hosts: tuple[HostGlob, ...] = field(repr=False, compare=False)
+    rules: Rules = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncovered:
+    """Where an action leaves a grant: a pointer into its arguments or None, a fixed sentence."""
+
+    pointer: str | None
+    detail: str
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def parse_grant(document: Json, where: str) -> Grant:
+    """The grant of `document`. Raises `ConfigError` naming the key under `where`.
+
+    A bound this version does not enforce is refused: a promise nobody keeps is worse than none.
+    """
+    if not isinstance(document, dict):
+        raise ConfigError(f"{where}: a grant is a map")
+    for key in document:
+        if key not in _KEYS:
+            raise ConfigError(f"{where}.{key} is not enforced by this version; remove it")
+    return _build(
+        document,
+        globs=_patterns(document, "tools", where, _parse_id_glob),
+        effects=frozenset(_patterns(document, "effects", where, _parse_effect)),
+        hosts=_patterns(document, "destinations", where, parse_host_glob),
+        rules=_parse_rules(document.get("arguments", {}), f"{where}.arguments"),
+        sensitivity=_parse_sensitivity(document, where),
+        interval=(
+            _parse_time(document, "not_before", where),
+            _parse_time(document, "expires_at", where),
+        ),
+    )
+
+
+def _build(  # noqa: PLR0913 - one name for each dimension
+    document: JsonObject,
+    *,
+    globs: tuple[Glob, ...],
+    effects: frozenset[ActionEffect],
+    hosts: tuple[HostGlob, ...],
+    rules: Rules,
+    sensitivity: Sensitivity,
+    interval: tuple[float | None, float | None],
+) -> Grant:
+    arguments = document.get("arguments", {})
+    return Grant(
+        tools=tuple(map(str, globs)),
+        effects=effects,
+        destinations=tuple(map(str, hosts)),
+        arguments=arguments if isinstance(arguments, dict) else {},
+        sensitivity=sensitivity,
+        not_before_unix_s=interval[0],
+        expires_unix_s=interval[1],
+        document=document,
+        globs=globs,
+        hosts=hosts,
+        rules=rules,
+    )
+
+
+def _patterns(
+    document: JsonObject, key: str, where: str, parse: Callable[[str], _Pattern]
+) -> tuple[_Pattern, ...]:
+    values = document.get(key, [])
+    if not isinstance(values, list) or len(values) > MAX_PATTERNS:
+        raise ConfigError(f"{where}.{key}: give a list of at most {MAX_PATTERNS}")
+    found: list[_Pattern] = []
+    for value in values:
+        try:
+            found.append(parse(text_of(value)))
+        except ValueError as error:
+            raise ConfigError(f"{where}.{key}: {value!r}: {error}") from None
+    return tuple(dict.fromkeys(found))
+
+
+def _parse_id_glob(text: str) -> Glob:
+    upstream, slash, name = text.partition("/")
+    if text != "*" and not (slash and upstream and name):
+        raise ValueError("give <upstream>/<name>, or `*` for all")
+    return parse_glob(text)
+
+
+def _parse_effect(text: str) -> ActionEffect:
+    try:
+        return ActionEffect(text)
+    except ValueError:
+        raise ValueError(f"give one of {', '.join(ActionEffect)}") from None
+
+
+def _parse_sensitivity(document: JsonObject, where: str) -> Sensitivity:
+    value = document.get("sensitivity", Sensitivity.PUBLIC.value)
+    if not isinstance(value, str) or value not in set(Sensitivity):
+        raise ConfigError(f"{where}.sensitivity is {value!r}; give one of {', '.join(Sensitivity)}")
+    return Sensitivity(value)
+
+
+def _parse_time(document: JsonObject, key: str, where: str) -> float | None:
+    if key not in document:
+        return None
+    value = document[key]
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigError(f"{where}.{key} is {value!r}; give a time such as 2026-11-23T09:30:00Z")
+    return moment.timestamp()
+
+
+def _parse_rules(arguments: Json, where: str) -> Rules:
+    if not isinstance(arguments, dict) or len(arguments) > MAX_PATTERNS:
+        raise ConfigError(f"{where}: give a map of at most {MAX_PATTERNS} tool ids")
+    found: dict[str, tuple[ArgumentRule, ...]] = {}
+    for tool, rules in arguments.items():
+        if "*" in tool or "/" not in tool:
+            raise ConfigError(f"{where}: {tool!r} is no <upstream>/<name>; no globs here")
+        listed = rules if isinstance(rules, list) else [rules]
+        found[tool] = tuple(parse_rule(rule, f"{where}.{tool}") for rule in listed)
+    return found
+
+
+# --- covering -------------------------------------------------------------------------------
+
+
+def covers(grant: Grant, action: Action, *, now_unix_s: float) -> Uncovered | None:
+    """None if `grant` covers `action`, else the first place where the action leaves it.
+
+    Plumbing (handshake, ping, listing) needs only a tool of that upstream. While listing there
+    are no arguments: their constraints and their destinations are not asked.
+    """
+    if grant.not_before_unix_s is not None and now_unix_s < grant.not_before_unix_s:
+        return _gap("the grant is not valid yet")
+    if grant.expires_unix_s is not None and now_unix_s >= grant.expires_unix_s:
+        return _gap("the grant has expired")
+    ask = action.ask
+    if ask.plumbing:
+        return None if reaches(grant, ask.upstream) else _gap("no tool of this upstream is granted")
+    if not any(glob.matches(ask.resource_id) for glob in grant.globs):
+        return _gap("the grant does not name this tool")
+    if action.effect not in grant.effects:
+        return _gap("the grant does not allow this effect")
+    if action.sensitivity.rank > grant.sensitivity.rank:
+        return _gap("more sensitive than the grant allows")
+    return _destination_gap(grant, action) or _arguments_gap(grant, action)
+
+
+def reaches(grant: Grant, upstream: str) -> bool:
+    """True if some tools pattern of the grant can name something of `upstream`."""
+    return any(not glob.segments or glob.segments[0].matches(upstream) for glob in grant.globs)
+
+
+def _destination_gap(grant: Grant, action: Action) -> Uncovered | None:
+    for destination in action.destinations:
+        if destination.pointer is not None and action.ask.phase is Phase.LIST:
+            continue
+        host = destination.host
+        if host is None:
+            return _gap("a destination whose host cannot be found", destination.pointer)
+        if not any(glob.matches(host) for glob in grant.hosts):
+            return _gap("the grant does not name this destination", destination.pointer)
+    return None
+
+
+def _arguments_gap(grant: Grant, action: Action) -> Uncovered | None:
+    ask = action.ask
+    rules = grant.rules.get(ask.resource_id, ())
+    if not rules or ask.phase is Phase.LIST:
+        return None
+    if ask.body is BodyKind.OPAQUE:
+        return _gap("the grant constrains arguments, and this body is not read")
+    for rule in rules:
+        found = rule.first_gap(ask.arguments or {})
+        if found is not None:
+            return Uncovered(pointer=found[0], detail=found[1])
+    return None
+
+
+def _gap(detail: str, pointer: str | None = None) -> Uncovered:
+    return Uncovered(pointer=pointer, detail=detail)
+
+
+# --- algebra --------------------------------------------------------------------------------
+
+
+def narrower(inner: Grant, outer: Grant) -> bool:
+    """True if everything `inner` covers, `outer` provably covers too; equal counts."""
+    return (
+        globs_within(inner.globs, outer.globs)
+        and inner.effects <= outer.effects
+        and hosts_within(inner.hosts, outer.hosts)
+        and inner.sensitivity.rank <= outer.sensitivity.rank
+        and _starts(inner) >= _starts(outer)
+        and _ends(inner) <= _ends(outer)
+        and all(_rules_within(inner, tool, wide) for tool, wide in outer.rules.items())
+    )
+
+
+def _starts(grant: Grant) -> float:
+    return float("-inf") if grant.not_before_unix_s is None else grant.not_before_unix_s
+
+
+def _ends(grant: Grant) -> float:
+    return float("inf") if grant.expires_unix_s is None else grant.expires_unix_s
+
+
+def _rules_within(inner: Grant, tool: str, outer: tuple[ArgumentRule, ...]) -> bool:
+    if not any(glob.matches(tool) for glob in inner.globs):
+        return True  # never called under `inner`
+    own = inner.rules.get(tool, ())
+    return all(any(rule.within(wide) for rule in own) for wide in outer)
+
+
+def meet(left: Grant, right: Grant) -> Grant:
+    """The widest grant that is narrower than both. Its document can be parsed again."""
+    globs = meet_globs(left.globs, right.globs)
+    hosts = meet_hosts(left.hosts, right.hosts)
+    effects = left.effects & right.effects
+    sensitivity = min(left.sensitivity, right.sensitivity, key=lambda member: member.rank)
+    rules = {
+        tool: _both(left.rules.get(tool, ()), right.rules.get(tool, ()))
+        for tool in dict.fromkeys((*left.rules, *right.rules))
+    }
+    start, end = max(_starts(left), _starts(right)), min(_ends(left), _ends(right))
+    interval = (start if start > float("-inf") else None, end if end < float("inf") else None)
+    document: JsonObject = {
+        "tools": [str(glob) for glob in globs],
+        "effects": [effect.value for effect in ActionEffect if effect in effects],
+        "destinations": [str(host) for host in hosts],
+        "arguments": {tool: [rule.document for rule in both] for tool, both in rules.items()},
+        "sensitivity": sensitivity.value,
+    }
+    for key, instant in zip(("not_before", "expires_at"), interval, strict=True):
+        if instant is not None:
+            document[key] = rfc3339(instant)
+    return _build(
+        document,
+        globs=globs,
+        effects=effects,
+        hosts=hosts,
+        rules=rules,
+        sensitivity=sensitivity,
+        interval=interval,
+    )
+
+
+def _both(
+    left: tuple[ArgumentRule, ...], right: tuple[ArgumentRule, ...]
+) -> tuple[ArgumentRule, ...]:
+    kept = list(left)
+    kept += [rule for rule in right if rule.document not in [old.document for old in left]]
+    return tuple(kept)

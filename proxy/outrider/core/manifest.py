@@ -1,61 +1,92 @@
-"""The manifest: the platform team's catalogue of upstreams and tools (CONTRACTS §3)."""
+"""The manifest: the platform team's catalogue of upstreams and tools (CONTRACTS §3).
 
-from dataclasses import dataclass, field
+Laws: what is not said is the most dangerous reading (undeclared: execute, irreversible, impact
+high, confidential); an unknown key or value is refused, never skipped.
+"""
 
-from outrider.core.jsonvalue import JsonObject
-from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
+from collections.abc import Mapping
 
+from outrider.core.action import Action, Ask, Destination
+from outrider.core.catalogue import UNDECLARED, ArgumentEntry, Manifest, ToolEntry, UpstreamEntry
+from outrider.core.destinations import destinations_in, host_of, pointers_of
+from outrider.core.jsonvalue import Json
+from outrider.core.manifest_reader import read_manifest
+from outrider.core.vocabulary import ActionEffect, Impact, ResourceType, Role
+from outrider.core.zones import Zones
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArgumentEntry:
-    pointer: str  # "/to": JSON pointer into the arguments
-    role: Role
-    type: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolEntry:
-    """One tool, operation or method. `declared` is False on an upstream's default entry."""
-
-    effect: ActionEffect
-    reversible: bool
-    impact: Impact
-    sensitivity: Sensitivity
-    arguments: tuple[ArgumentEntry, ...] = ()
-    tags: tuple[str, ...] = ()
-    declared: bool = True
-    opaque: bool = False
-    operation_id: str | None = None
-    array_fields: frozenset[str] = frozenset()
+__all__ = [
+    "ArgumentEntry",
+    "Manifest",
+    "ToolEntry",
+    "UpstreamEntry",
+    "Zones",
+    "complete",
+    "parse_manifest",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamEntry:
-    """One upstream. `tools` by literal name; `operations` by "METHOD /template"."""
+def parse_manifest(
+    document: Json, zones: Json = None, *, hosts: Mapping[str, str] | None = None
+) -> Manifest:
+    """`data.outrider.manifest` and `data.outrider.zones`; None is an empty one.
 
-    name: str
-    owner: str | None
-    zone: str
-    takes_credential: bool
-    tenant: str | None
-    default: ToolEntry
-    tools: dict[str, ToolEntry] = field(default_factory=dict)
-    operations: dict[str, ToolEntry] = field(default_factory=dict)
+    `hosts` are the upstreams' configured `host:port`. Raises `ConfigError` with the key's path,
+    its value and what is allowed.
+    """
+    return read_manifest(document, zones, hosts or {})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zones:
-    """Names of networks: hosts by exact name or `*.suffix`, addresses by CIDR. Unknown: external."""
-
-    domains: tuple[tuple[str, str], ...] = ()  # (pattern, zone)
-    cidrs: tuple[tuple[str, str], ...] = ()
+# --- completing -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """All upstreams of one policy revision, and the zones their destinations lie in."""
+def complete(ask: Ask, manifest: Manifest) -> Action:
+    """`ask` with everything the manifest says of it; an upstream it does not know is undeclared."""
+    upstream = manifest.upstreams.get(ask.upstream)
+    entry = _entry(ask, upstream)
+    settled = ask.effect if not entry.declared else None
+    arguments = ask.arguments or {}
+    return Action(
+        ask=ask,
+        effect=ask.effect or entry.effect,
+        reversible=entry.reversible if settled is None else settled is ActionEffect.READ,
+        impact=entry.impact if settled is not ActionEffect.READ else Impact.LOW,
+        sensitivity=entry.sensitivity,
+        owner=upstream.owner if upstream else None,
+        declared=entry.declared,
+        tags=entry.tags,
+        roles=tuple(
+            (pointer, argument.role)
+            for argument in entry.arguments
+            for pointer in pointers_of(arguments, argument.pointer)
+        ),
+        destinations=_destinations(ask, entry, upstream, manifest),
+        tenant=upstream.tenant if upstream else None,
+    )
 
-    upstreams: dict[str, UpstreamEntry]
-    zones: Zones
-    hosts: dict[str, str] = field(default_factory=dict)  # upstream -> host:port as configured
-    document: JsonObject = field(default_factory=dict)
+
+def _entry(ask: Ask, upstream: UpstreamEntry | None) -> ToolEntry:
+    if upstream is None:
+        return UNDECLARED
+    key = ask.operation or ask.resource
+    if ask.resource_type is ResourceType.TOOL:
+        return upstream.tools.get(key, upstream.default)
+    if ask.resource_type is ResourceType.API:
+        return upstream.operations.get(key, upstream.default)
+    return upstream.default
+
+
+def _destinations(
+    ask: Ask, entry: ToolEntry, upstream: UpstreamEntry | None, manifest: Manifest
+) -> tuple[Destination, ...]:
+    """The upstream's own first, then the hosts of the message itself, then the arguments'."""
+    own = host_of(manifest.hosts.get(ask.upstream))
+    zones = manifest.zones
+    zone = upstream.zone if upstream else zones.zone_of(own)
+    found = [Destination(pointer=None, value=None, host=own, zone=zone)]
+    for host in ask.hosts:
+        bare = host_of(host)
+        found.append(Destination(pointer=None, value=host, host=bare, zone=zones.zone_of(bare)))
+    for argument in entry.arguments:
+        if argument.role is Role.DESTINATION and ask.arguments:
+            found += destinations_in(ask.arguments, argument.pointer, argument.type, zones)
+    return tuple(found)

@@ -1,0 +1,257 @@
+"""Reading the manifest: every key and value is from a closed set, or the whole is refused."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from outrider.core.catalogue import UNDECLARED, ArgumentEntry, Manifest, ToolEntry, UpstreamEntry
+from outrider.core.constraints import is_pointer
+from outrider.core.destinations import argument_pointer, host_of
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
+from outrider.core.zones import Zones, parse_zones
+
+ARGUMENT_TYPES: Final = frozenset(
+    {"email", "url", "path", "iban", "phone", "id", "number", "date", "text"}
+)
+TAGS: Final = frozenset(
+    {
+        "guard",
+        "backup",
+        "log",
+        "list_principals",
+        "read_role",
+        "write_role",
+        "encode",
+        "consent",
+        "memory",
+        "spawn",
+        "deploy",
+        "autostart",
+    }
+)
+LABELS: Final = frozenset({"platform", "record", "untrusted", "secret", "pii"})
+MATCHES: Final = frozenset({"exact"})
+
+_UPSTREAM_KEYS: Final = frozenset(
+    {"owner", "destination", "credential", "tenant", "default", "tools", "operations"}
+)
+_DEFAULT_KEYS: Final = frozenset({"effect", "reversible", "impact", "sensitivity"})
+_TOOL_KEYS: Final = _DEFAULT_KEYS | {"arguments", "result", "records", "tags", "unwrap"}
+_OPERATION_KEYS: Final = _TOOL_KEYS | {"operation_id", "opaque", "array_fields"}
+_RESULT_KEYS: Final = frozenset({"path", "label", "match", "when", "creates"})
+_WHEN_KEYS: Final = frozenset({"argument", "prefix"})
+_UNWRAP_KEYS: Final = frozenset({"name", "arguments", "upstream"})
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_OPERATION: Final = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /\S*")
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def read_manifest(document: Json, zones: Json, hosts: Mapping[str, str]) -> Manifest:
+    """See `core.manifest.parse_manifest`."""
+    data = _map({} if document is None else document, "manifest")
+    networks = parse_zones(zones)
+    return Manifest(
+        upstreams={
+            name: _upstream(name, entry, networks, host_of(hosts.get(name)))
+            for name, entry in data.items()
+        },
+        zones=networks,
+        hosts=dict(hosts),
+        document=data,
+    )
+
+
+def _upstream(name: str, document: Json, zones: Zones, host: str | None) -> UpstreamEntry:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name of an upstream; give {_NAME.pattern}")
+    entry = _known(document, _UPSTREAM_KEYS, name)
+    destination = _known(entry.get("destination", {}), frozenset({"zone"}), f"{name}.destination")
+    if entry.get("credential", "none") != "none":
+        raise ConfigError(
+            f"{name}.credential is {entry['credential']!r}; give none or leave it out"
+        )
+    default = _default(entry.get("default", {}), f"{name}.default")
+    return UpstreamEntry(
+        name=name,
+        owner=_text(entry, "owner", name),
+        zone=_text(destination, "zone", f"{name}.destination") or zones.zone_of(host),
+        takes_credential="credential" not in entry,
+        tenant=_text(entry, "tenant", name),
+        default=default,
+        tools={
+            tool: _tool(_known(inner, _TOOL_KEYS, where), default, where)
+            for tool, inner, where in _entries(entry, "tools", name)
+        },
+        operations={
+            operation: _operation(operation, inner, default, where)
+            for operation, inner, where in _entries(entry, "operations", name)
+        },
+    )
+
+
+def _entries(entry: JsonObject, key: str, name: str) -> list[tuple[str, Json, str]]:
+    where = f"{name}.{key}"
+    inner = _map(entry.get(key, {}), where)
+    return [(one, value, f"{where}.{one}") for one, value in inner.items()]
+
+
+def _default(document: Json, where: str) -> ToolEntry:
+    entry = _known(document, _DEFAULT_KEYS, where)
+    return ToolEntry(
+        effect=_word(entry, "effect", ActionEffect, UNDECLARED.effect, where),
+        reversible=_flag(entry, "reversible", where, default=False),
+        impact=_word(entry, "impact", Impact, UNDECLARED.impact, where),
+        sensitivity=_word(entry, "sensitivity", Sensitivity, UNDECLARED.sensitivity, where),
+        declared=False,
+    )
+
+
+def _tool(entry: JsonObject, default: ToolEntry, where: str) -> ToolEntry:
+    """A declared entry. Unsaid: a read is reversible and of low impact, all else the opposite.
+
+    A meta-tool (`unwrap`) is judged as what it is until its inner call can be: execute,
+    irreversible, of high impact, whatever stands beside it.
+    """
+    _check_result(entry, where)
+    sensitivity = _word(entry, "sensitivity", Sensitivity, default.sensitivity, where)
+    effect = _word(entry, "effect", ActionEffect, default.effect, where)
+    reads = effect is ActionEffect.READ
+    reversible = _flag(entry, "reversible", where, default=reads)
+    impact = _word(entry, "impact", Impact, Impact.LOW if reads else Impact.HIGH, where)
+    if "unwrap" in entry:
+        _known(entry["unwrap"], _UNWRAP_KEYS, f"{where}.unwrap")
+        effect, reversible, impact = ActionEffect.EXECUTE, False, Impact.HIGH
+    return ToolEntry(
+        effect=effect,
+        reversible=reversible,
+        impact=impact,
+        sensitivity=sensitivity,
+        arguments=_arguments(entry, where),
+        tags=_words(entry, "tags", TAGS, where),
+    )
+
+
+def _operation(key: str, document: Json, default: ToolEntry, where: str) -> ToolEntry:
+    if not _OPERATION.fullmatch(key) or not is_template(key.partition(" ")[2]):
+        raise ConfigError(f"{where}: give METHOD /template, with {{name}} for a whole segment")
+    entry = _known(document, _OPERATION_KEYS, where)
+    tool = _tool(entry, default, where)
+    return ToolEntry(
+        effect=tool.effect,
+        reversible=tool.reversible,
+        impact=tool.impact,
+        sensitivity=tool.sensitivity,
+        arguments=tool.arguments,
+        tags=tool.tags,
+        opaque=_flag(entry, "opaque", where, default=False),
+        operation_id=_text(entry, "operation_id", where),
+        array_fields=frozenset(_words(entry, "array_fields", None, where)),
+    )
+
+
+def is_template(path: str) -> bool:
+    """True for a path of whole literals and whole `{name}` segments, no name twice."""
+    names: list[str] = []
+    for segment in path.split("/")[1:]:
+        if segment.startswith("{") and segment.endswith("}"):
+            names.append(segment[1:-1])
+        elif "{" in segment or "}" in segment or "?" in segment or "#" in segment:
+            return False
+    return all(names) and len(set(names)) == len(names) and not any("{" in one for one in names)
+
+
+def _arguments(entry: JsonObject, where: str) -> tuple[ArgumentEntry, ...]:
+    where = f"{where}.arguments"
+    found: list[ArgumentEntry] = []
+    for name, document in _map(entry.get("arguments", {}), where).items():
+        argument = _known(document, frozenset({"role", "type"}), f"{where}.{name}")
+        pointer = argument_pointer(name)
+        if not name or not is_pointer(pointer) or "role" not in argument:
+            raise ConfigError(f"{where}.{name}: give a name or JSON pointer, and a role")
+        kind = _text(argument, "type", f"{where}.{name}")
+        if kind is not None and kind not in ARGUMENT_TYPES:
+            raise _not_one_of(f"{where}.{name}.type", kind, ARGUMENT_TYPES)
+        role = _word(argument, "role", Role, Role.CONTENT, f"{where}.{name}")
+        found.append(ArgumentEntry(pointer=pointer, role=role, type=kind))
+    return tuple(found)
+
+
+def _check_result(entry: JsonObject, where: str) -> None:
+    """Labels are read by policy from the document itself; here they are only held to their sets."""
+    _text(entry, "records", where)
+    listed = entry.get("result", [])
+    where = f"{where}.result"
+    if not isinstance(listed, list):
+        raise ConfigError(f"{where}: give a list")
+    for document in listed:
+        field = _known(document, _RESULT_KEYS, where)
+        if _text(field, "path", where) is None:
+            raise ConfigError(f"{where}: each line needs a path such as $.items[*].id")
+        for key, allowed in (("label", LABELS), ("match", MATCHES)):
+            word = _text(field, key, where)
+            if word is not None and word not in allowed:
+                raise _not_one_of(f"{where}.{key}", word, allowed)
+        _flag(field, "creates", where, default=False)
+        _known(field.get("when", {}), _WHEN_KEYS, f"{where}.when")
+
+
+# --- closed readers -------------------------------------------------------------------------
+
+
+def _map(value: Json, where: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: give a map")
+    return value
+
+
+def _known(value: Json, keys: frozenset[str], where: str) -> JsonObject:
+    entry = _map(value, where)
+    for key in entry:
+        if key not in keys:
+            raise ConfigError(f"{where}.{key} is unknown; give one of {', '.join(sorted(keys))}")
+    return entry
+
+
+def _text(entry: JsonObject, key: str, where: str) -> str | None:
+    value = entry.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(f"{where}.{key} is {value!r}; give a string")
+    return value
+
+
+def _flag(entry: JsonObject, key: str, where: str, *, default: bool) -> bool:
+    value = entry.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}.{key} is {value!r}; give true or false")
+    return value
+
+
+def _word(
+    entry: JsonObject, key: str, words: type[_Word], default: _Word, where: str
+) -> _Word:  # fmt: skip
+    value = entry.get(key, default.value)
+    for word in words:
+        if value == word.value and isinstance(value, str):
+            return word
+    raise _not_one_of(f"{where}.{key}", value, [word.value for word in words])
+
+
+def _words(
+    entry: JsonObject, key: str, allowed: frozenset[str] | None, where: str
+) -> tuple[str, ...]:
+    values = entry.get(key, [])
+    if not isinstance(values, list):
+        raise ConfigError(f"{where}.{key}: give a list")
+    found: list[str] = []
+    for value in values:
+        if not isinstance(value, str) or (allowed is not None and value not in allowed):
+            raise _not_one_of(f"{where}.{key}", value, allowed or ["any string"])
+        found.append(value)
+    return tuple(found)
+
+
+def _not_one_of(where: str, value: Json, allowed: "frozenset[str] | list[str]") -> ConfigError:
+    return ConfigError(f"{where} is {value!r}; give one of {', '.join(sorted(allowed))}")

@@ -1,0 +1,260 @@
+"""The one reader of JSON that others send (PROTOCOLS §2).
+
+Laws: a document that two readers could take differently is refused, never mended; what is read
+is bounded before it is walked; nothing but `MalformedError` is raised.
+
+A repeated key is found without a second parser. In a document that orjson took, every member as
+written has exactly one colon outside strings, and the parsed value keeps one member of each
+name; so a key is repeated at some depth if and only if there are more colons than members.
+"""
+
+import re
+import unicodedata
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Final
+
+import orjson
+
+from outrider.core.errors import MalformedError
+from outrider.core.jsonvalue import Json, JsonObject
+
+NOT_JSON: Final = -32700
+NOT_ALLOWED: Final = -32600
+LARGEST: Final = 2**53 - 1
+STEPPED_BYTES: Final = 64 << 10  # above it, callers step `read_steps` and give the loop its turn
+
+_PIECE_BYTES: Final = 64 << 10
+_PIECE_ITEMS: Final = 4096
+_WIDE_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE])")
+_NOT_BACKSLASH: Final = re.compile(rb"[^\\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonLimits:
+    """Bounds of one document: nesting, values (containers included), bytes of a key."""
+
+    depth: int = 64
+    nodes: int = 10_000
+    key_bytes: int = 256
+
+
+REQUEST_LIMITS: Final = JsonLimits()
+RESPONSE_LIMITS: Final = JsonLimits(nodes=200_000)
+
+
+def read(data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> Json:
+    """The value of `data`, in one go.
+
+    Raises `MalformedError`: code -32700 with cause `bom`, `utf8`, `syntax`, `number` or `depth`
+    where the bytes are no JSON that can be held, -32600 with `duplicate_key`, `depth`, `nodes`,
+    `key_length` or `number` where they are JSON that is not taken.
+    """
+    value = _parse(data)
+    if not _is_plain(data, value, limits):
+        for _ in _check(data, value, limits):
+            pass
+    return value
+
+
+def read_steps(data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> Generator[None, None, Json]:
+    """`read` for large bodies: the caller gives its loop a turn at each yield (HARDENING §4)."""
+    value = _parse(data)
+    yield
+    yield from _check(data, value, limits)
+    return value
+
+
+def fold_clash(members: JsonObject, names: frozenset[str]) -> str | None:
+    """The first key that folds (NFKC, case) onto one of `names` without being it, or None.
+
+    Readers that match keys loosely (Go's `encoding/json`) would take it for the protocol's own.
+    """
+    folded: frozenset[str] | None = None
+    for key in members:
+        if key in names:
+            continue
+        folded = _folded(names) if folded is None else folded
+        if _fold(key) in folded:
+            return key
+    return None
+
+
+@lru_cache(maxsize=64)
+def _folded(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(_fold, names))
+
+
+def _fold(key: str) -> str:
+    if key.isascii():
+        return key.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
+
+
+def _parse(data: bytes) -> Json:
+    try:
+        value: Json = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise _fault(data, str(error)) from None
+    return value
+
+
+def _fault(data: bytes, said: str) -> MalformedError:
+    """Why orjson refused; its words choose the name of the cause and nothing else."""
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return MalformedError("a byte order mark", code=NOT_JSON, cause="bom")
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return MalformedError("not UTF-8", code=NOT_JSON, cause="utf8")
+    if said.startswith("depth limit"):
+        return MalformedError("nested too deep", code=NOT_JSON, cause="depth")
+    if said.startswith("number is infinity"):
+        return MalformedError("a number beyond bounds", code=NOT_JSON, cause="number")
+    return MalformedError("not JSON", code=NOT_JSON, cause="syntax")
+
+
+def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
+    """True where a few counts prove every rule; False says only that the long way is needed.
+
+    Each value but the first follows a comma or an opening bracket, each level needs a bracket:
+    counted over strings too, both are upper bounds. A serialisation equal to the bytes leaves no
+    room for a repeated key, whose first value would be missing.
+    """
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > limits.depth or data.count(b",") + brackets >= limits.nodes:
+        return False
+    # One byte for an escaped quote or backslash: no string grows shorter than what it says.
+    text = data.replace(b"\\\\", b"_").replace(b'\\"', b"_") if b"\\" in data else data
+    parts = text.split(b'"')  # odd ones are strings, even ones lie outside
+    if _has_gap(text, limits.key_bytes) and _has_long_key(parts, limits.key_bytes):
+        return False
+    outside = b"".join(parts[::2])
+    try:
+        again = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:  # an integer beyond bounds
+        return False
+    if again == data:
+        # Ours writes a float with a point or an `e`; the other `e` are those of true and false.
+        literals = outside.count(b"true") + outside.count(b"false")
+        may_be_wide = b"." in outside or outside.count(b"e") != literals
+        return not (may_be_wide and _WIDE_NUMBER.search(outside))
+    return not _WIDE_NUMBER.search(outside) and _members(value) == outside.count(b":")
+
+
+def _has_gap(text: bytes, longest: int) -> bool:
+    """True if more than `longest` bytes stand between two quotes: no other string is a long key."""
+    start = 0
+    while start + longest < len(text):
+        start = text.rfind(b'"', start, start + longest + 1) + 1
+        if not start:
+            return True
+    return False
+
+
+def _has_long_key(parts: list[bytes], key_bytes: int) -> bool:
+    return any(
+        len(parts[index]) > key_bytes and parts[index + 1].lstrip().startswith(b":")
+        for index in range(1, len(parts), 2)
+    )
+
+
+def _members(value: Json) -> int:
+    """The number of object members in a small value."""
+    count = 0
+    open_values = [value]
+    while open_values:
+        inner = open_values.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            open_values.extend(inner.values())
+        elif isinstance(inner, list):
+            open_values.extend(inner)
+    return count
+
+
+def _check(data: bytes, value: Json, limits: JsonLimits) -> Generator[None, None, None]:
+    """Every rule on the whole value, in bounded pieces. Raises `MalformedError`."""
+    members = yield from _walk(value, limits)
+    if members != (yield from _members_as_written(data)):
+        raise _refused("a key stands twice", "duplicate_key")
+
+
+def _walk(value: Json, limits: JsonLimits) -> Generator[None, None, int]:
+    """The number of object members in `value`, level by level, every bound kept on the way."""
+    members, nodes, depth = 0, 1, 0
+    level: list[Json] = [value]
+    while level:
+        inner: list[dict[str, Json] | list[Json]] = []
+        for start in range(0, len(level), _PIECE_ITEMS):
+            inner.extend(_containers(level[start : start + _PIECE_ITEMS]))
+            yield
+        depth += 1 if inner else 0
+        nodes += sum(map(len, inner))
+        if depth > limits.depth:
+            raise _refused("nested too deep", "depth")
+        if nodes > limits.nodes:
+            raise _refused("too many values", "nodes")
+        members += _checked_keys(inner, limits.key_bytes)
+        level = list(chain.from_iterable(map(_values, inner)))
+    return members
+
+
+def _values(container: dict[str, Json] | list[Json]) -> "list[Json]":
+    return container if isinstance(container, list) else list(container.values())
+
+
+def _containers(values: list[Json]) -> list[dict[str, Json] | list[Json]]:
+    """The containers among `values`; the numbers among them are within bounds."""
+    found: list[dict[str, Json] | list[Json]] = []
+    for value in values:
+        if isinstance(value, (dict, list)):
+            found.append(value)
+        elif isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
+            raise _refused("a number beyond bounds", "number")
+    return found
+
+
+def _checked_keys(containers: list[dict[str, Json] | list[Json]], key_bytes: int) -> int:
+    members = 0
+    for container in containers:
+        if isinstance(container, dict):
+            members += len(container)
+            for key in container:
+                # Four bytes a character at most: short keys need no encoding to be measured.
+                if len(key) * 4 > key_bytes and len(key.encode()) > key_bytes:
+                    raise _refused("a key is too long", "key_length")
+    return members
+
+
+def _members_as_written(data: bytes) -> Generator[None, None, int]:
+    """Colons outside strings. Valid only for bytes that orjson took.
+
+    A piece never ends within an escape: it is stretched past a run of backslashes, which keeps
+    the character they escape. Pairs go first, from the left, so that what is left of a run is
+    the one backslash that escapes.
+    """
+    count, start, inside = 0, 0, 0
+    while start < len(data):
+        piece = data[start : _piece_end(data, start + _PIECE_BYTES)]
+        start += len(piece)
+        if b"\\" in piece:
+            piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
+        parts = piece.split(b'"')
+        count += b"".join(parts[inside::2]).count(b":")
+        inside ^= len(parts) - 1 & 1
+        yield
+    return count
+
+
+def _piece_end(data: bytes, end: int) -> int:
+    if end >= len(data) or data[end - 1] != 0x5C:
+        return end
+    found = _NOT_BACKSLASH.search(data, end)
+    return len(data) if found is None else found.end()
+
+
+def _refused(detail: str, cause: str) -> MalformedError:
+    return MalformedError(detail, code=NOT_ALLOWED, cause=cause)
