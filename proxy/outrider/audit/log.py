@@ -36,17 +36,20 @@ _DECISION: Final = RecordKind.DECISION.value
 _RENEWED: Final = frozenset({_DECISION, RecordKind.GAP.value})
 
 
-class AuditMeter(Protocol):
-    """What the log tells of itself as it happens; the rest is in its `state` (OPERATIONS §3)."""
+class AuditMetrics(Protocol):
+    """What the log counts; telemetry has the metrics (OPERATIONS §3)."""
 
-    def audit_written(self, records: int, unix_s: float) -> None: ...
+    def audit_appended(self, seconds: float) -> None: ...
 
-    def audit_appended(self, duration_s: float) -> None: ...
+    def audit_wrote(self, records: int, unix_s: float) -> None: ...
 
-    def audit_lost(self, records: int) -> None:
-        """Records refused or dropped."""
+    def audit_failed(self, result: str, records: int = 1) -> None: ...
 
-    def audit_folded(self, refusals: int) -> None: ...
+    def audit_repeated(self, count: int) -> None: ...
+
+    def audit_gap(self) -> None: ...
+
+    def audit_queue(self, waiting: int, capacity: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +66,18 @@ class LogState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """`queue` records wait at most; a disk that answers nothing for `stall_s` fails those who
-    wait; a fault is probed every `probe_s`."""
+    wait; a fault is probed every `probe_s`.
+
+    With `direct` the loop itself writes what needs no sync while the thread is idle; one such
+    write longer than `slow_s` sends everything by the thread for the next `direct_pause_s`.
+    """
 
     queue: int
     stall_s: float = 2.0
     probe_s: float = 1.0
+    direct: bool = True
+    slow_s: float = 0.005
+    direct_pause_s: float = 10.0
 
 
 class FileAuditLog:
@@ -82,7 +92,7 @@ class FileAuditLog:
         sink: FileSink,
         sidecar: str,
         clock: Clock,
-        meter: AuditMeter,
+        metrics: AuditMetrics,
         bounds: Bounds,
         inputs: InputStore | None = None,
     ) -> None:
@@ -90,7 +100,7 @@ class FileAuditLog:
         self._clock = clock
         self._bounds = bounds
         self._tail = max(1, bounds.queue // _TAIL_SHARE)
-        self._meter = meter
+        self._metrics = metrics
         self._inputs = inputs
         self._folder = RepeatFolder()
         self._chain = f"{sidecar}#{uuid7(clock.unix_s())}"
@@ -107,6 +117,9 @@ class FileAuditLog:
         self._lost = 0
         self._refused: deque[Json] = deque(maxlen=NAMED_LIMIT)
         self._gaps = 0
+        self._written = 0
+        self._direct_from_s = 0.0 if bounds.direct else float("inf")
+        self._writer: Writer | None = None
         self._thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -123,19 +136,21 @@ class FileAuditLog:
             found = await asyncio.to_thread(self._sink.open)
         except OSError as fault:
             raise AuditUnavailableError("the audit directory cannot be used") from fault
-        writer = Writer(
+        self._writer = Writer(
             sink=self._sink,
             inputs=self._inputs,
             queue=self._queue,
             loop=loop,
             report=self._reported,
         )
-        self._thread = threading.Thread(target=writer.run, name="audit-writer", daemon=True)
+        self._thread = threading.Thread(target=self._writer.run, name="audit-writer", daemon=True)
         await asyncio.to_thread(self._thread.start)
         self._head, self._fault = found.head, None
         self._tick()
         boot = self._own(RecordKind.BOOT, "boot", {**facts, "previous": found.head})
         gaps = [self._own(RecordKind.GAP, "gap", facts) for facts in _inherited(found)]
+        for _ in gaps:
+            self._metrics.audit_gap()
         self._gaps += len(gaps)
         for record in [boot, *gaps][:-1]:
             self._enqueue(record, durable=False)
@@ -158,6 +173,7 @@ class FileAuditLog:
         await asyncio.to_thread(thread.join, _CLOSE_S)
         await asyncio.sleep(0)  # the writer's last report comes by the loop
         self._fail(self._pending, "the audit log is closed")
+        self._count()
 
     # --- port -------------------------------------------------------------------------------
 
@@ -169,13 +185,14 @@ class FileAuditLog:
         input: bytes | None = None,  # noqa: A002 - the port's word
     ) -> None:
         """`AuditLog.append`. Cancelled, it leaves the record to be written all the same."""
-        done = asyncio.get_running_loop().create_future()
         try:
-            self._enqueue(record, durable=durable, query=input).done = done
+            entry = self._enqueue(record, durable=durable, query=input)
         except AuditUnavailableError:
             self._count_lost(record)
             raise
-        await done
+        if not entry.written:
+            entry.done = asyncio.get_running_loop().create_future()
+            await entry.done
 
     def append_nowait(self, record: JsonObject) -> None:
         """`AuditLog.append_nowait`. While the log is down a bounded number of records is held
@@ -231,9 +248,23 @@ class FileAuditLog:
         entry.seq, entry.generation = self._seq, self._generation
         self._seq += 1
         self._head = entry.hash
+        if not durable and query is None and not self._pending and self._write_now(entry):
+            return entry
         self._pending.append(entry)
         self._queue.put(entry)
         return entry
+
+    def _write_now(self, entry: Entry) -> bool:
+        if entry.at_s < self._direct_from_s or self._full or self._writer is None:
+            return False
+        entry.written = self._writer.write_now(entry)
+        took_s = self._clock.monotonic_s() - entry.at_s
+        if took_s > self._bounds.slow_s:
+            self._direct_from_s = entry.at_s + self._bounds.direct_pause_s
+        if entry.written:
+            self._written += 1
+            self._metrics.audit_appended(took_s)
+        return entry.written
 
     # --- what the writer reports ------------------------------------------------------------
 
@@ -245,7 +276,7 @@ class FileAuditLog:
             case Stage.SYNCED:
                 self._leave_queue(report.entries)
                 self._acknowledge(report.entries)
-                self._meter.audit_written(len(report.entries), self._clock.unix_s())
+                self._written += len(report.entries)
             case Stage.FAILED:
                 self._leave_queue(report.entries)
                 self._failed(report)
@@ -259,7 +290,7 @@ class FileAuditLog:
         for entry in entries:
             if entry.done is not None and not entry.done.done():
                 entry.done.set_result(None)
-                self._meter.audit_appended(now_s - entry.at_s)
+                self._metrics.audit_appended(now_s - entry.at_s)
 
     def _failed(self, report: BatchReport) -> None:
         if report.entries[-1].generation == self._generation:
@@ -286,7 +317,7 @@ class FileAuditLog:
 
     def _lose(self) -> None:
         self._lost += 1
-        self._meter.audit_lost(1)
+        self._metrics.audit_failed("dropped")
 
     # --- faults and time --------------------------------------------------------------------
 
@@ -301,12 +332,19 @@ class FileAuditLog:
             self._begin_fault("stalled")
             self._fail(self._pending, "the audit disk does not answer")
         self._record_repeats(now_s)
+        self._count()
         if self._full and not self._pending:
             self._queue.put(Command.RESTORE)
         if self._fault and not self._pending and not self._probing and now_s >= self._probe_at_s:
             self._probe()
         while self._held and self.healthy() and len(self._pending) < self._tail:
             self.append_nowait(self._held.popleft())
+
+    def _count(self) -> None:
+        if self._written:
+            self._metrics.audit_wrote(self._written, self._clock.unix_s())
+            self._written = 0
+        self._metrics.audit_queue(len(self._pending), self._bounds.queue)
 
     def _probe(self) -> None:
         """Try the `gap` that ends the fault: what was lost, and which decisions were refused
@@ -328,13 +366,14 @@ class FileAuditLog:
         if done.cancelled() or done.exception() is not None:
             return
         self._fault = None
+        self._metrics.audit_gap()
         self._gaps += 1
         self._lost = 0
         self._refused.clear()
 
     def _record_repeats(self, now_s: float) -> None:
         for folded in self._folder.due(now_s):
-            self._meter.audit_folded(folded.folded)
+            self._metrics.audit_repeated(folded.folded)
             record = self._own(RecordKind.REPEAT, "repeat", {"count": folded.folded})
             record["repeat"] = {"count": folded.folded, "last_decision": folded.last_id}
             self.append_nowait({**folded.first, **record})

@@ -1,5 +1,9 @@
 """The one thread that writes the chain: takes what is queued, writes it, syncs it, reports.
 
+A record that nobody waits to see synced need not cross to the thread at all: while the thread is
+idle the loop may write it itself (`write_now`). Measured: a few microseconds against the tens that
+two thread switches cost.
+
 Laws: a batch is what was queued when the thread came for it, so an idle writer begins at once and
 one sync serves all that wait; after a fault everything sealed before the loop knew of it fails
 too, since its `prev` no longer holds; the loop hears of each batch once or twice, never per record.
@@ -25,7 +29,18 @@ class Entry:
     `generation` counts the faults the loop knew of when it sealed the record.
     """
 
-    __slots__ = ("at_s", "done", "durable", "generation", "hash", "input", "line", "record", "seq")
+    __slots__ = (
+        "at_s",
+        "done",
+        "durable",
+        "generation",
+        "hash",
+        "input",
+        "line",
+        "record",
+        "seq",
+        "written",
+    )
 
     def __init__(
         self, record: JsonObject, *, durable: bool, query: bytes | None, at_s: float
@@ -36,6 +51,7 @@ class Entry:
         self.at_s = at_s
         self.generation = 0
         self.seq = -1
+        self.written = False
         self.line = b""
         self.hash = ""
         self.done: asyncio.Future[None] | None = None
@@ -88,6 +104,17 @@ class Writer:
         self._report = report
         self._last: Entry | None = None
         self._generation = 0  # what is older was sealed behind a record that was never written
+
+    def write_now(self, entry: Entry) -> bool:
+        """Write one record on the loop. Only while nothing is queued: the thread is then idle.
+
+        False leaves it to be queued, as if it had not been tried.
+        """
+        if not self._sink.write_now(entry.line):
+            return False
+        self._last = entry
+        self._sink.open_decisions.see(entry.record)
+        return True
 
     def run(self) -> None:
         """Serve the queue until `STOP`; then close the files."""
