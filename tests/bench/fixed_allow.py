@@ -5,7 +5,10 @@ Such an engine exists nowhere else. No setting names it and nothing in the packa
 
 from dataclasses import dataclass
 
+from outrider.core.errors import EnforcementError
 from outrider.core.ports import Defined, Meta, Raw
+from outrider.core.vocabulary import Reason
+from outrider.policy.release import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +27,21 @@ class FixedAllowSnapshot:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FixedAllowEngine:
-    """The port's shape with nothing behind it."""
+    """A release's engine with nothing behind it: the manifest and the agents are the release's."""
 
-    revision: str
-    name: str = "fixed-allow"
+    name = "fixed-allow"
+
+    def __init__(self) -> None:
+        self._snapshot: FixedAllowSnapshot | None = None
 
     def snapshot(self) -> FixedAllowSnapshot:
-        """Always the same one."""
-        return FixedAllowSnapshot(revision=self.revision)
+        """The release in force; raises `EnforcementError` before there is one."""
+        if self._snapshot is None:
+            raise EnforcementError("no release is in force", reason=Reason.POLICY_UNAVAILABLE)
+        return self._snapshot
+
+    async def activate(self, release: Release) -> FixedAllowSnapshot:
+        """Take a release; its Rego is never asked."""
+        self._snapshot = FixedAllowSnapshot(revision=release.revision)
+        return self._snapshot

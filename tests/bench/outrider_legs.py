@@ -1,5 +1,6 @@
 """Outrider's three legs: the whole guard on a fixed allow, on embedded Rego, and on a real OPA."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 from tests.bench.calls import AGENT
 from tests.bench.figures import Leg
 from tests.bench.machine import Program, answers, free_port
-from tests.bench.policy_data import overlay
+from tests.bench.policy_data import LIBRARY, overlay
 from tests.bench.target import Target
 
 _CHECKED = (
@@ -18,12 +19,16 @@ _CHECKED = (
 
 
 def settings_document(
-    *, engine: str, egress: int, control: int, telemetry: int, upstream: int, opa: Path | None
+    *, leg: Leg, ports: tuple[int, int, int], upstream: int, opa: Path | None
 ) -> dict[str, object]:
     """The settings of a governed leg: what production does, on loopback."""
     network = ["127.0.0.0/8"]
+    egress, control, telemetry = ports
+    engine = "opa" if leg is Leg.OPA else "embedded"
     policy: dict[str, object] = {"engine": engine, "overlay": ["overlay"], "watch": False}
-    if opa is not None:
+    if leg is Leg.FIXED_ALLOW:
+        policy["path"] = "library"
+    if leg is Leg.OPA and opa is not None:
         policy["opa"] = {"binary": str(opa)}
     return {
         "profile": "development",
@@ -63,27 +68,23 @@ def start_outrider(leg: Leg, *, folder: Path, upstream: int, opa: Path | None = 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(dict(document), sort_keys=False))
     (folder / "state").mkdir(parents=True, exist_ok=True)
-    egress, control, telemetry = free_port(), free_port(), free_port()
-    settings = settings_document(
-        engine="opa" if leg is Leg.OPA else "embedded",
-        egress=egress,
-        control=control,
-        telemetry=telemetry,
-        upstream=upstream,
-        opa=opa if leg is Leg.OPA else None,
-    )
+    if leg is Leg.FIXED_ALLOW:
+        # The same library without its fixtures: with them a release that allows all is refused.
+        shutil.copytree(LIBRARY / "outrider", folder / "library" / "outrider", dirs_exist_ok=True)
+    ports = (free_port(), free_port(), free_port())
+    settings = settings_document(leg=leg, ports=ports, upstream=upstream, opa=opa)
     config = folder / "outrider.yaml"
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
     program = Program(f"outrider-{leg}", _command(leg, config), folder=folder, environment=_PATH)
     try:
-        ready = f"http://127.0.0.1:{telemetry}/readyz"
+        ready = f"http://127.0.0.1:{ports[2]}/readyz"
         program.wait_ready(lambda: answers(ready), limit_s=45)
     except BaseException:
         program.stop()
         raise
     return Target(
         leg=leg,
-        port=egress,
+        port=ports[0],
         proxy=program,
         governed=leg is not Leg.FIXED_ALLOW,
         checked=_CHECKED + ("; the engine always allows" if leg is Leg.FIXED_ALLOW else ""),
