@@ -91,7 +91,7 @@ class _InForce:
 class PolicyKeeper:
     """Owner of the release in force."""
 
-    def __init__(  # noqa: PLR0913 - each is a collaborator or a bound of its own
+    def __init__(
         self,
         *,
         source: PolicySource,

@@ -29,6 +29,11 @@ _PACKAGE: Final = re.compile(
 )
 _METADATA_ID: Final = re.compile(r"#\s+id:\s*[\"']?([A-Za-z0-9_.-]{1,64})[\"']?\s*")
 _SHORT: Final = 12
+# The generated indexes stand beside the folders they name (POLICY §7).
+INDEXES: Final[Mapping[str, frozenset[str]]] = {
+    "outrider/controls.rego": frozenset({"outrider.controls"}),
+    "outrider/rules.rego": frozenset({"outrider.rules"}),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,7 @@ def check_packages(modules: Mapping[str, str]) -> None:
         package, line = package_of(name, text)
         owned = ".".join(PurePosixPath(name).parent.parts)
         allowed = {owned, f"{owned}_test"} if name.endswith("_test.rego") else {owned}
+        allowed |= INDEXES.get(name, frozenset())
         if package not in allowed:
             raise ConfigError(f"{name}:{line}: package {package} in the folder of {owned}")
 
