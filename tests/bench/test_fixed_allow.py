@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from outrider.core.errors import EnforcementError
@@ -9,7 +11,7 @@ from tests.bench.policy_data import LIBRARY
 
 
 async def test_its_answer_is_a_plain_allow_to_the_strict_reader():
-    release = load(LIBRARY, (), hosts={}, complete=False)
+    release = await asyncio.to_thread(load, LIBRARY, (), hosts={}, complete=False)
     snapshot = await FixedAllowEngine().activate(release)
     raw = await snapshot.evaluate("data.outrider.decision", b"{}", 1.0, None)
     expected = frozenset({release.revision})
