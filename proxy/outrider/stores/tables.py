@@ -1,0 +1,54 @@
+"""What every store holds to: closed table names, bounded keys, values and rows."""
+
+from typing import Final
+
+import orjson
+
+from outrider.core.errors import StoreUnavailableError
+from outrider.core.jsonvalue import Json, JsonObject
+
+TABLES: Final = ("pins", "mcp_sessions", "epochs", "keys")
+KEY_BYTES: Final = 1024
+VALUE_BYTES: Final = 1 << 20
+
+
+def checked_table(table: str) -> str:
+    """`table`, if it is one of the closed set; another name is a fault of ours (`ValueError`)."""
+    if table not in TABLES:
+        raise ValueError("not a table of the store")
+    return table
+
+
+def checked_key(key: str) -> str:
+    """`key`, if it fits. Raises `StoreUnavailableError`: keys may come from outside."""
+    if len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES or not key.isprintable():
+        raise StoreUnavailableError("the key cannot be stored", cause="key")
+    return key
+
+
+def encoded(value: JsonObject) -> bytes:
+    """The bytes of `value`. Raises `StoreUnavailableError` for one that does not fit."""
+    try:
+        data = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise StoreUnavailableError("the value cannot be stored", cause="value") from None
+    if len(data) > VALUE_BYTES:
+        raise StoreUnavailableError("the value is too large to be stored", cause="value")
+    return data
+
+
+def decoded(data: bytes) -> JsonObject:
+    """The value of stored bytes. Raises `StoreUnavailableError` for what is none."""
+    try:
+        value: Json = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise StoreUnavailableError("a stored value cannot be read", cause="value") from None
+    if not isinstance(value, dict):
+        raise StoreUnavailableError("a stored value is no object", cause="value")
+    return value
+
+
+def check_room(rows: int, limit: int) -> None:
+    """Raises `StoreUnavailableError` where a table has no room for one more row."""
+    if rows >= limit:
+        raise StoreUnavailableError("the table is full", cause="full")
