@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from outrider.core.errors import EnforcementError
 from outrider.core.exchange import RequestHead
@@ -170,9 +170,8 @@ class GateRules:
     query_bytes: int = 8192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gated:
-    """A head that passed, and what the listener needs besides.
+class Gated(NamedTuple):
+    """A head that passed, and what the listener needs besides. A tuple: one is made per request.
 
     `length` is the announced Content-Length, None where the body is chunked or absent; `close`
     that an upgrade offer was stripped, so that nothing behind this request is read.
@@ -192,8 +191,9 @@ _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _BODILESS: Final = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _NOMINATED: Final = frozenset(("close", "keep-alive", "te", "upgrade", "http2-settings"))
 _LENGTH: Final = re.compile(r"0|[1-9][0-9]{0,9}").fullmatch
-_ONE: Final = Kind.ONE  # looked up once: an enum member costs more than a global
-_CHECK: Final = Kind.CHECK
+_KEEP: Final = int(Kind.KEEP)
+_ONE: Final = int(Kind.ONE)
+_CHECK: Final = int(Kind.CHECK)
 _PRINTABLE: Final = bytes((0x09, *range(0x20, 0x7F)))
 _UPPER: Final = re.compile(r"%[0-9A-F]{2}|[^A-Z]").sub
 
@@ -283,11 +283,12 @@ def _fields(
     dropped = 0
     for (raw, _), value in zip(raw_headers, _values(raw_headers, rules), strict=True):
         name, kind = KNOWN.get(raw) or _field(raw)
-        if kind <= _ONE:
+        if kind == _ONE:
             kept.append((name, value))
-            if kind is _ONE:
-                ones.append(name)
-        elif kind is _CHECK:
+            ones.append(name)
+        elif kind == _KEEP:
+            kept.append((name, value))
+        elif kind == _CHECK:
             if name in special:
                 raise GateError(GateCause.DUPLICATE)
             special[name] = value
@@ -320,12 +321,12 @@ def _field(raw: bytes) -> Field:
     return field
 
 
-def _gone(name: str, kind: Kind) -> int:
+def _gone(name: str, kind: int) -> int:
     """How much a field that does not stay adds to the count of dropped ones."""
-    if kind is Kind.REFUSE:
+    if kind == Kind.REFUSE:
         plain = name.startswith("outrider-")
         raise GateError(GateCause.RESERVED if plain else GateCause.ALIAS)
-    return 1 if kind is Kind.DROP else 0
+    return 1 if kind == Kind.DROP else 0
 
 
 def _instance(special: dict[str, str], rules: GateRules) -> tuple[str, str]:

@@ -21,8 +21,9 @@ class Kind(IntEnum):
     REFUSE = 5
 
 
-# a header name in lower case, and what becomes of the field
-Field: TypeAlias = "tuple[str, Kind]"
+# A header name in lower case, and the `Kind` of the field as a plain int: comparing enum members
+# took a third of the gate's time.
+Field: TypeAlias = "tuple[str, int]"
 
 
 CHECKED: Final = (
@@ -118,7 +119,7 @@ def _rows() -> Iterable[Field]:
     }
     for kind, names in table.items():
         for name in names:
-            yield (name, kind)
+            yield name, int(kind)
 
 
 _EXACT: Final = dict(_rows())
@@ -137,15 +138,12 @@ def field_of(raw: bytes) -> "Field | None":
     if name in _EXACT:
         return name, _EXACT[name]
     if _PLAIN(name) is None:
-        kind = Kind.KEEP if _kind(_FOLD("-", name)) in _HARMLESS else Kind.REFUSE
-        return (name, kind)
-    return (name, _kind(name))
+        harmless = _kind(_FOLD("-", name)) in (Kind.KEEP, Kind.HOP)
+        return name, int(Kind.KEEP if harmless else Kind.REFUSE)
+    return name, int(_kind(name))
 
 
-_HARMLESS: Final = (Kind.KEEP, Kind.HOP)
-
-
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> int:
     if name in _EXACT:
         return _EXACT[name]
     if name.startswith("outrider-"):

@@ -1,0 +1,330 @@
+"""The way out: connections to upstreams, kept apart by upstream, identity and lease.
+
+Laws (HARDENING §5): a connection never crosses keys; nothing is sent without a permit; a request
+of which a byte left is not tried again.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, nullcontext, suppress
+from typing import Final
+
+from outrider.core.decision import Permit
+from outrider.core.errors import EnforcementError, UpstreamFailedError, UpstreamUnavailableError
+from outrider.core.exchange import Outgoing
+from outrider.core.ports import Clock
+from outrider.server.addresses import Address
+from outrider.server.answer import Answer
+from outrider.server.breaker import Breaker
+from outrider.server.dns import Resolver
+from outrider.server.events import EdgeEvents, UpstreamFault
+from outrider.server.origin import Origin, PoolLimits
+from outrider.server.overload import Turnstile
+from outrider.server.request_bytes import announced_length, request_head
+from outrider.server.upstream_connection import State, Terms, UpstreamConnection
+from outrider.server.wheel import Wheel
+
+_JOIN_BYTES: Final = 65_536
+_CLASSES: Final = {hundred: f"{hundred}xx" for hundred in range(1, 6)}
+
+
+class UpstreamPool:
+    """`core.ports.Upstream` over all configured upstreams."""
+
+    def __init__(
+        self,
+        *,
+        origins: Iterable[Origin],
+        limits: PoolLimits,
+        clock: Clock,
+        wheel: Wheel,
+        events: EdgeEvents,
+        resolver: Resolver,
+    ) -> None:
+        self._lines = {
+            origin.name: Line(
+                origin=origin,
+                limits=limits,
+                clock=clock,
+                wheel=wheel,
+                events=events,
+                resolver=resolver,
+            )
+            for origin in origins
+        }
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> Answer:
+        """The answer's head, its body to be pulled.
+
+        Raises `UpstreamUnavailableError` (nothing written), `UpstreamFailedError`,
+        `OverloadError`, or what the body raised. Cancelled, it drops the connection.
+        """
+        line = self._lines.get(permit.upstream)
+        if line is None:
+            raise UpstreamUnavailableError("the upstream is not configured", cause="unknown")
+        return await line.send(outgoing)
+
+    def replace(self, origin: Origin) -> None:
+        """Take a new revision of an upstream; connections of the old end after their exchange."""
+        self._lines[origin.name].replace(origin)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        for line in self._lines.values():
+            line.close()
+
+
+class Line:
+    """The connections to one upstream."""
+
+    def __init__(
+        self,
+        *,
+        origin: Origin,
+        limits: PoolLimits,
+        clock: Clock,
+        wheel: Wheel,
+        events: EdgeEvents,
+        resolver: Resolver,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._wheel = wheel
+        self._events = events
+        self._resolver = resolver
+        self._turnstile = Turnstile(
+            limit=origin.connections, queue=limits.wait_queue, wait_s=limits.wait_s
+        )
+        self._breaker = Breaker(
+            clock=clock, failures=limits.breaker_failures, open_s=limits.breaker_open_s
+        )
+        self._idle: dict[tuple[str, str], list[UpstreamConnection]] = {}
+        self._all: set[UpstreamConnection] = set()
+        self.replace(origin)
+
+    def replace(self, origin: Origin) -> None:
+        self._origin = origin
+        self._terms = Terms(
+            clock=self._clock,
+            first_byte_s=origin.first_byte_s,
+            read_idle_s=origin.read_idle_s,
+            sse_idle_s=max(self._limits.sse_idle_s, origin.read_idle_s),
+            set_cookie=origin.set_cookie,
+            decoded_bytes=self._limits.decoded_bytes,
+        )
+        for kept in list(self._idle.values()):
+            for connection in list(kept):
+                connection.drop()
+
+    def close(self) -> None:
+        for connection in list(self._all):
+            connection.drop()
+
+    async def send(self, outgoing: Outgoing) -> Answer:
+        length = announced_length(outgoing)
+        head = request_head(outgoing, self._origin.authority, length)
+        connection = await self._connection(outgoing.lease_fingerprint)
+        try:
+            connection.begin(outgoing.method, decode=_is_watched(outgoing))
+            if isinstance(outgoing.body, bytes):
+                _write_whole(connection, head, outgoing.body)
+            else:
+                await _write_stream(connection, head, outgoing.body, length)
+            return await connection.answer()
+        except BaseException:
+            connection.drop()
+            raise
+
+    # --- finding a connection ---
+
+    async def _connection(self, fingerprint: str) -> UpstreamConnection:
+        if not self._breaker.admits():
+            raise UpstreamUnavailableError("the upstream failed too often", cause="breaker")
+        try:
+            await self._turnstile.enter()
+        except BaseException:
+            self._breaker.gave_up()
+            raise
+        key = (self._origin.revision, fingerprint)
+        try:
+            return self._checkout(key) or await self._dial(key)
+        except BaseException as error:
+            self._turnstile.leave()
+            if isinstance(error, EnforcementError):
+                self._failed()
+            else:
+                self._breaker.gave_up()
+            raise
+
+    def _checkout(self, key: tuple[str, str]) -> UpstreamConnection | None:
+        """The idle connection used last, if it still lives; dead ones go."""
+        kept = self._idle.get(key)
+        while kept:
+            connection = kept.pop()
+            if not connection.is_dead():
+                return connection
+            connection.drop()
+        return None
+
+    async def _dial(self, key: tuple[str, str]) -> UpstreamConnection:
+        origin = self._origin
+        started_s = self._clock.monotonic_s()
+        try:
+            addresses = await self._resolver.resolve(origin.host, origin.port, origin.networks)
+        except UpstreamUnavailableError:
+            self._events.upstream_error(origin.name, UpstreamFault.DNS)
+            raise
+        sock = await self._connected(addresses, origin.port)
+        try:
+            connection = await self._made(sock, key, origin)
+        except BaseException:
+            sock.close()
+            raise
+        self._events.upstream_connected(
+            origin.name, origin.tls is not None, self._clock.monotonic_s() - started_s
+        )
+        self._all.add(connection)
+        self._wheel.watch(connection)
+        return connection
+
+    async def _connected(self, addresses: tuple[Address, ...], port: int) -> socket.socket:
+        """A connected socket to one of the checked addresses, all tried within one deadline."""
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.connect_s):
+                for address in addresses:
+                    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+                    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+                    try:
+                        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        await loop.sock_connect(sock, (str(address), port))
+                    except OSError:
+                        sock.close()
+                    except BaseException:
+                        sock.close()
+                        raise
+                    else:
+                        return sock
+        self._events.upstream_error(self._origin.name, UpstreamFault.CONNECT)
+        raise UpstreamUnavailableError("the upstream cannot be reached", cause="connect")
+
+    async def _made(
+        self, sock: socket.socket, key: tuple[str, str], origin: Origin
+    ) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        terms = self._terms
+
+        def connection() -> UpstreamConnection:
+            return UpstreamConnection(owner=self, terms=terms, key=key)
+
+        if origin.tls is None:
+            _, made = await loop.create_connection(connection, sock=sock)
+            return made
+        try:
+            _, made = await loop.create_connection(
+                connection,
+                sock=sock,
+                ssl=origin.tls,
+                server_hostname=origin.host,
+                ssl_handshake_timeout=self._limits.tls_s,
+            )
+        except (ssl.SSLError, OSError, TimeoutError) as error:
+            identity = isinstance(error, ssl.SSLCertVerificationError)
+            fault = UpstreamFault.IDENTITY if identity else UpstreamFault.TLS
+            self._events.upstream_error(origin.name, fault)
+            raise UpstreamUnavailableError("the TLS handshake failed", cause=fault.value) from error
+        return made
+
+    # --- what connections report (Owner) ---
+
+    def ended(self, connection: UpstreamConnection, *, reusable: bool) -> None:
+        self._turnstile.leave()
+        self._breaker.gave_up()  # a probe that was dropped says nothing; another may try
+        now_s = self._clock.monotonic_s()
+        fresh = (
+            now_s - connection.born_s < self._limits.age_s
+            and connection.requests < self._limits.requests
+            and connection.key[0] == self._origin.revision
+        )
+        if not reusable or connection.state is not State.IDLE:
+            return
+        life_s = min(self._origin.idle_s, connection.keep_s)
+        if not fresh or life_s <= 0:
+            connection.drop()
+            return
+        connection.deadline_s = now_s + life_s
+        self._idle.setdefault(connection.key, []).append(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        self._all.discard(connection)
+        self._wheel.unwatch(connection)
+        kept = self._idle.get(connection.key)
+        if kept and connection in kept:
+            kept.remove(connection)
+        if not kept:
+            self._idle.pop(connection.key, None)
+
+    def answered(self, status: int) -> None:
+        if self._breaker.is_open:
+            self._events.breaker(self._origin.name, False)
+        self._breaker.succeeded()
+        self._events.upstream_request(self._origin.name, _CLASSES[status // 100])
+
+    def faulted(self, fault: UpstreamFault, *, unanswered: bool = False) -> None:
+        self._events.upstream_error(self._origin.name, fault)
+        if unanswered:
+            self._failed()
+
+    def _failed(self) -> None:
+        was_open = self._breaker.is_open
+        self._breaker.failed()
+        self._events.upstream_request(self._origin.name, "none")
+        if self._breaker.is_open and not was_open:
+            self._events.breaker(self._origin.name, True)
+
+
+def _is_watched(outgoing: Outgoing) -> bool:
+    """True where the answer is to be read here, so that no coding may stay on it."""
+    for name, value in outgoing.headers:
+        if name == "accept-encoding":
+            return value == "identity"
+    return True
+
+
+def _write_whole(connection: UpstreamConnection, head: bytes, body: bytes) -> None:
+    if len(body) <= _JOIN_BYTES:
+        connection.write(head + body)
+    else:
+        connection.write(head)
+        connection.write(body)
+    connection.sent()
+
+
+async def _write_stream(
+    connection: UpstreamConnection, head: bytes, body: AsyncIterator[bytes], length: int | None
+) -> None:
+    """Write a body as it comes; an early answer ends the writing, and later the connection."""
+    connection.write(head)
+    left = length
+    async with aclosing(body) if isinstance(body, AsyncGenerator) else nullcontext():
+        async for piece in body:
+            if connection.has_answer:
+                return
+            if not piece:
+                continue
+            if left is not None:
+                left -= len(piece)
+                if left < 0:
+                    raise UpstreamFailedError("the body is longer than announced", cause="length")
+            chunk = piece if length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
+            connection.write(chunk)
+            await connection.drained()
+    if connection.has_answer:
+        return
+    if left:
+        raise UpstreamFailedError("the body is shorter than announced", cause="length")
+    if length is None:
+        connection.write(b"0\r\n\r\n")
+    connection.sent()
