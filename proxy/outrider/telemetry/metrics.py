@@ -294,7 +294,7 @@ class Metrics:
     def edge_refused(self, listener: str, cause: str) -> None:
         self._edge.labels(listener, cause).inc()
 
-    def headers_dropped(self, count: int) -> None:
+    def headers_dropped(self, listener: str, count: int) -> None:
         self._dropped.inc(count)
 
     def connection(self, listener: str, delta: int) -> None:
@@ -303,25 +303,25 @@ class Metrics:
     def shed(self, cause: str, threshold: str) -> None:
         self._shed.labels(cause, threshold).inc()
 
-    def buffered(self, held_bytes: int) -> None:
-        self._buffered.set(held_bytes)
+    def buffered_bytes(self, held: int) -> None:
+        self._buffered.set(held)
 
     def pressure(self, resource: str, ratio: float) -> None:
         self._pressure.labels(resource).set(ratio)
 
-    def loop_lag(self, seconds: float) -> None:
-        self._lag.observe(seconds)
+    def loop_lag(self, lag_s: float) -> None:
+        self._lag.observe(lag_s)
 
     def upstream_request(self, upstream: str, code_class: str) -> None:
         self._requests.labels(self._upstream(upstream), code_class).inc()
 
-    def upstream_error(self, upstream: str, kind: str) -> None:
-        self._errors.labels(self._upstream(upstream), kind).inc()
+    def upstream_error(self, upstream: str, fault: str) -> None:
+        self._errors.labels(self._upstream(upstream), fault).inc()
 
-    def upstream_connected(self, seconds: float, *, tls: bool) -> None:
-        self._connects.labels("true" if tls else "false").observe(seconds)
+    def upstream_connected(self, upstream: str, tls: bool, took_s: float) -> None:
+        self._connects.labels("true" if tls else "false").observe(took_s)
 
-    def breaker(self, upstream: str, *, is_open: bool) -> None:
+    def breaker(self, upstream: str, is_open: bool) -> None:
         self._breakers.labels(self._upstream(upstream)).set(is_open)
 
     def audit_appended(self, seconds: float) -> None:
