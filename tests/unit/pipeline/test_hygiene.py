@@ -1,0 +1,59 @@
+"""What an agent sends of its own does not travel on."""
+
+import pytest
+
+from outrider.pipeline.hygiene import may_set, merged, strip
+from tests.support.builders import a_head
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        pytest.param("authorization", 1, id="authorization"),
+        pytest.param("cookie", 1, id="cookie"),
+        pytest.param("x-api-key", 1, id="api-key"),
+        pytest.param("x-amz-security-token", 1, id="aws"),
+        pytest.param("proxy-authorization", 0, id="its-token-for-us"),
+        pytest.param("outrider-delegation", 0, id="ours"),
+    ],
+)
+def test_credentials_and_our_own_headers_are_taken_out(name: str, counted: int) -> None:
+    clean = strip(a_head(headers=(("accept", "x"), (name, "secret"))))
+    assert clean.head.headers == (("accept", "x"),)
+    assert clean.credentials == counted
+
+
+def test_a_head_without_any_is_the_same_head() -> None:
+    head = a_head(headers=(("accept", "x"), ("authorization-hint", "y")))
+    assert strip(head).head is head
+
+
+def test_the_task_header_is_read_and_taken_out() -> None:
+    clean = strip(a_head(headers=(("outrider-task", "tsk_1"),)))
+    assert (clean.task, clean.head.headers) == ("tsk_1", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("x-tenant", True),
+        ("x-request-source", True),
+        ("authorization", False),
+        ("host", False),
+        ("content-length", False),
+        ("content-type", False),
+        ("transfer-encoding", False),
+        ("mcp-name", False),
+        ("outrider-subject", False),
+        ("x-forwarded-for", False),
+        ("x-amz-date", False),
+        ("traceparent", False),
+    ],
+)
+def test_policy_sets_no_header_that_frames_identifies_or_routes(name: str, allowed: bool) -> None:
+    assert may_set(name) is allowed
+
+
+def test_policys_headers_replace_the_agents() -> None:
+    assert merged((("a", "1"), ("b", "2")), (("a", "3"),)) == (("b", "2"), ("a", "3"))
+    assert merged((("a", "1"),), ()) == (("a", "1"),)

@@ -1,0 +1,66 @@
+"""Records hold what was judged, never an argument's value."""
+
+import orjson
+
+from outrider.core.ports import Judged, Lease
+from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
+from outrider.pipeline import records
+from tests.support.builders import (
+    FixedClock,
+    a_decision,
+    a_subject,
+    a_task,
+    an_action,
+    an_ask,
+    an_exchange,
+)
+
+CANARY = "canary-5f2a"
+
+
+def test_a_decision_record_is_whole_and_holds_no_argument_value() -> None:
+    action = an_action(
+        ask=an_ask(arguments={"ticket_id": CANARY, "body": CANARY}),
+        roles=(("/ticket_id", Role.TARGET), ("/body", Role.CONTENT)),
+    )
+    judged = Judged(decision=a_decision(), query=CANARY.encode(), input_digest="sha256:aa")
+    record = records.base(RecordKind.DECISION, FixedClock(), an_exchange(), a_subject(), a_task())
+    records.completed(record, action, judged, "sha256:bb")
+    record["decision"] = records.decision_facts(judged.decision, Effect.ALLOW, None)
+    text = orjson.dumps(record).decode()
+    assert CANARY not in text
+    assert record["action"]["redacted"] == ["/body"]  # type: ignore[index,call-overload]
+    assert record["time"] == "2026-11-23T09:30:00.000000Z"
+    assert set(record) >= {
+        "id", "kind", "trace_id", "span_id", "task", "principal", "subject", "delegation",
+        "action", "destination", "decision", "input_digest",
+    }  # fmt: skip
+
+
+def test_a_record_without_a_subject_says_null() -> None:
+    record = records.base(RecordKind.BOOT, FixedClock(), None, None, None)
+    assert (record["subject"], record["task"], record["trace_id"]) == (None, None, None)
+
+
+def test_a_long_name_is_cut() -> None:
+    facts = records.action_facts(an_action(ask=an_ask(resource="x" * 10_000)), None)
+    assert len(str(facts["resource"])) == 512
+
+
+def test_an_outcome_says_what_became_of_it() -> None:
+    facts = records.outcome_facts(
+        OutcomeStatus.UNKNOWN,
+        Reason.UPSTREAM_ERROR,
+        http_status=None,
+        bytes_in=3,
+        bytes_out=0,
+        duration_s=0.0125,
+    )
+    assert (facts["status"], facts["error"], facts["class"], facts["duration_ms"]) == (
+        "unknown", "upstream_error", None, 12,
+    )  # fmt: skip
+
+
+def test_a_lease_is_recorded_by_its_fingerprint_alone() -> None:
+    lease = Lease(id="l", provider="file", fingerprint="hmac:1", expires_unix_s=0.5, headers=())
+    assert set(records.lease_facts(lease)) == {"id", "fingerprint", "provider", "expires_at"}
