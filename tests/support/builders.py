@@ -299,7 +299,8 @@ def an_inbound(head: RequestHead, body: bytes | None = None, **changes: Any) -> 
         "route": a_route(),
         "subject": a_subject(),
         "manifest": a_manifest(),
-        "trace_headers": (),
+        "source": FixedBody(body or b""),
+        "trace": a_trace(),
     }
     return Inbound(head=head, body=body, **fields | changes)
 

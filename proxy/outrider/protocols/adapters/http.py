@@ -1,0 +1,244 @@
+"""Plain HTTP and REST: declared operations in, the same request built again out (PROTOCOLS §7).
+
+Laws: only an operation the manifest declares is known; everything that changes what the upstream
+does stands in the arguments or the resource; what leaves is our own serialisation of those.
+
+The arguments are one flat map, as a policy author names them: the values of `{name}` in the path,
+the query parameters (a repeated one is a list) and the members of a JSON object or a form. A JSON
+body that is no object stands under `body`. A name that comes from two of them is refused.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from outrider.config.settings import HttpOptions
+from outrider.core.action import Ask
+from outrider.core.answers import Refusal
+from outrider.core.catalogue import UpstreamEntry
+from outrider.core.errors import MalformedError, ObligationError, UnrecognisedError
+from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused, Route, Watcher
+from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits, read
+from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
+from outrider.protocols.operations import Matched, Operations
+from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location
+from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
+from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, without
+from outrider.protocols.wire.problem import problem
+
+_BODY: Final = "body"
+_OVERRIDE: Final = "_method"
+_BODILESS: Final = frozenset({204, 205, 304})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """Bounds in bytes and in JSON's own terms (HARDENING §6, PROTOCOLS §2)."""
+
+    body_bytes: int = 1 << 20
+    opaque_bytes: int = 64 << 20
+    response_bytes: int = 8 << 20
+    request: JsonLimits = REQUEST_LIMITS
+    response: JsonLimits = RESPONSE_LIMITS
+
+
+class HttpAdapter:
+    """`core.ports.Adapter` for plain HTTP. Keeps one trie for each upstream's current entry."""
+
+    protocol: Final = ProtocolName.HTTP
+
+    def __init__(self, *, limits: HttpLimits) -> None:
+        self._limits = limits
+        self._tries: dict[str, tuple[UpstreamEntry, Operations]] = {}
+
+    def need(self, head: RequestHead, route: Route) -> BodyNeed:
+        """JSON and forms are read whole; of anything else nothing is read (PROTOCOLS §7)."""
+        judged = head.has_body and _options(route).body == "judged" and _readable(head) is not None
+        return BodyNeed(judged=judged, limit_bytes=self._limits.body_bytes)
+
+    def parse(self, inbound: Inbound) -> Conversation:
+        head, options = inbound.head, _options(inbound.route)
+        found = self._operations(inbound).match(
+            head.method, _below(head.path, inbound.route), encoded_slash=options.encoded_slash
+        )
+        query = parse_pairs(head.query)
+        body = self._body(inbound, found)
+        arguments = _merged(
+            dict(found.values),
+            gathered(query, found.operation.entry.array_fields, repeats=True),
+            body.members,
+        )
+        ask = Ask(
+            protocol=ProtocolName.HTTP,
+            name=found.operation.name,
+            resource_type=ResourceType.API,
+            upstream=inbound.route.upstream,
+            resource=found.operation.name,
+            arguments=arguments,
+            body=body.kind,
+            operation=found.operation.key,
+        )
+        return HttpConversation(
+            ask=ask,
+            inbound=inbound,
+            path=inbound.route.base_path.rstrip("/") + found.path,
+            query=query,
+            body=body,
+            limits=self._limits,
+        )
+
+    def refuse(
+        self, refusal: Refusal, head: RequestHead, conversation: Conversation | None, begun: bool
+    ) -> Refused:
+        """Problem details. Once an answer has begun there are no words: it is cut."""
+        if begun:
+            return Refused(status=refusal.answer.http, headers=(), body=b"")
+        return problem(refusal)
+
+    def _operations(self, inbound: Inbound) -> Operations:
+        name = inbound.route.upstream
+        entry = inbound.manifest.upstreams.get(name)
+        if entry is None:
+            raise UnrecognisedError("the manifest does not name this upstream", cause="operation")
+        known = self._tries.get(name)
+        if known is None or known[0] is not entry:
+            known = self._tries[name] = (entry, Operations(entry.operations))
+        return known[1]
+
+    def _body(self, inbound: Inbound, found: Matched) -> "_Body":
+        head, data = inbound.head, inbound.body
+        if not head.has_body:
+            return _Body(kind=BodyKind.NONE)
+        readable = _readable(head)
+        if data is None or readable is None:
+            if _options(inbound.route).body != "opaque" and not found.operation.entry.opaque:
+                raise MalformedError(
+                    "a body of a type that is not read here", cause="media_type", status=415
+                )
+            return _Body(kind=BodyKind.OPAQUE)
+        if readable == FORM:
+            pairs = parse_form(data)
+            arrays = found.operation.entry.array_fields
+            form = gathered(pairs, arrays, repeats=False)
+            sent = write_pairs(pairs).encode()
+            return _Body(kind=BodyKind.JUDGED, members=form, data=sent, type=FORM)
+        if not data:
+            return _Body(kind=BodyKind.NONE)
+        value = read(data, self._limits.request)
+        members: JsonObject = value if isinstance(value, dict) else {_BODY: value}
+        return _Body(kind=BodyKind.JUDGED, members=members, data=orjson.dumps(value), type=JSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    """A request's body as judged: `data` is our own serialisation, None for what is not read."""
+
+    kind: BodyKind
+    members: JsonObject | None = None
+    data: bytes = b""
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConversation:
+    """One request and its answer. `core.ports.Conversation`."""
+
+    ask: Ask
+    inbound: Inbound
+    path: str
+    query: Pairs
+    body: _Body
+    limits: HttpLimits
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        return (self.ask,)
+
+    @property
+    def task_name(self) -> str | None:
+        return None
+
+    @property
+    def runs_on(self) -> bool:
+        return False
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        """Raises `ObligationError` for a bound that nothing here counts."""
+        if edits.records is not None:
+            raise ObligationError("records of a plain HTTP answer are not counted")
+        target = self.path + ("?" + write_pairs(self.query) if self.query else "")
+        return Outgoing(
+            method=self.inbound.head.method,
+            target=target,
+            headers=self._headers(edits),
+            body=self._data(),
+        )
+
+    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
+        """Raises `ObligationError` for an answer in which nothing can be redacted."""
+        if _options(self.inbound.route).body == "judged":
+            check_location(head, self.inbound.manifest.hosts.get(self.ask.upstream))
+        empty = self.inbound.head.method == "HEAD" or head.status in _BODILESS
+        if edits.redactions and not empty:
+            limit = edits.response_bytes or self.limits.response_bytes
+            limit = min(limit, self.limits.response_bytes)
+            return BufferedJson(head, edits.redactions, limit, self.limits.response)
+        limit = edits.response_bytes or self.limits.opaque_bytes
+        return PassThrough(head, limit, empty=empty)
+
+    def _headers(self, edits: Edits) -> Headers:
+        """What the agent sent, fit to leave, then what obligations set, then ours."""
+        set_here = {name for name, _ in edits.headers}
+        kept = without(sendable(self.inbound.head), *set_here)
+        if self.body.kind is not BodyKind.OPAQUE:
+            kept = without(kept, "content-type", "content-encoding")
+        if edits.redactions:
+            kept = without(kept, "range", "if-range")  # a part cannot be read whole
+        if self.body.type is not None:
+            kept = (*kept, ("content-type", self.body.type))
+        trace = self.inbound.trace
+        ours: Headers = (("accept-encoding", "identity"), ("traceparent", trace.traceparent))
+        if trace.state is not None:
+            ours = (*ours, ("tracestate", trace.state))
+        return (*kept, *edits.headers, *ours)
+
+    def _data(self) -> bytes | AsyncIterator[bytes]:
+        if self.body.kind is BodyKind.OPAQUE:
+            return self.inbound.source.stream(self.limits.opaque_bytes)
+        return self.body.data
+
+
+def _options(route: Route) -> HttpOptions:
+    if not isinstance(route.options, HttpOptions):
+        raise TypeError("an http route carries HttpOptions")
+    return route.options
+
+
+def _readable(head: RequestHead) -> str | None:
+    """The type of a body that is read whole, or None for one that only passes."""
+    found = media_type(head.header("content-type"))
+    if found is None or found.name not in {JSON, FORM} or not found.plain:
+        return None
+    return found.name
+
+
+def _below(path: str, route: Route) -> str:
+    """`path` below the route's prefix."""
+    return path.removeprefix(route.prefix) or "/"
+
+
+def _merged(*parts: JsonObject | None) -> JsonObject:
+    """One map of all arguments. Raises `MalformedError` for a name in two of them."""
+    merged: dict[str, Json] = {}
+    for part in parts:
+        for name, value in (part or {}).items():
+            if name in merged:
+                raise MalformedError("an argument stands in two places", cause="argument_clash")
+            if name.casefold() == _OVERRIDE:
+                raise MalformedError("a parameter that overrides the method", cause="override")
+            merged[name] = value
+    return merged

@@ -1,0 +1,88 @@
+"""Names and values in queries and forms (WHATWG URL §5), read in one way and written in one way.
+
+Laws: a percent sign is followed by two hex digits, what they spell is UTF-8 without NUL; `;`
+separates nothing; what is written again reads back as what was judged, by readers that take `+`
+for a space and by those that do not.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+from urllib.parse import quote, unquote_to_bytes
+
+from outrider.core.errors import MalformedError
+from outrider.core.jsonvalue import JsonObject
+
+Pairs: TypeAlias = tuple[tuple[str, str | None], ...]
+
+MAX_PAIRS: Final = 1000
+_BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SAFE: Final = "-._~!$'()*,:@/"
+
+
+def parse_pairs(text: str) -> Pairs:
+    """`a=1&b` as (("a", "1"), ("b", None)), decoded once.
+
+    Raises `MalformedError` (cause `form`) for an empty name or piece, a stray percent sign, what
+    is not UTF-8, and more than `MAX_PAIRS`.
+    """
+    if not text:
+        return ()
+    if text.count("&") >= MAX_PAIRS:
+        raise MalformedError("too many parameters", cause="form")
+    return tuple(map(_pair, text.split("&")))
+
+
+def parse_form(data: bytes) -> Pairs:
+    """The pairs of an `application/x-www-form-urlencoded` body. Raises like `parse_pairs`."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedError("a form holds bytes that are not encoded", cause="form") from None
+    return parse_pairs(text)
+
+
+def _pair(piece: str) -> tuple[str, str | None]:
+    name, equals, value = piece.partition("=")
+    if not name:
+        raise MalformedError("a parameter without a name", cause="form")
+    return _decoded(name), _decoded(value) if equals else None
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text.replace("+", " ")
+    if _BAD_PERCENT.search(text):
+        raise MalformedError("a percent sign that encodes nothing", cause="form")
+    try:
+        plain = unquote_to_bytes(text.replace("+", " ")).decode()
+    except UnicodeDecodeError:
+        raise MalformedError("a parameter is not UTF-8", cause="form") from None
+    if "\0" in plain:
+        raise MalformedError("a parameter holds NUL", cause="form")
+    return plain
+
+
+def write_pairs(pairs: Iterable[tuple[str, str | None]]) -> str:
+    """`pairs` encoded once; a space is %20, which every reader takes for a space."""
+    return "&".join(
+        quote(name, safe=_SAFE) + ("" if value is None else "=" + quote(value, safe=_SAFE))
+        for name, value in pairs
+    )
+
+
+def gathered(pairs: Pairs, arrays: frozenset[str], *, repeats: bool) -> JsonObject:
+    """One member for each name: its value, or the list of them where it stands more than once.
+
+    A name in `arrays` always gives a list. Raises `MalformedError` (cause `repeated_parameter`)
+    for a repeated name outside `arrays` unless `repeats`.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value or "")
+    if not repeats and any(len(found[name]) > 1 for name in found.keys() - arrays):
+        raise MalformedError("a parameter stands twice", cause="repeated_parameter")
+    return {
+        name: values[0] if len(values) == 1 and name not in arrays else list(values)
+        for name, values in found.items()
+    }

@@ -1,0 +1,98 @@
+"""Header fields that adapters share: media types, what never leaves, what no longer describes."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.core.exchange import Headers, RequestHead
+
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 §5.6.2
+_TYPE: Final = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*(?:;(.*))?")
+_CHARSET: Final = re.compile(r'[ \t]*charset=(?:utf-8|"utf-8")[ \t]*', re.IGNORECASE)
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+# Hop-by-hop, framing and what the pool or we write ourselves (HARDENING §3); credentials
+# (GOVERNANCE §7). The pipeline strips the latter as well; an adapter alone must not leak them.
+_NEVER_SENT: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+    }
+)
+_NEVER_SENT_PREFIXES: Final = ("proxy-", "x-amz-", "outrider-")
+_FRAMING: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+# What describes bytes that were changed, or offers parts of them.
+_OF_THE_BYTES: Final = frozenset(
+    {
+        "accept-ranges",
+        "content-digest",
+        "content-encoding",
+        "content-md5",
+        "digest",
+        "etag",
+        "last-modified",
+        "repr-digest",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaType:
+    """A media type in lower case. `plain` is True without parameters save charset=utf-8."""
+
+    name: str
+    plain: bool
+
+
+def media_type(value: str | None) -> MediaType | None:
+    """The media type of a Content-Type field, or None where there is none that can be read."""
+    match = _TYPE.fullmatch(value.strip(" \t")) if value is not None else None
+    if match is None:
+        return None
+    plain = match[2] is None or _CHARSET.fullmatch(match[2]) is not None
+    return MediaType(name=match[1].lower(), plain=plain)
+
+
+def is_json(value: str | None) -> bool:
+    """True for exactly `application/json`, with no parameter but charset=utf-8."""
+    found = media_type(value)
+    return found is not None and found.plain and found.name == JSON
+
+
+def sendable(head: RequestHead) -> Headers:
+    """The fields that may go on: no framing, no credential, nothing of ours."""
+    return tuple(
+        (name, value)
+        for name, value in head.headers
+        if name not in _NEVER_SENT and not name.startswith(_NEVER_SENT_PREFIXES)
+    )
+
+
+def without(headers: Headers, *names: str) -> Headers:
+    return tuple(field for field in headers if field[0] not in names)
+
+
+def unframed(headers: Headers) -> Headers:
+    """An answer's fields without those the listener writes itself."""
+    return tuple(field for field in headers if field[0] not in _FRAMING)
+
+
+def rewritten(headers: Headers) -> Headers:
+    """An answer's fields once its body was changed: nothing that speaks of the old bytes."""
+    return tuple(field for field in unframed(headers) if field[0] not in _OF_THE_BYTES)
