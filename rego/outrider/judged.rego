@@ -1,17 +1,15 @@
 package outrider
 
-import data.outrider.controls
 import data.outrider.lib
-import data.outrider.rules
 
 # METADATA
 # description: |
 #   Every finding with its mode and obligations: `enforce` has effect, `shadow` and `approved` are
 #   said and have none, `off` is not said. What is not a finding is a deny.
 # scope: document
-judged contains _judged(finding) if some finding in controls.findings
+judged contains _judged(finding) if some finding in data.outrider.controls.findings
 
-judged contains _judged(_from_a_team(finding)) if some finding in rules.findings
+judged contains _judged(_from_a_team(finding)) if some finding in data.outrider.rules.findings
 
 # METADATA
 # description: The default deny, in words. No mode, shadow or approval reaches it.
@@ -24,6 +22,8 @@ judged contains _enforced(lib.finding("EF-00", "deny", message, {})) if {
 }
 
 _missing contains "the query is not outrider.input/v1" if not input.version == "outrider.input/v1"
+
+_missing contains "subject and resource are not named" if not named
 
 _missing contains "the agent is not active" if not input.subject.properties.status == "active"
 
@@ -63,6 +63,7 @@ _author(finding) := finding.code if is_string(finding.code)
 
 # A credential is the platform's to give: a team's rule could ask for a wider one.
 _from_a_team(finding) := [finding] if {
+	is_array(finding.obligations)
 	some obligation in finding.obligations
 	obligation.type == "credential"
 } else := finding
@@ -70,9 +71,24 @@ _from_a_team(finding) := [finding] if {
 _enforced(finding) := object.union(finding, {"mode": "enforce", "obligations": []})
 
 _settled(finding) := object.union(finding, {
-	"mode": _mode(finding),
-	"obligations": array.concat(object.get(finding, "obligations", []), _approvals(finding)),
-})
+	"mode": mode,
+	"obligations": _obligations(finding, mode),
+}) if {
+	mode := _mode(finding)
+}
+
+_obligations(_, mode) := [] if mode == "shadow"
+
+_obligations(finding, mode) := array.concat(object.get(finding, "obligations", []), _approvals(finding)) if {
+	mode == "enforce"
+}
+
+_obligations(finding, mode) := [obligation |
+	some obligation in object.get(finding, "obligations", [])
+	obligation.type != "approval"
+] if {
+	mode == "approved"
+}
 
 # Every hold says who may answer it; without, the sidecar would refuse it.
 _approvals(finding) := [lib.approval(_approvers(finding.code))] if {
@@ -81,6 +97,7 @@ _approvals(finding) := [lib.approval(_approvers(finding.code))] if {
 } else := []
 
 _brings_an_approval(finding) if {
+	is_array(finding.obligations)
 	some obligation in finding.obligations
 	obligation.type == "approval"
 }

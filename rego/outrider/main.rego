@@ -30,7 +30,7 @@ decision := {
 	"effect": effect,
 	"reasons": reasons,
 	"obligations": obliged,
-	"revision": lib.revision,
+	"revision": data.outrider.lib.revision,
 }
 
 # METADATA
@@ -38,31 +38,18 @@ decision := {
 # scope: document
 default effect := "deny"
 
-effect := "hold" if {
-	not denied
-	held
-}
+effect := "hold" if in_force - {"oblige"} == {"hold"}
 
 effect := "allow" if {
-	not denied
-	not held
+	in_force - {"oblige"} == set()
 	permitted
 }
 
 # METADATA
-# description: Whether any finding with effect denies.
-denied if {
+# description: What the findings that have effect ask for.
+in_force := {finding.effect |
 	some finding in judged
 	finding.mode == "enforce"
-	finding.effect == "deny"
-}
-
-# METADATA
-# description: Whether any finding with effect holds.
-held if {
-	some finding in judged
-	finding.mode == "enforce"
-	finding.effect == "hold"
 }
 
 # METADATA
@@ -73,8 +60,17 @@ permitted if {
 	input.version == "outrider.input/v1"
 	input.subject.properties.status == "active"
 	input.context.task.state == "active"
+	named
 	class_fits
 	limits_met
+}
+
+# METADATA
+# description: Whether subject and resource are named, so that a rule about either can see it.
+named if {
+	is_string(input.subject.id)
+	is_string(input.resource.id)
+	is_string(input.resource.properties.upstream)
 }
 
 # METADATA
@@ -111,6 +107,7 @@ limits_met if {
 # No negative payment: it would run the other way.
 limits_met if {
 	input.action.properties.effect == "pay"
+	is_object(data.outrider.lib.entry)
 	every amount in lib.arguments_of("amount") {
 		is_number(amount)
 		amount >= 0
@@ -130,18 +127,9 @@ reasons contains object.union(
 # description: |
 #   What must also be done: the obligations of every finding with effect. A hold that was approved
 #   still asks for all but its approval.
-# scope: document
 obliged contains obligation if {
 	some finding in judged
-	finding.mode == "enforce"
 	some obligation in finding.obligations
-}
-
-obliged contains obligation if {
-	some finding in judged
-	finding.mode == "approved"
-	some obligation in finding.obligations
-	not obligation.type == "approval"
 }
 
 default _severity(_) := "medium"

@@ -1,7 +1,5 @@
 package outrider
 
-import data.outrider.lib
-
 # METADATA
 # title: What grant a task gets
 # description: |
@@ -21,5 +19,5 @@ task := {
 		"mode": "enforce",
 	}],
 	"obligations": [],
-	"revision": lib.revision,
+	"revision": data.outrider.lib.revision,
 }

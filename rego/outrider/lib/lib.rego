@@ -1,7 +1,9 @@
 # METADATA
 # title: What every control and team rule may use
 # description: |
-#   Findings, approvals and comparisons that fail closed. Nothing here reads
+#   Findings, approvals and comparisons that fail closed. Functions are called as `lib.finding(…)`
+#   by import; a rule is named in full, `data.outrider.lib.addressed`, because regorus evaluates
+#   the whole package when a rule of it is reached by an import. Nothing here reads
 #   `data.outrider.rules` or `data.outrider.controls` by a variable key: regorus would evaluate
 #   every rule below it, and OPA would see a cycle.
 package outrider.lib
@@ -87,6 +89,7 @@ stays_inside if {
 # METADATA
 # description: Whether at least one argument, beside the upstream itself, names a destination.
 addressed if {
+	is_array(input.action.properties.destinations)
 	some destination in input.action.properties.destinations
 	is_string(destination.pointer)
 }

@@ -2,7 +2,10 @@ package outrider.lib
 
 _upstream := data.outrider.manifest[input.resource.properties.upstream]
 
-_name := trim_prefix(input.resource.id, concat("", [input.resource.properties.upstream, "/"]))
+_name := trim_prefix(input.resource.id, concat("", [input.resource.properties.upstream, "/"])) if {
+	is_string(input.resource.id)
+	is_string(input.resource.properties.upstream)
+}
 
 # METADATA
 # description: |
@@ -15,6 +18,7 @@ entry := _upstream.operations[_name] if input.resource.type == "api"
 
 entry := operation if {
 	input.resource.type == "api"
+	is_object(_upstream.operations)
 	some operation in _upstream.operations
 	operation.operation_id == _name
 }
@@ -23,9 +27,14 @@ entry := operation if {
 # description: |
 #   The values of every argument the manifest gives the role `role`, by name; null where the call
 #   does not bring it, and while listing. Empty where the manifest declares none.
-arguments_of(role) := {name: object.get(_arguments, _path(name), null) |
+arguments_of(role) := {name: argument.value |
+	some name, argument in _given
+	argument.role == role
+}
+
+_given[name] := {"role": declared.role, "value": object.get(_arguments, _path(name), null)} if {
+	is_object(entry.arguments)
 	some name, declared in entry.arguments
-	declared.role == role
 }
 
 default _arguments := {}

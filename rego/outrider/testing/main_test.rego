@@ -42,7 +42,7 @@ test_an_unknown_effect_is_denied if {
 }
 
 test_an_unknown_document_is_denied if {
-	verdict({}) == {"effect": "deny", "codes": {"EF-00"}}
+	verdict({}) == {"effect": "deny", "codes": {"EF-00", "EF-08", "TS-02"}}
 	verdict(object.union(mcp_call, {"version": "outrider.input/v2"})).effect == "deny"
 }
 

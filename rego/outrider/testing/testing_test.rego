@@ -329,7 +329,7 @@ mcp_pay := object.union(json.remove(mcp_call, ["/action/properties/arguments"]),
 	},
 })
 
-http := object.union(json.remove(mcp_call, ["/action/properties/arguments"]), {
+http_read := object.union(json.remove(mcp_call, ["/action/properties/arguments"]), {
 	"action": {
 		"name": "GET /people/{id}",
 		"properties": {

@@ -20,6 +20,6 @@ findings contains lib.finding("EF-07", "hold", "a message to someone outside nee
 }
 
 _to_insiders if {
-	lib.addressed
-	lib.stays_inside
+	data.outrider.lib.addressed
+	data.outrider.lib.stays_inside
 }

@@ -15,7 +15,14 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI02, T2, PR.PS-01]
 findings contains lib.finding("EF-08", "hold", "a deployment to production needs a person", {}) if {
-	"deploy" in input.resource.properties.tags
 	not input.action.properties.effect == "read"
-	not lib.outside_production
+	not _is_no_deployment
+	not data.outrider.lib.outside_production
 }
+
+_is_no_deployment if {
+	is_array(input.resource.properties.tags)
+	not _is_tagged
+}
+
+_is_tagged if "deploy" in input.resource.properties.tags

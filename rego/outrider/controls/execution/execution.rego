@@ -40,10 +40,15 @@ _may_run(pointer, value) if {
 }
 
 _granted[pointer] contains value if {
-	some pointer, constraint in input.context.task.grant.arguments[input.resource.id]
+	some pointer, constraint in _constraints
+	is_array(constraint["in"])
 	some value in constraint["in"]
 }
 
-_granted[pointer] contains constraint.equals if {
-	some pointer, constraint in input.context.task.grant.arguments[input.resource.id]
+_granted[pointer] contains constraint.equals if some pointer, constraint in _constraints
+
+default _constraints := {}
+
+_constraints := input.context.task.grant.arguments[input.resource.id] if {
+	is_object(input.context.task.grant.arguments[input.resource.id])
 }

@@ -1,8 +1,8 @@
 # METADATA
 # title: Reading a secret waits for a person
 # description: |
-#   Holds reads of what the manifest calls `secret`. MCP's own handshake and listings are not reads
-#   of anybody's data.
+#   Holds reads of what the manifest calls `secret`, or gives no sensitivity we know. MCP's own
+#   handshake and listings are not reads of anybody's data.
 # labels:
 #   owasp: [ASI03]
 #   nhi: [NHI2]
@@ -17,9 +17,11 @@ import data.outrider.lib
 #   refs: [ASI03, NHI2, PR.DS]
 findings contains lib.finding("EF-06", "hold", "reading a secret needs a person", {}) if {
 	input.action.properties.effect == "read"
-	input.resource.properties.sensitivity == "secret"
+	not _is_no_secret
 	not _handshake
 }
+
+_is_no_secret if input.resource.properties.sensitivity in {"public", "internal", "confidential"}
 
 _handshake if {
 	input.action.properties.protocol == "mcp"

@@ -21,6 +21,6 @@ findings contains lib.finding("SQ-31", "hold", "sharing outside the organisation
 }
 
 _with_insiders if {
-	lib.addressed
-	lib.stays_inside
+	data.outrider.lib.addressed
+	data.outrider.lib.stays_inside
 }

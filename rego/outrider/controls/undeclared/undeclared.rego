@@ -17,8 +17,8 @@ import data.outrider.lib
 #   refs: [ASI02, NHI5, PR.AA-05]
 findings contains lib.finding("TS-02", "deny", "the manifest does not name this, and this is production", {}) if {
 	not input.resource.properties.declared == true
-	_counts_as_execute
-	not lib.outside_production
+	not _is_the_protocols_own
+	not data.outrider.lib.outside_production
 }
 
 # METADATA
@@ -27,10 +27,12 @@ findings contains lib.finding("TS-02", "deny", "the manifest does not name this,
 #   refs: [ASI02, NHI5, PR.AA-05]
 findings contains lib.finding("TS-02", "hold", "the manifest does not name this: a person decides", {}) if {
 	not input.resource.properties.declared == true
-	_counts_as_execute
-	lib.outside_production
+	not _is_the_protocols_own
+	data.outrider.lib.outside_production
 }
 
-_counts_as_execute if input.action.properties.effect == "execute"
-
-_counts_as_execute if input.resource.type == "tool"
+# Handshake, listing, reading a resource: methods whose effect their specification settles.
+_is_the_protocols_own if {
+	input.resource.type in {"api", "resource", "prompt", "model", "agent", "host"}
+	not input.action.properties.effect == "execute"
+}

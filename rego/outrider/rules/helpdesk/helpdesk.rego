@@ -26,7 +26,7 @@ findings contains lib.finding("HD-01", "deny", "this ticket is under legal hold"
 #   refs: [ASI02]
 findings contains lib.finding("HD-01", "deny", "the ticket is not named by a string", {"pointer": "/ticket_id"}) if {
 	_answers_a_ticket
-	input.action.properties.phase == "request"
+	not input.action.properties.phase == "list"
 	not _is_named
 }
 
