@@ -1,0 +1,220 @@
+"""Trust bundles: which keys speak for a trust domain. One frozen snapshot, swapped whole.
+
+Laws: a key is used only for what its `use` says; keys of an unknown type are skipped and the rest
+kept; a document that cannot be read whole changes nothing; an empty one trusts nothing.
+"""
+
+import asyncio
+import base64
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from outrider.core import strict_json
+from outrider.core.errors import ConfigError, MalformedError
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.identity.spiffe_id import SpiffeIdError, parse_trust_domain
+
+logger = logging.getLogger(__name__)
+
+PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+_BUNDLE_BYTES: Final = 1 << 20
+_KEYS_LIMIT: Final = 256
+_RSA_BITS: Final = (2048, 8192)
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+_CURVES: Final[Mapping[str, type[ec.EllipticCurve]]] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+}
+_JWT_USE: Final = "jwt-svid"
+
+
+class Origin(Enum):
+    """Where a document came from decides which `use` counts (IDENTITY §6.1, key choice trap)."""
+
+    BUNDLE = "bundle"
+    """A SPIFFE bundle document: `use: jwt-svid` required."""
+    WORKLOAD_API = "workload_api"
+    """A JWT bundle of the Workload API: `use` absent or `jwt-svid`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtKey:
+    """One key that may sign JWT-SVIDs. `curve` is None for RSA, `alg` None where any that fits."""
+
+    kid: str | None
+    key: PublicKey
+    curve: str | None
+    alg: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustBundle:
+    trust_domain: str
+    jwt_keys: tuple[JwtKey, ...]
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundles:
+    """All trust bundles of one moment. Compare snapshots by identity."""
+
+    by_domain: Mapping[str, TrustBundle] = field(default_factory=dict)
+
+
+class BundleError(ConfigError):
+    """A bundle document that is not taken."""
+
+
+def parse_bundle(data: bytes, trust_domain: str, origin: Origin = Origin.BUNDLE) -> TrustBundle:
+    """The JWT keys of a JWKS document for `trust_domain`. Raises `BundleError`."""
+    if len(data) > _BUNDLE_BYTES:
+        raise BundleError(f"the bundle is larger than {_BUNDLE_BYTES} bytes")
+    try:
+        document = strict_json.read(data)
+    except MalformedError as fault:
+        raise BundleError(f"the bundle is not strict JSON: {fault.detail}") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(keys, list) or len(keys) > _KEYS_LIMIT:
+        raise BundleError(f"the bundle needs `keys`, a list of at most {_KEYS_LIMIT} keys")
+    sequence = document.get("spiffe_sequence")
+    if sequence is not None and (type(sequence) is not int or sequence < 0):
+        raise BundleError("`spiffe_sequence` is not a number")
+    found = [key for item in keys if (key := _jwt_key(item, origin)) is not None]
+    named = [key.kid for key in found if key.kid is not None]
+    if len(named) != len(set(named)):
+        raise BundleError("two keys of the bundle have one `kid`")
+    return TrustBundle(trust_domain=trust_domain, jwt_keys=tuple(found), sequence=sequence)
+
+
+class BundleSource:
+    """The bundles of the files in settings. `snapshot` never waits; `refresh` swaps it whole."""
+
+    def __init__(self, *, paths: Mapping[str, Path]) -> None:
+        try:
+            self._paths = {parse_trust_domain(name): path for name, path in paths.items()}
+        except SpiffeIdError as fault:
+            raise ConfigError(f"identity.trust_bundles: {fault}") from None
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._snapshot = Bundles()
+
+    def snapshot(self) -> Bundles:
+        return self._snapshot
+
+    def load(self) -> None:
+        """Read every file, for the start; blocking. Raises `ConfigError` naming the bad one."""
+        self._snapshot = self._read()
+
+    async def refresh(self) -> bool:
+        """Take changed files; True where the snapshot was swapped. A bad file changes nothing."""
+        try:
+            changed = await asyncio.to_thread(self._changed)
+        except ConfigError as fault:
+            logger.warning("trust bundles refused", extra={"fault": str(fault)})
+            return False
+        if changed is None:
+            return False
+        self._snapshot = changed
+        return True
+
+    def _changed(self) -> Bundles | None:
+        if {name: _stamp(name, path) for name, path in self._paths.items()} == self._stamps:
+            return None
+        return self._read()
+
+    def _read(self) -> Bundles:
+        stamps: dict[str, tuple[int, int, int]] = {}
+        bundles: dict[str, TrustBundle] = {}
+        for name, path in self._paths.items():
+            stamps[name] = _stamp(name, path)
+            try:
+                with path.open("rb") as file:
+                    fresh = parse_bundle(file.read(_BUNDLE_BYTES + 1), name)
+            except OSError as fault:
+                raise _unreadable(name, fault) from None
+            except BundleError as fault:
+                raise BundleError(f"identity.trust_bundles.{name}: {fault}") from None
+            bundles[name] = _later(self._snapshot.by_domain.get(name), fresh)
+        self._stamps = stamps
+        return Bundles(by_domain=bundles)
+
+
+def _later(held: TrustBundle | None, fresh: TrustBundle) -> TrustBundle:
+    """`fresh`, unless its sequence is lower than that of what is held (FD 4.1)."""
+    if held is None or held.sequence is None or fresh.sequence is None:
+        return fresh
+    return held if fresh.sequence < held.sequence else fresh
+
+
+def _stamp(name: str, path: Path) -> tuple[int, int, int]:
+    try:
+        seen = path.stat()
+    except OSError as fault:
+        raise _unreadable(name, fault) from None
+    return seen.st_mtime_ns, seen.st_ino, seen.st_size
+
+
+def _unreadable(name: str, fault: OSError) -> BundleError:
+    return BundleError(f"identity.trust_bundles.{name}: cannot be read ({fault.strerror})")
+
+
+def _jwt_key(item: Json, origin: Origin) -> JwtKey | None:
+    """The key of a JWK that may sign JWT-SVIDs, or None for one to skip."""
+    if not isinstance(item, dict):
+        raise BundleError("a key of the bundle is not an object")
+    use = item.get("use")
+    if use != _JWT_USE and not (origin is Origin.WORKLOAD_API and "use" not in item):
+        return None
+    kid, alg = item.get("kid"), item.get("alg")
+    if not isinstance(kid, str | None) or not isinstance(alg, str | None):
+        raise BundleError("`kid` and `alg` of a key are text")
+    if "d" in item:
+        raise BundleError("a bundle with a private key")
+    match item.get("kty"):
+        case "RSA":
+            return JwtKey(kid=kid, key=_rsa(item), curve=None, alg=alg)
+        case "EC":
+            curve = item.get("crv")
+            if not isinstance(curve, str) or curve not in _CURVES:
+                return None
+            return JwtKey(kid=kid, key=_ec(item, curve), curve=curve, alg=alg)
+        case _:
+            return None
+
+
+def _rsa(item: JsonObject) -> rsa.RSAPublicKey:
+    try:
+        key = rsa.RSAPublicNumbers(_number(item, "e"), _number(item, "n")).public_key()
+    except ValueError:
+        raise BundleError("an RSA key that is none") from None
+    if not _RSA_BITS[0] <= key.key_size <= _RSA_BITS[1]:
+        raise BundleError(f"an RSA key outside {_RSA_BITS[0]} to {_RSA_BITS[1]} bits")
+    return key
+
+
+def _ec(item: JsonObject, curve: str) -> ec.EllipticCurvePublicKey:
+    try:
+        numbers = ec.EllipticCurvePublicNumbers(
+            _number(item, "x"), _number(item, "y"), _CURVES[curve]()
+        )
+        return numbers.public_key()
+    except ValueError:
+        raise BundleError("an EC key that is not on its curve") from None
+
+
+def _number(item: JsonObject, name: str) -> int:
+    text = item.get(name)
+    if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
+        raise BundleError(f"`{name}` of a key is not base64url")
+    try:
+        return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+    except ValueError:
+        raise BundleError(f"`{name}` of a key is not base64url") from None
