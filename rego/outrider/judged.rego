@@ -77,18 +77,14 @@ _settled(finding) := object.union(finding, {
 	mode := _mode(finding)
 }
 
-_obligations(_, mode) := [] if mode == "shadow"
+_obligations(_, "shadow") := []
 
-_obligations(finding, mode) := array.concat(object.get(finding, "obligations", []), _approvals(finding)) if {
-	mode == "enforce"
-}
+_obligations(finding, "enforce") := array.concat(object.get(finding, "obligations", []), _approvals(finding))
 
-_obligations(finding, mode) := [obligation |
+_obligations(finding, "approved") := [obligation |
 	some obligation in object.get(finding, "obligations", [])
 	obligation.type != "approval"
-] if {
-	mode == "approved"
-}
+]
 
 # Every hold says who may answer it; without, the sidecar would refuse it.
 _approvals(finding) := [lib.approval(_approvers(finding.code))] if {

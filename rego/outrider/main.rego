@@ -47,7 +47,7 @@ effect := "allow" if {
 
 # METADATA
 # description: What the findings that have effect ask for.
-in_force := {finding.effect |
+in_force contains finding.effect if {
 	some finding in judged
 	finding.mode == "enforce"
 }

@@ -236,7 +236,7 @@ mcp_list := object.union(mcp_call, {
 	},
 })
 
-mcp_send := object.union(json.remove(mcp_call, ["/action/properties/arguments"]), {
+mcp_send := object.union(json.remove(mcp_call, ["action/properties/arguments"]), {
 	"action": {
 		"properties": {
 			"effect": "send",
@@ -286,7 +286,7 @@ mcp_send := object.union(json.remove(mcp_call, ["/action/properties/arguments"])
 	},
 })
 
-mcp_pay := object.union(json.remove(mcp_call, ["/action/properties/arguments"]), {
+mcp_pay := object.union(json.remove(mcp_call, ["action/properties/arguments"]), {
 	"action": {
 		"properties": {
 			"effect": "pay",
@@ -329,7 +329,7 @@ mcp_pay := object.union(json.remove(mcp_call, ["/action/properties/arguments"]),
 	},
 })
 
-http_read := object.union(json.remove(mcp_call, ["/action/properties/arguments"]), {
+http_read := object.union(json.remove(mcp_call, ["action/properties/arguments"]), {
 	"action": {
 		"name": "GET /people/{id}",
 		"properties": {

@@ -1,49 +1,51 @@
-package outrider.testing_test
+package outrider.testing.decision_test
 
-admin := with_action(mcp_call, {"effect": "admin", "class": "execute"})
+import data.outrider.testing_test as given
+
+admin := given.with_action(given.mcp_call, {"effect": "admin", "class": "execute"})
 
 granted := {"approval": {"state": "granted", "id": "apr_1", "approvers": []}}
 
 test_a_read_under_a_standing_grant_is_allowed if {
-	verdict(mcp_call) == {"effect": "allow", "codes": set()}
+	given.verdict(given.mcp_call) == {"effect": "allow", "codes": set()}
 }
 
 test_a_message_to_a_customer_is_allowed if {
-	verdict(mcp_send) == {"effect": "allow", "codes": set()}
+	given.verdict(given.mcp_send) == {"effect": "allow", "codes": set()}
 }
 
 test_without_a_task_nothing_is_allowed if {
-	verdict(with_context(mcp_call, {"task": null})) == {"effect": "deny", "codes": {"EF-00"}}
+	given.verdict(given.with_context(given.mcp_call, {"task": null})) == {"effect": "deny", "codes": {"EF-00"}}
 }
 
 test_a_task_that_is_not_active_is_denied if {
-	document := with_context(mcp_call, {"task": {"state": "suspended"}})
-	verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
+	document := given.with_context(given.mcp_call, {"task": {"state": "suspended"}})
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
 }
 
 test_an_agent_of_unknown_status_is_denied if {
-	document := with_subject(mcp_call, {"status": null})
-	verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
+	document := given.with_subject(given.mcp_call, {"status": null})
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
 }
 
 test_an_effect_in_a_lighter_class_is_denied if {
-	document := with_action(mcp_send, {"class": "read"})
-	verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
+	document := given.with_action(given.mcp_send, {"class": "read"})
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
 }
 
 test_an_effect_in_a_graver_class_is_allowed if {
-	document := with_action(mcp_call, {"class": "execute"})
-	verdict(document) == {"effect": "allow", "codes": set()}
+	document := given.with_action(given.mcp_call, {"class": "execute"})
+	given.verdict(document) == {"effect": "allow", "codes": set()}
 }
 
 test_an_unknown_effect_is_denied if {
-	document := with_action(mcp_call, {"effect": "Read"})
-	verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
+	document := given.with_action(given.mcp_call, {"effect": "Read"})
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-00"}}
 }
 
 test_an_unknown_document_is_denied if {
-	verdict({}) == {"effect": "deny", "codes": {"EF-00", "EF-08", "TS-02"}}
-	verdict(object.union(mcp_call, {"version": "outrider.input/v2"})).effect == "deny"
+	given.verdict({}) == {"effect": "deny", "codes": {"EF-00", "EF-08", "TS-02"}}
+	given.verdict(object.union(given.mcp_call, {"version": "outrider.input/v2"})).effect == "deny"
 }
 
 test_a_hold_names_who_may_answer_it if {
@@ -70,7 +72,7 @@ test_a_hold_without_settings_asks_strictly if {
 }
 
 test_an_approved_hold_is_allowed_and_said if {
-	decision := data.outrider.decision with input as with_context(admin, granted)
+	decision := data.outrider.decision with input as given.with_context(admin, granted)
 	decision.effect == "allow"
 	decision.obligations == set()
 	{reason.mode | some reason in decision.reasons} == {"approved"}
@@ -79,20 +81,20 @@ test_an_approved_hold_is_allowed_and_said if {
 test_an_approved_hold_still_does_what_else_it_asked_for if {
 	notify := {"type": "notify", "channel": "security", "severity": "high"}
 	held := {"code": "HD-01", "effect": "hold", "message": "", "obligations": [notify]}
-	decision := data.outrider.decision with input as with_context(mcp_call, granted)
+	decision := data.outrider.decision with input as given.with_context(given.mcp_call, granted)
 		with data.outrider.rules.findings as {held}
 	decision.effect == "allow"
 	decision.obligations == {notify}
 }
 
 test_no_approval_passes_a_deny if {
-	document := with_subject(with_context(admin, granted), {"status": "quarantined"})
-	verdict(document) == {"effect": "deny", "codes": {"EF-00", "EF-04", "ID-03"}}
+	document := given.with_subject(given.with_context(admin, granted), {"status": "quarantined"})
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-00", "EF-04", "ID-03"}}
 }
 
 test_another_state_of_approval_is_none if {
-	document := with_context(admin, {"approval": {"state": "approved"}})
-	verdict(document).effect == "hold"
+	document := given.with_context(admin, {"approval": {"state": "approved"}})
+	given.verdict(document).effect == "hold"
 }
 
 test_a_code_in_shadow_is_said_without_effect if {

@@ -1,7 +1,9 @@
-package outrider.testing_test
+package outrider.testing.decision_test
+
+import data.outrider.testing_test as given
 
 on_team(finding) := object.filter(decision, ["effect", "obligations"]) if {
-	decision := data.outrider.decision with input as mcp_call with data.outrider.rules.findings as {finding}
+	decision := data.outrider.decision with input as given.mcp_call with data.outrider.rules.findings as {finding}
 }
 
 in_shadow(until) := decision.effect if {
@@ -71,7 +73,7 @@ test_another_scope_is_enforced if {
 }
 
 test_a_scope_in_shadow_does_not_let_in_who_is_not_permitted if {
-	decision := data.outrider.decision with input as with_context(admin, {"task": null})
+	decision := data.outrider.decision with input as given.with_context(admin, {"task": null})
 		with data.outrider.shadow as {"upstreams": ["notes"], "effects": ["admin"], "until": "2026-12-01T00:00:00Z"}
 	decision.effect == "deny"
 }
