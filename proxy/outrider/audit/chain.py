@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object, canonical
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object, canonical, short_canonical
 from outrider.core.vocabulary import Effect, RecordKind
 
 ZERO_HASH: Final = "sha256:" + "0" * 64
@@ -40,17 +40,22 @@ class Sealed(NamedTuple):
 def seal(record: JsonObject, seq: int, prev: str, chain: str) -> Sealed:
     """The line of `record` at place `seq` of `chain`, behind the record whose hash is `prev`.
 
-    Raises `ValueError` for a record without canonical form, without a name that sorts after
-    `hash` (every record has `id`), or longer than `LINE_LIMIT_BYTES`.
+    Raises `ValueError` for a record without canonical form, for one whose form would not read
+    back (a float beyond 2^53 stands there as an integer), or longer than `LINE_LIMIT_BYTES`.
     """
     # One serialisation serves both: the bytes that are hashed are the line without `hash`.
-    text = canonical({**record, "seq": seq, "prev": prev, "chain": chain, "hash": _BLANK})
+    whole = {**record, "seq": seq, "prev": prev, "chain": chain, "hash": _BLANK}
+    quick = short_canonical(whole)
+    text = canonical(whole) if quick is None else quick
     start = text.find(_BLANK_MEMBER)
     if start < 0 or len(text) >= LINE_LIMIT_BYTES:
         raise ValueError("not a record that can be sealed")
     before, after = text[:start], text[start + len(_BLANK_MEMBER) :]
     own = "sha256:" + hashlib.sha256(b"\x00" + before + after).hexdigest()
-    return Sealed(b'%b"hash":"%b",%b\n' % (before, own.encode(), after), own)
+    line = b'%b"hash":"%b",%b\n' % (before, own.encode(), after)
+    if quick is None and read_record(line) is None:
+        raise ValueError("not a record that would read back")
+    return Sealed(line, own)
 
 
 class BreakReason(StrEnum):

@@ -182,11 +182,11 @@ class FileAuditLog:
         record: JsonObject,
         *,
         durable: bool,
-        input: bytes | None = None,  # noqa: A002 - the port's word
+        query: bytes | None = None,
     ) -> None:
         """`AuditLog.append`. Cancelled, it leaves the record to be written all the same."""
         try:
-            entry = self._enqueue(record, durable=durable, query=input)
+            entry = self._enqueue(record, durable=durable, query=query)
         except AuditUnavailableError:
             self._count_lost(record)
             raise
@@ -327,6 +327,10 @@ class FileAuditLog:
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+        self.check()
+
+    def check(self) -> None:
+        """What time brings: a stall found, repeats due, a fault probed. Runs by itself."""
         now_s = self._clock.monotonic_s()
         if self._pending and now_s - self._pending[0].at_s > self._bounds.stall_s:
             self._begin_fault("stalled")

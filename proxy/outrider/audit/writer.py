@@ -35,8 +35,8 @@ class Entry:
         "durable",
         "generation",
         "hash",
-        "input",
         "line",
+        "query",
         "record",
         "seq",
         "written",
@@ -47,7 +47,7 @@ class Entry:
     ) -> None:
         self.record = record
         self.durable = durable
-        self.input = query
+        self.query = query
         self.at_s = at_s
         self.generation = 0
         self.seq = -1
@@ -173,8 +173,8 @@ class Writer:
             return
         for entry in entries:
             name = as_object(entry.record.get("decision")).get("id")
-            if entry.input is not None and isinstance(name, str):
-                self._inputs.append(name, entry.input)
+            if entry.query is not None and isinstance(name, str):
+                self._inputs.append(name, entry.query)
 
     def _restore(self) -> None:
         try:

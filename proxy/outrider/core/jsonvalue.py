@@ -20,17 +20,21 @@ _SORTS_DIFFERENTLY: Final = re.compile(rb"[\xee-\xff]")
 def canonical(value: Json) -> bytes:
     """The RFC 8785 bytes of `value`.
 
-    Raises `ValueError` for integers beyond ±(2^53-1), which have no canonical form. The short way
-    (orjson, sorted keys) is taken only where it provably gives the same bytes: no float anywhere,
-    and no name that the two orders could sort differently.
+    Raises `ValueError` for integers beyond ±(2^53-1), which have no canonical form.
+    """
+    quick = short_canonical(value)
+    return rfc8785.dumps(value) if quick is None else quick
+
+
+def short_canonical(value: Json) -> bytes | None:
+    """The RFC 8785 bytes where the short way (orjson, sorted keys) provably gives them: no float
+    anywhere, and no name that the two orders could sort differently. None says to go the long way.
     """
     try:
         quick = orjson.dumps(value, option=_SORTED)
     except orjson.JSONEncodeError:
-        return rfc8785.dumps(value)
-    if has_orjson_order(quick) and has_no_float(value):
-        return quick
-    return rfc8785.dumps(value)
+        return None
+    return quick if has_orjson_order(quick) and has_no_float(value) else None
 
 
 def has_orjson_order(quick: bytes) -> bool:
