@@ -33,8 +33,8 @@ class Reply:
 
 
 def read_reply(reply: Reply, eval_us: int) -> Raw:
-    """The raw answer in `reply`. `meta.revision` is the one the decision itself names, else the
-    one OPA's provenance names, else None."""
+    """The raw answer in `reply`. `meta.revision` is the one OPA's provenance names, where it was
+    asked for, else the one the decision itself names, else None."""
     if reply.status != 200:
         return _failure(reply)
     if reply.content_type not in _CONTENT_TYPES:
@@ -52,7 +52,7 @@ def read_reply(reply: Reply, eval_us: int) -> Raw:
     value = members["result"]
     meta = Meta(
         decision_id=_text(members.get("decision_id")),
-        revision=named_revision(value) or provenance_revision(members),
+        revision=provenance_revision(members) or named_revision(value),
         eval_us=eval_us,
     )
     return Defined(value=value, meta=meta)

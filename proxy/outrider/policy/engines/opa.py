@@ -1,0 +1,347 @@
+"""Engine `opa`: Rego evaluated by an Open Policy Agent over a Unix socket (POLICY §3).
+
+Laws: an answer counts only under a revision that is expected; a question is asked of the process we
+started, or of the socket the settings name; an open breaker denies; nothing is refused because of
+an activation; OPA's recovery needs no restart of ours.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import orjson
+
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import Clock, Defined, Failed, Raw
+from outrider.core.vocabulary import Reason
+from outrider.policy.keeper import stranger_query
+from outrider.policy.opa_breaker import EngineBreaker
+from outrider.policy.opa_hot import HotClient, request_head
+from outrider.policy.opa_install import check_version
+from outrider.policy.opa_reply import Reply, named_revision, provenance_version, read_reply
+from outrider.policy.release import Release
+
+logger = logging.getLogger(__name__)
+
+ACTIVATION_S: Final = 15.0
+CANARY_S: Final = 1.0
+_HEALTHY_EVERY_S: Final = 5.0
+_SICK_EVERY_S: Final = 0.5
+_LOOK_EVERY_S: Final = 0.05
+_MOST_ENTRYPOINTS: Final = 8
+_MOST_ERRORS: Final = 3
+_ENTRYPOINT: Final = re.compile(r"data(\.[a-z_][a-z0-9_]{0,63}){1,8}")
+_SILENCE: Final = frozenset({Reason.POLICY_UNAVAILABLE, Reason.POLICY_TIMEOUT})
+_BREAKER_OPEN: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="the breaker is open")
+_TIMED_OUT: Final = Failed(code=Reason.POLICY_TIMEOUT, detail="no answer by the deadline")
+_STALE: Final = Failed(
+    code=Reason.POLICY_STALE, detail="the answer names a revision that is not expected"
+)
+
+
+class OpaLink(Protocol):
+    """An OPA that can be asked: our child, or one beside us."""
+
+    @property
+    def path(self) -> Path:
+        """Its Unix socket. Raises `ConfigError` where there is none yet."""
+
+    def owns(self, pid: int) -> bool:
+        """Whether the process at the other end of the socket is the right one."""
+
+    async def offer(self, release: Release) -> None:
+        """Have OPA take `release`, if that is ours to do. Raises `ConfigError`."""
+
+    async def run(self) -> None:
+        """Whatever must run for as long as OPA is asked. Ends only by cancellation."""
+
+
+class SocketLink:
+    """An OPA in a container of its own; where its policy comes from is its own affair."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+
+    def owns(self, pid: int) -> bool:
+        """The socket's folder is guarded by its mode; the process lives in another namespace."""
+        del pid
+        return True
+
+    async def offer(self, release: Release) -> None:
+        """Nothing is pushed; the activation waits until OPA answers under the release's name."""
+
+    async def run(self) -> None:
+        """Nothing runs here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpaLimits:
+    """How OPA is asked. `connections` is also how many questions are under way at most."""
+
+    connections: int = 8
+    activation_s: float = ACTIVATION_S
+
+
+class OpaEngine:
+    """Answers from one OPA. `run` must be running for `activate` to come to an end."""
+
+    name: Final = "opa"
+
+    def __init__(
+        self,
+        *,
+        link: OpaLink,
+        clock: Clock,
+        entrypoint: str,
+        limits: OpaLimits | None = None,
+        on_up: Callable[[bool], None] | None = None,
+    ) -> None:
+        """`on_up` is told of each change of `up`, on the event loop."""
+        self._link = link
+        self._clock = clock
+        self._entrypoint = entrypoint
+        self._limits = limits or OpaLimits()
+        self._on_up = on_up or (lambda _: None)
+        self._breaker = EngineBreaker(clock)
+        self._client: HotClient | None = None
+        self._heads: dict[tuple[str, bool], bytes] = {}
+        self._current: OpaSnapshot | None = None
+        self._expected: frozenset[str] = frozenset()
+        self._canary = b"{}"
+        self._answered = False
+        self._was_up = False
+        self._last_probe_s = 0.0
+
+    @property
+    def up(self) -> bool:
+        """Whether a release is in force and OPA answered when it was last asked."""
+        return self._current is not None and self._answered and not self._breaker.is_open
+
+    def healthy(self) -> bool:
+        """For readiness: as `up`."""
+        return self.up
+
+    def snapshot(self) -> "OpaSnapshot":
+        """The release in force. Raises `ConfigError` where none was activated yet."""
+        if self._current is None:
+            raise ConfigError("no policy is activated")
+        return self._current
+
+    def expected(self, revision: str) -> frozenset[str]:
+        """What an answer to a snapshot of `revision` may name: the release in force, the one
+        being activated, and its own."""
+        return self._expected if revision in self._expected else self._expected | {revision}
+
+    async def activate(self, release: Release) -> "OpaSnapshot":
+        """Have OPA serve `release`, and see it answer under that name.
+
+        Raises `ConfigError`; what was in force stays so. Until it returns, answers of both count.
+        """
+        before = self._expected
+        self._expected = before | {release.revision}
+        try:
+            async with asyncio.timeout(self._limits.activation_s):
+                await self._link.offer(release)
+                provenance = await self._confirm(release)
+        except TimeoutError:
+            self._expected = before
+            raise ConfigError(
+                f"OPA did not answer under revision {release.revision} within "
+                f"{self._limits.activation_s:g} s"
+            ) from None
+        except BaseException:
+            self._expected = before
+            raise
+        self._current = OpaSnapshot(engine=self, revision=release.revision, provenance=provenance)
+        self._expected = frozenset({release.revision})
+        self._canary = _dumps(stranger_query(release))
+        self._heard()
+        return self._current
+
+    async def run(self) -> None:
+        """Keep OPA up and know whether it is. Ends only by cancellation."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._link.run(), name="opa link")
+                group.create_task(self._watch(), name="opa canary")
+        finally:
+            self._answered = False
+            self._tell()
+            if self._client is not None:
+                self._client.close()
+
+    async def ask(
+        self,
+        entrypoint: str,
+        query: bytes,
+        deadline_s: float,
+        trace: str | None,
+        *,
+        provenance: bool,
+    ) -> Raw:
+        """One question, breaker and all. Raises only CancelledError."""
+        if not self._breaker.admits():
+            return _BREAKER_OPEN
+        try:
+            raw = await self._asked(
+                self._head(entrypoint, provenance=provenance), query, deadline_s, trace
+            )
+        except asyncio.CancelledError:
+            if self._clock.monotonic_s() >= deadline_s - 0.001:
+                self._failed()  # cut off by the decision's own deadline
+            else:
+                self._breaker.left()
+            raise
+        if isinstance(raw, Failed) and raw.code in _SILENCE:
+            self._failed()
+        elif not (isinstance(raw, Failed) and raw.code is Reason.OVERLOAD):
+            self._heard()
+        else:
+            self._breaker.left()
+        return raw
+
+    async def _asked(
+        self, head: bytes | None, query: bytes, deadline_s: float, trace: str | None
+    ) -> Raw:
+        if head is None:
+            return Failed(code=Reason.POLICY_ERROR, detail="the entry point is none of ours")
+        started_s = self._clock.monotonic_s()
+        if started_s >= deadline_s:
+            return _TIMED_OUT
+        reply = await self._reach().ask(head, query, deadline_s, trace)
+        if isinstance(reply, Failed):
+            return reply
+        raw = read_reply(reply, int((self._clock.monotonic_s() - started_s) * 1_000_000))
+        if isinstance(raw, Failed):
+            logger.warning("OPA gives no decision", extra={"fault": raw.detail})
+        return raw
+
+    def _reach(self) -> HotClient:
+        if self._client is None:
+            self._client = HotClient(
+                path=self._link.path,
+                connections=self._limits.connections,
+                clock=self._clock,
+                owns=self._link.owns,
+            )
+        return self._client
+
+    def _head(self, entrypoint: str, *, provenance: bool) -> bytes | None:
+        head = self._heads.get((entrypoint, provenance))
+        room = len(self._heads) < _MOST_ENTRYPOINTS
+        if head is None and room and _ENTRYPOINT.fullmatch(entrypoint):
+            head = request_head(entrypoint, provenance=provenance)
+            self._heads[entrypoint, provenance] = head
+        return head
+
+    async def _confirm(self, release: Release) -> bool:
+        """Wait until OPA answers under the release's revision. True where only OPA's provenance
+        names it, the decision does not. Raises `ConfigError` where it never will."""
+        head = request_head(self._entrypoint, provenance=True)
+        query = _dumps(next(iter(release.fixtures.values()), stranger_query(release)))
+        errors = 0
+        while True:
+            deadline_s = self._clock.monotonic_s() + CANARY_S
+            reply = await self._reach().ask(head, query, deadline_s)
+            if isinstance(reply, Reply) and reply.status == 200:
+                check_version(provenance_version(reply) or "", "OPA at the socket")
+                raw = read_reply(reply, 0)
+                if not isinstance(raw, Failed):
+                    if isinstance(raw, Defined) and named_revision(raw.value) == release.revision:
+                        return False
+                    if raw.meta.revision == release.revision:
+                        return True
+            elif isinstance(reply, Reply):
+                errors += 1
+                if errors > _MOST_ERRORS:
+                    raise ConfigError(f"policy fails on a canary: {_detail(reply)}")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_SICK_EVERY_S)
+            age_s = self._clock.monotonic_s() - self._last_probe_s
+            if self._current is not None and (not self.up or age_s >= _HEALTHY_EVERY_S):
+                await self._probe(self._current)
+
+    async def _probe(self, current: "OpaSnapshot") -> None:
+        """Ask a canary past the breaker, so that OPA's return is known without a victim."""
+        self._last_probe_s = self._clock.monotonic_s()
+        head = self._head(self._entrypoint, provenance=current.provenance)
+        raw = await self._asked(head, self._canary, self._last_probe_s + CANARY_S, None)
+        raw = current.checked(raw)
+        if isinstance(raw, Failed):
+            self._answered = False
+            if raw.code in _SILENCE:
+                self._breaker.failed()
+            self._tell()
+        else:
+            self._heard()
+
+    def _heard(self) -> None:
+        self._breaker.succeeded()
+        self._answered = True
+        self._tell()
+
+    def _failed(self) -> None:
+        self._breaker.failed()
+        self._tell()
+
+    def _tell(self) -> None:
+        up = self.up
+        if up is not self._was_up:
+            self._was_up = up
+            logger.info("OPA came up or went down", extra={"up": up})
+            self._on_up(up)
+
+
+class OpaSnapshot:
+    """One release at one OPA. `provenance`: only OPA's own words name the revision."""
+
+    waits: Final = True
+
+    def __init__(self, *, engine: OpaEngine, revision: str, provenance: bool) -> None:
+        self._engine = engine
+        self.revision: Final = revision
+        self.provenance: Final = provenance
+
+    @property
+    def expected(self) -> frozenset[str]:
+        """As the port says."""
+        return self._engine.expected(self.revision)
+
+    async def evaluate(
+        self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
+    ) -> Raw:
+        """As the port says. On cancellation the connection in use is closed."""
+        return self.checked(
+            await self._engine.ask(entrypoint, query, deadline_s, trace, provenance=self.provenance)
+        )
+
+    def checked(self, raw: Raw) -> Raw:
+        """`raw`, if it may be an answer of this release's; else that it is stale."""
+        if isinstance(raw, Failed):
+            return raw
+        revision = raw.meta.revision
+        if revision is not None:
+            return raw if revision in self.expected else _STALE
+        # A deny may leave its revision out (the library's default does); nothing else may.
+        return _STALE if isinstance(raw, Defined) and _opens(raw.value) else raw
+
+
+def _opens(value: Json) -> bool:
+    return value is True or (isinstance(value, dict) and value.get("effect") in ("allow", "hold"))
+
+
+def _detail(reply: Reply) -> str:
+    raw = read_reply(reply, 0)
+    return raw.detail if isinstance(raw, Failed) else "it answers otherwise than it did"
+
+
+def _dumps(query: JsonObject) -> bytes:
+    return orjson.dumps(query, option=orjson.OPT_SORT_KEYS)

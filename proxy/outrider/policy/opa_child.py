@@ -1,0 +1,311 @@
+"""A supervised OPA of our own on a private Unix socket (POLICY §3).
+
+Laws: its folder is 0700 and new each time; its environment is ours alone; it dies with us; when it
+ends it is started again, soon, then less soon; what it says goes into our log as values, cut.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import orjson
+
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.ports import Clock
+from outrider.core.secret import Secret
+from outrider.policy.opa_bundles import BundleListener, BundleSource
+from outrider.policy.opa_install import OpaBinary
+from outrider.policy.opa_slow import OpaControl
+from outrider.policy.release import Release
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_S: Final = (0.1, 5.0)
+MEMORY_SHARE: Final = 0.30
+GOGC: Final = 400
+
+_STEADY_S: Final = 10.0
+_STOP_S: Final = 7.0
+_LONG_POLL_S: Final = 30
+_MAX_BUNDLE_BYTES: Final = 32 << 20
+_MAX_QUERY_BYTES: Final = 1 << 20
+_LONGEST_SOCKET_PATH: Final = 100
+_PR_SET_PDEATHSIG: Final = 1
+_LEAST_MEMORY: Final = 64 << 20
+_MEMORY_FILES: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildPlan:
+    """What is run and where. `system` holds OPA's own policies (authz, log), given as files;
+    `parent` is the folder in which the private one is made."""
+
+    binary: OpaBinary
+    system: Path
+    parent: Path | None = None
+
+
+class OpaChild:
+    """One OPA process at a time, offered one release at a time."""
+
+    def __init__(self, *, plan: ChildPlan, clock: Clock, random: Random | None = None) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._random = random or Random()  # noqa: S311 - jitter
+        self._source = BundleSource()
+        self._process: Process | None = None
+        self._run: Path | None = None
+        self._last: Release | None = None
+        self._starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now."""
+        running = self._process
+        return running.pid if running is not None and running.returncode is None else None
+
+    @property
+    def starts(self) -> int:
+        """How often an OPA was started."""
+        return self._starts
+
+    @property
+    def path(self) -> Path:
+        """Its socket. Raises `ConfigError` before `run` has made the folder."""
+        if self._run is None:
+            raise ConfigError("OPA is not started yet")
+        return self._run / "opa.sock"
+
+    @property
+    def source(self) -> BundleSource:
+        """What it is offered, for other listeners that serve the same bundle."""
+        return self._source
+
+    def owns(self, pid: int) -> bool:
+        """Whether `pid`, at the other end of the socket, is the process we started."""
+        return pid == self.pid or (pid == -1 and not hasattr(os, "pidfd_open"))
+
+    async def offer(self, release: Release) -> None:
+        """Have OPA take `release`. Returns once it did; waits for as long as the caller lets it.
+
+        Raises `ConfigError` with what OPA says where it does not; what was offered before is then
+        offered again, as it is when the caller gives up waiting.
+        """
+        taken = False
+        try:
+            self._source.offer(release)
+            taken = await self._source.taken()
+            fault = "" if taken else await self._fault()
+        finally:
+            if taken:
+                self._last = release
+            elif self._last is not None:
+                self._source.offer(self._last)
+        if not taken:
+            raise ConfigError(f"OPA does not take the policy: {fault}")
+
+    async def run(self) -> None:
+        """Keep an OPA running. Ends only by cancellation; OPA is then stopped, its folder gone."""
+        token = secrets.token_urlsafe(32)
+        listener = BundleListener(source=self._source, token=Secret(token))
+        port = await listener.start()
+        self._run = await asyncio.to_thread(_make_folder, self._plan.parent, token, port)
+        try:
+            await self._supervise(self._run)
+        finally:
+            listener.stop()
+            run, self._run = self._run, None
+            await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
+
+    async def _supervise(self, run: Path) -> None:
+        limit_bytes = await asyncio.to_thread(memory_limit)
+        delays = self._delays()
+        while True:
+            started_s = self._clock.monotonic_s()
+            try:
+                await self._live(run, limit_bytes)
+            except OSError as fault:
+                logger.warning("OPA does not start", extra={"fault": fault.strerror})
+            if self._clock.monotonic_s() - started_s > _STEADY_S:
+                delays = self._delays()
+            await asyncio.sleep(next(delays))
+
+    async def _live(self, run: Path, limit_bytes: int) -> None:
+        """One OPA from its start to its end."""
+        self._source.forget()
+        await asyncio.to_thread(_remove_sockets, run)
+        process = await asyncio.create_subprocess_exec(
+            *command(self._plan, run),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            env={"GOGC": str(GOGC), "GOMEMLIMIT": str(limit_bytes), "HOME": str(run)},
+            cwd=run,
+            start_new_session=True,
+            preexec_fn=_dies_with(os.getpid()),
+        )
+        self._process = process
+        self._starts += 1
+        logger.info("OPA started", extra={"pid": process.pid, "version": self._plan.binary.version})
+        try:
+            await _log_lines(process)
+            code = await process.wait()
+            logger.warning("OPA ended", extra={"pid": process.pid, "code": code})
+        finally:
+            await _stop(process)
+
+    def _delays(self) -> Iterator[float]:
+        delay_s, longest_s = BACKOFF_S
+        while True:
+            yield delay_s * self._random.uniform(0.75, 1.0)
+            delay_s = min(delay_s * 2, longest_s)
+
+    async def _fault(self) -> str:
+        async with OpaControl(self.path) as control:
+            return await control.bundle_fault() or "it does not say why"
+
+
+def command(plan: ChildPlan, run: Path) -> tuple[str, ...]:
+    """The command line, as POLICY §3 prints it."""
+    return (
+        str(plan.binary.path), "run", "--server",
+        "--addr", f"unix://{run}/opa.sock", "--unix-socket-perm", "600",
+        "--diagnostic-addr", f"unix://{run}/opa-diag.sock",
+        "--authorization=basic", "--config-file", f"{run}/opa.yaml",
+        "--log-format", "json", "--log-level", "error", "--skip-version-check",
+        "--ready-timeout", "10", "--shutdown-grace-period", "5",
+        "--optimize-store-for-read-speed", *map(str, system_files(plan.system)),
+    )  # fmt: skip
+
+
+def system_files(folder: Path) -> tuple[Path, ...]:
+    """OPA's own policies without their tests. Raises `ConfigError` where authz is missing."""
+    found = tuple(
+        path for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")
+    )
+    if not any(path.name == "authz.rego" for path in found):
+        raise ConfigError(f"{folder} holds no authz.rego; OPA would answer anybody anything")
+    return found
+
+
+def configuration(run: Path, port: int) -> JsonObject:
+    """OPA's settings: where its bundle comes from, and the limits it keeps (JSON is YAML)."""
+    return {
+        "services": {
+            "outrider": {
+                "url": f"http://127.0.0.1:{port}/v1/opa",
+                "credentials": {"bearer": {"token_path": f"{run}/opa.token"}},
+            }
+        },
+        "bundles": {
+            "outrider": {
+                "service": "outrider",
+                "resource": "bundle.tar.gz",
+                "persist": False,
+                "size_limit_bytes": _MAX_BUNDLE_BYTES,
+                "polling": {
+                    "min_delay_seconds": 1,
+                    "max_delay_seconds": 2,
+                    "long_polling_timeout_seconds": _LONG_POLL_S,
+                },
+            }
+        },
+        "status": {"prometheus": True},
+        "server": {"decoding": {"max_length": _MAX_QUERY_BYTES}},
+    }
+
+
+def memory_limit(files: tuple[Path, ...] = _MEMORY_FILES) -> int:
+    """OPA's share of the container's memory, else of the machine's, in bytes. Blocking."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in files:
+        with suppress(OSError, ValueError):
+            whole = min(whole, int(path.read_text(encoding="ascii")))
+            break
+    return max(int(whole * MEMORY_SHARE), _LEAST_MEMORY)
+
+
+def _make_folder(parent: Path | None, token: str, port: int) -> Path:
+    """A new private folder with OPA's settings and token in it. Blocking."""
+    run = Path(tempfile.mkdtemp(prefix="outrider-opa-", dir=parent))
+    if len(str(run / "opa-diag.sock")) > _LONGEST_SOCKET_PATH:
+        run.rmdir()
+        raise ConfigError(f"{run} is too long a path for a Unix socket")
+    for name, content in (
+        ("opa.token", token.encode()),
+        ("opa.yaml", orjson.dumps(configuration(run, port))),
+    ):
+        path = run / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    return run
+
+
+def _remove_sockets(run: Path) -> None:
+    for name in ("opa.sock", "opa-diag.sock"):
+        (run / name).unlink(missing_ok=True)
+
+
+def _dies_with(parent: int) -> Callable[[], None] | None:
+    """Runs in the child before OPA does: killed when its parent ends. Linux only."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+
+    def tie() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before the tie held
+            os._exit(127)
+
+    return tie
+
+
+async def _log_lines(process: Process) -> None:
+    """What OPA says until it ends. The log's own throttle bounds how much of it is written."""
+    stderr = process.stderr
+    while stderr is not None:
+        try:
+            line = await stderr.readline()
+        except ValueError:  # longer than the reader holds: dropped
+            continue
+        if not line:
+            return
+        try:
+            said = as_object(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            said = {"msg": line.decode("utf-8", "replace")}
+        logger.warning("OPA says", extra={"level_said": said.get("level"), "said": said.get("msg")})
+
+
+async def _stop(process: Process) -> None:
+    """End the process and its group: asked first, then killed. A no-op on one that ended."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except BaseException as fault:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if not isinstance(fault, TimeoutError):
+            raise
+        await process.wait()

@@ -1,0 +1,78 @@
+"""A real OPA for tests: found as the product finds one, or the test is skipped with the reason."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from outrider.config.load import cache_dir
+from outrider.config.paths import shipped_rego
+from outrider.core.clock import SystemClock
+from outrider.core.errors import ConfigError
+from outrider.policy.engines.opa import OpaEngine, OpaLimits
+from outrider.policy.opa_child import ChildPlan, OpaChild
+from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
+
+ENTRYPOINT = "data.outrider.decision"
+
+
+@cache
+def _found() -> OpaBinary | str:
+    named = os.environ.get("OUTRIDER_TEST_OPA")
+    places = OpaPlaces(
+        cache=cache_dir(os.environ),
+        search_path=os.environ.get("PATH", ""),
+        binary=Path(named) if named else None,
+    )
+    try:
+        return find(places)
+    except ConfigError as fault:
+        return str(fault)
+
+
+def opa_binary() -> OpaBinary:
+    """The OPA of this machine; skips where there is none."""
+    found = _found()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An engine with the child it asks."""
+
+    engine: OpaEngine
+    child: OpaChild
+
+
+@asynccontextmanager
+async def running_engine(
+    *, connections: int = 8, activation_s: float = 15.0, entrypoint: str = ENTRYPOINT
+) -> AsyncIterator[Running]:
+    """An `OpaEngine` in mode `child`, nothing activated yet; stopped at the end."""
+    plan = ChildPlan(
+        binary=opa_binary(),
+        system=shipped_rego() / "system",
+        parent=Path(tempfile.gettempdir()),
+    )
+    clock = SystemClock()
+    child = OpaChild(plan=plan, clock=clock)
+    engine = OpaEngine(
+        link=child,
+        clock=clock,
+        entrypoint=entrypoint,
+        limits=OpaLimits(connections=connections, activation_s=activation_s),
+    )
+    async with asyncio.TaskGroup() as group:
+        job = group.create_task(engine.run())
+        try:
+            yield Running(engine=engine, child=child)
+        finally:
+            job.cancel()
