@@ -39,6 +39,11 @@ def _fragment(value: Json) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(value, option=_SORTED))
 
 
+_UNGATHERED: Final = (
+    "amount_target_24h", "approval_misuse", "beacon", "bytes_read", "consent_other_agent",
+    "deletes_60s", "denied_tools_300s", "instances_60s", "listed", "oscillation",
+    "rejected_same_3600s", "secret_destinations", "target_age_s",
+)  # fmt: skip
 # What later capabilities gather stands at its neutral value until they do.
 _BEHAVIOUR: Final = _fragment(
     {
@@ -54,7 +59,8 @@ _BEHAVIOUR: Final = _fragment(
         "recent": [],
         "repeats": {"same_action_60s": 0, "same_target_after_deny": False},
         "tags": {},
-        "signals": {"first_use": False, "distinct_subjects": 0, "outside_template": False},
+        "signals": dict.fromkeys(_UNGATHERED)
+        | {"first_use": False, "distinct_subjects": 0, "outside_template": False},
     }
 )
 _DELEGATION: Final = _fragment({"depth": 0, "chain": [], "flags": {}, "root_principal": None})
@@ -304,7 +310,11 @@ def _destination(place: Destination) -> dict[str, object]:
 def _approval(facts: ApprovalFacts | None) -> object:
     if facts is None:
         return _NO_APPROVAL
-    return {"approvers": facts.approvers, "id": facts.id, "state": "granted"}
+    return {
+        "approvers": [{"id": who} for who in facts.approvers],
+        "id": facts.id,
+        "state": "granted",
+    }
 
 
 def _request(exchange: Exchange) -> dict[str, object]:
