@@ -1,0 +1,392 @@
+"""What comes back, message by message: what passes, what is changed, what is dropped.
+
+Laws (PROTOCOLS §4.7): one final response, with the request's id; a server asks the agent only
+what policy lets it, and on the modern wire not at all; what is not known is not passed on.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from outrider.core.errors import MalformedError, UnrecognisedError, UpstreamFailedError
+from outrider.core.exchange import Headers, ResponseHead
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
+from outrider.core.ports import Edits, Judge, Note, Step
+from outrider.core.strict_json import JsonLimits
+from outrider.core.vocabulary import Phase
+from outrider.protocols.adapters.mcp import edits as editing, spec
+from outrider.protocols.adapters.mcp.eras import below
+from outrider.protocols.adapters.mcp.lists import keep_private, take_list
+from outrider.protocols.adapters.mcp.requests import server_ask, subscribed
+from outrider.protocols.adapters.mcp.turn import Desk, Turn
+from outrider.protocols.pins import PinMode
+from outrider.protocols.wire.jsonrpc import METHOD_NOT_FOUND, Kind, Message, read_message
+
+Emitter: TypeAlias = Callable[[JsonObject], list[Step]]
+
+_SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_NOTIFICATIONS: Final = 10_000
+_CHANGED: Final = {
+    "notifications/tools/list_changed": spec.Listing.TOOLS,
+    "notifications/prompts/list_changed": spec.Listing.PROMPTS,
+}
+_WANTED: Final = {
+    "notifications/tools/list_changed": "toolsListChanged",
+    "notifications/prompts/list_changed": "promptsListChanged",
+    "notifications/resources/list_changed": "resourcesListChanged",
+}
+_SECRET_FIELD: Final = re.compile(
+    r"passw|secret|token|credential|api[-_ ]?key|private[-_ ]?key", re.IGNORECASE
+)
+
+
+class Answering:
+    """The answer to one exchange, or what a resumed stream still owes of it."""
+
+    def __init__(self, *, turn: Turn, desk: Desk, edits: Edits) -> None:
+        self.turn = turn
+        self.desk = desk
+        self.edits = edits
+        self._final = False
+        self._told = 0
+        self._session_id: str | None = None
+        self._light = False
+
+    @property
+    def is_final(self) -> bool:
+        return self._final
+
+    @property
+    def awaits_final(self) -> bool:
+        return self.turn.kind is Kind.REQUEST and not self._final
+
+    @property
+    def response_bytes(self) -> int:
+        return min(
+            self.edits.response_bytes or self.desk.limits.response_bytes,
+            self.desk.limits.response_bytes,
+        )
+
+    @property
+    def json_limits(self) -> JsonLimits:
+        return self.desk.response_json
+
+    def resume(self) -> None:
+        """The caller lost the stream; what it had may come again."""
+        self._final = False
+
+    def streamed(self, event_id: str) -> None:
+        """An event with this id is on its way: its owner may resume after it."""
+        if not self._light and not self.turn.is_modern:
+            # A resumed stream needs the request's name, not its arguments.
+            self._light = True
+            turn = self.turn
+            turn.params = {
+                key: turn.params[key] for key in ("name", "cursor") if key in turn.params
+            }
+            turn.value = {}
+        self.turn.scope.streamed(event_id, self)
+
+    def head_came(self, head: ResponseHead) -> None:
+        """Refuse a status that carries no message of the protocol; note a new session's id."""
+        turn = self.turn
+        if head.status == 404 and turn.session is not None:
+            self.desk.sessions.end(turn.session.key)
+            raise UnrecognisedError("the session is over", status=404, code=-32001, cause="session")
+        if head.status not in {200, 202, 204, 400} and not (turn.is_modern and head.status == 404):
+            raise UpstreamFailedError("the upstream refused the request", cause="status")
+        if turn.method == "initialize" and head.status == 200:
+            self._session_id = head.header("mcp-session-id")
+            if self._session_id is not None and not _SESSION_ID.fullmatch(self._session_id):
+                raise UpstreamFailedError("the upstream's session id has characters none has")
+
+    def head_fields(self) -> Headers:
+        if self._session_id is None:
+            return ()
+        return (("mcp-session-id", self._session_id),)
+
+    def opening(self) -> list[Step]:
+        """What a message that was taken without an answer leaves behind."""
+        turn = self.turn
+        if turn.kind is Kind.RESPONSE and turn.id is not None:
+            turn.scope.answered(turn.id)
+        return []
+
+    # --- messages ---
+
+    def take(self, value: Json, emit: Emitter) -> list[Step]:
+        """The steps one message of the upstream gives rise to."""
+        try:
+            message = read_message(value)
+        except MalformedError as fault:
+            return [self._dropped("message_dropped", fault.cause or "malformed")]
+        if message.kind is Kind.RESPONSE:
+            return self._response(message, emit)
+        if message.kind is Kind.NOTIFICATION:
+            return self._notification(message, emit)
+        if self.turn.is_modern or self.turn.version not in spec.SERVER_REQUESTS.get(
+            message.method, ()
+        ):
+            return [self._dropped("server_request_dropped", "era")]
+        return self._request(message, emit)
+
+    def _response(self, message: Message, emit: Emitter) -> list[Step]:
+        turn = self.turn
+        if turn.kind is not Kind.REQUEST or self._final:
+            return [self._dropped("response_dropped", "second" if self._final else "unasked")]
+        # 1 and "1" are two ids; an error without an id can only be this exchange's.
+        ours = type(message.id) is type(turn.id) and message.id == turn.id
+        if not ours and (message.id is not None or "error" not in message.value):
+            return [self._dropped("response_dropped", "foreign")]
+        self._final = True
+        if turn.id is not None:
+            turn.scope.finish(turn.id)
+        if "error" in message.value:
+            return self._error(message.value, emit)
+        if not isinstance(message.value["result"], dict):
+            raise UpstreamFailedError("the upstream's result is no object")
+        return self._result(message.value, emit)
+
+    def _error(self, message: JsonObject, emit: Emitter) -> list[Step]:
+        if self.turn.own:
+            if as_object(message["error"]).get("code") != METHOD_NOT_FOUND:
+                raise UpstreamFailedError("the upstream did not give its list")
+            self.turn.scope.list_begins(spec.LISTING_OF[self.turn.method]).whole = True
+        message.setdefault("id", self.turn.id)
+        if message["id"] is None:
+            message["id"] = self.turn.id
+        return emit(message)
+
+    def _result(self, message: JsonObject, emit: Emitter) -> list[Step]:
+        turn = self.turn
+        result = as_object(message["result"])
+        hits = editing.apply(message, self.edits) if self.edits.redactions else 0
+        if self.edits.records is not None:
+            editing.bound(message, self.edits.records)
+        steps: list[Step] = [self._dropped("redacted", str(hits))] if hits else []
+        if turn.method in spec.LISTING_OF:
+            return [*steps, *take_list(turn, self.desk, message, emit)]
+        handler = _RESULTS.get(turn.method)
+        if handler is not None:
+            steps += handler(self, result)
+        keep_private(turn, result)
+        if turn.is_modern and result.get("resultType") == "input_required":
+            return [*steps, *self._input_required(message, result, emit)]
+        return [*steps, *emit(message)]
+
+    # --- results by method ---
+
+    def _initialized(self, result: JsonObject) -> list[Step]:
+        version = result.get("protocolVersion")
+        if not isinstance(version, str) or version not in spec.LEGACY_VERSIONS:
+            raise UpstreamFailedError("the upstream chose a version that is not spoken here")
+        turn = self.turn
+        if below(version, turn.options.min_version):
+            raise UpstreamFailedError("the upstream chose a version older than the minimum")
+        steps = self._instructions(result)
+        if self._session_id is not None:
+            steps += self.desk.sessions.bind(
+                self._session_id,
+                subject=turn.subject,
+                upstream=turn.upstream,
+                route=turn.route.name,
+                version=version,
+            )
+        return steps
+
+    def _instructions(self, result: JsonObject) -> list[Step]:
+        """Instructions are words to a model: pinned as a tool's are, left out where they differ."""
+        text = result.get("instructions")
+        if not isinstance(text, str):
+            return []
+        turn, pins = self.turn, self.desk.pins
+        definition: JsonObject = {"instructions": text}
+        suspects = {"instructions": why} if (why := editing.suspicion(definition)) else {}
+        steps = pins.observe(
+            turn.upstream,
+            "instructions",
+            [("instructions", definition)],
+            PinMode(turn.options.pinning),
+            suspects,
+        )
+        pin = pins.get(turn.upstream, "instructions", "instructions")
+        trusted = pin is not None and pin.fits
+        if not trusted and turn.options.pinning != PinMode.ALERT.value:
+            del result["instructions"]
+        return steps
+
+    def _called(self, result: JsonObject) -> list[Step]:
+        turn = self.turn
+        handle = as_object(result.get("task")).get("taskId", result.get("taskId"))
+        if isinstance(handle, str):
+            self.desk.sessions.give_handle(
+                subject=turn.subject, upstream=turn.upstream, handle=handle
+            )
+        if "structuredContent" not in result or result.get("isError") is True:
+            return []
+        return self._check_structured(result["structuredContent"])
+
+    def _check_structured(self, content: Json) -> list[Step]:
+        turn = self.turn
+        mode = turn.options.structured_output
+        pin = self.desk.pins.get(turn.upstream, spec.Listing.TOOLS, str(turn.params.get("name")))
+        if (
+            mode == "off"
+            or pin is None
+            or "outputSchema" not in pin.current
+            or self.edits.redactions
+        ):
+            return []
+        compiled = self.desk.schemas.get(pin.seen, "outputSchema", pin.current["outputSchema"])
+        if compiled.accepts(content):
+            return []
+        if mode == "enforce":
+            raise UpstreamFailedError("the result does not fit the tool's output schema")
+        return [self._dropped("structured_output", "schema")]
+
+    def _tasks(self, result: JsonObject) -> list[Step]:
+        """Only the tasks that this subject was given."""
+        turn, sessions = self.turn, self.desk.sessions
+        result["tasks"] = [
+            task
+            for task in as_list(result.get("tasks"))
+            if sessions.has_handle(
+                subject=turn.subject,
+                upstream=turn.upstream,
+                handle=str(as_object(task).get("taskId")),
+            )
+        ]
+        return []
+
+    # --- what servers ask ---
+
+    def _request(self, message: Message, emit: Emitter) -> list[Step]:
+        turn, id_ = self.turn, message.id
+        if id_ is None:
+            return []
+
+        def judged(verdicts: tuple[bool, ...]) -> list[Step]:
+            if not all(verdicts):
+                return [self._dropped("server_request_dropped", "policy")]
+            turn.scope.passed(id_, message.method)
+            return emit(message.value)
+
+        params = as_object(message.value.get("params"))
+        if message.method == "ping":
+            return judged(())
+        if (fault := fault_of_request(message.method, params)) is not None:
+            return [self._dropped("server_request_dropped", fault)]
+        ask = server_ask(turn.upstream, message.method, params, Phase.RESPONSE)
+        return [Judge(asks=(ask,), phase=Phase.RESPONSE, then=judged)]
+
+    def _input_required(self, message: JsonObject, result: JsonObject, emit: Emitter) -> list[Step]:
+        turn = self.turn
+        wanted = as_object(result.get("inputRequests"))
+        asks = []
+        for key, request in wanted.items():
+            method = as_object(request).get("method")
+            params = as_object(as_object(request).get("params"))
+            if key.startswith("outrider_") or method not in spec.SERVER_ASKS:
+                raise UpstreamFailedError("the upstream asks for what nobody may ask")
+            if fault_of_request(str(method), params) is not None:
+                raise UpstreamFailedError("the upstream asks for what it may not have")
+            asks.append(server_ask(turn.upstream, str(method), params, Phase.RESPONSE))
+
+        def judged(verdicts: tuple[bool, ...]) -> list[Step]:
+            if not all(verdicts):
+                raise UpstreamFailedError("the upstream asks for what policy denies it")
+            state = result.get("requestState")
+            if isinstance(state, str):
+                result["requestState"] = self.desk.seals.seal(
+                    state,
+                    subject=turn.subject,
+                    upstream=turn.upstream,
+                    method=turn.method,
+                    params=turn.params,
+                )
+            return emit(message)
+
+        if turn.method not in spec.INPUT_METHODS:
+            raise UpstreamFailedError("this method's result cannot ask for input")
+        if not asks:
+            return judged(())
+        return [Judge(asks=tuple(asks), phase=Phase.RESPONSE, then=judged)]
+
+    # --- notifications ---
+
+    def _notification(self, message: Message, emit: Emitter) -> list[Step]:
+        turn = self.turn
+        if turn.version not in spec.SERVER_NOTIFICATIONS.get(message.method, ()):
+            return [self._dropped("notification_dropped", "unknown")]
+        self._told += 1
+        if self._told > _NOTIFICATIONS:
+            raise UpstreamFailedError("the upstream sent too many notifications")
+        listing = _CHANGED.get(message.method)
+        if listing is not None:
+            turn.scope.forget_list(listing)
+        params = as_object(message.value.get("params"))
+        if turn.is_modern and not self._subscribed_to(message.method, params):
+            return [self._dropped("notification_dropped", "not_subscribed")]
+        if self.edits.redactions:
+            # A pointer says nothing of free text, which could repeat what is redacted.
+            if message.method == "notifications/message":
+                return [self._dropped("notification_dropped", "redaction")]
+            params.pop("message", None)
+        return emit(message.value)
+
+    def _subscribed_to(self, method: str, params: JsonObject) -> bool:
+        """Whether a modern stream may carry this notification (PROTOCOLS §12 case 54)."""
+        turn = self.turn
+        if method == "notifications/message":
+            return spec.META_LOG_LEVEL in as_object(turn.params.get("_meta"))
+        if method in {"notifications/progress", "notifications/tasks"}:
+            return True
+        if turn.method != "subscriptions/listen":
+            return False
+        id_ = as_object(params.get("_meta")).get(spec.META_SUBSCRIPTION)
+        if id_ is not None and (type(id_) is not type(turn.id) or id_ != turn.id):
+            return False
+        wanted = as_object(turn.params.get("notifications"))
+        if method == "notifications/resources/updated":
+            return params.get("uri") in subscribed(wanted)
+        if method == "notifications/subscriptions/acknowledged":
+            _narrow(as_object(params.get("notifications")), wanted)
+            return True
+        return method not in _WANTED or wanted.get(_WANTED[method]) is True
+
+    def _dropped(self, event: str, why: str) -> Note:
+        facts: JsonObject = {
+            "upstream": self.turn.upstream,
+            "method": self.turn.method[:64],
+            "why": why,
+        }
+        return Note(event=event, facts=facts)
+
+
+_RESULTS: Final[dict[str, Callable[[Answering, JsonObject], list[Step]]]] = {
+    "initialize": Answering._initialized,  # noqa: SLF001 - its own table
+    "server/discover": Answering._instructions,  # noqa: SLF001
+    "tools/call": Answering._called,  # noqa: SLF001
+    "tasks/list": Answering._tasks,  # noqa: SLF001
+}
+
+
+def fault_of_request(method: str, params: JsonObject) -> str | None:
+    """Why a server's request may reach no agent, whatever policy says; or None."""
+    if method != "elicitation/create":
+        return None
+    if params.get("mode") == "url" or "url" in params:
+        url = params.get("url")
+        return None if isinstance(url, str) and url.startswith("https://") else "elicitation_url"
+    properties = as_object(as_object(params.get("requestedSchema")).get("properties"))
+    if any(_SECRET_FIELD.search(name) for name in properties):
+        return "elicitation_secret"
+    return None
+
+
+def _narrow(acknowledged: JsonObject, wanted: JsonObject) -> None:
+    """An acknowledgement names nothing that was not asked for."""
+    if "resourceSubscriptions" in acknowledged:
+        asked = subscribed(wanted)
+        given = as_list(acknowledged["resourceSubscriptions"])
+        acknowledged["resourceSubscriptions"] = [uri for uri in given if uri in asked]

@@ -1,0 +1,384 @@
+"""One MCP exchange between parse and answer: how it leaves and who watches what comes back."""
+
+import secrets
+from typing import Final
+
+from outrider.core.action import Ask
+from outrider.core.errors import UnrecognisedError, UpstreamFailedError
+from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead, TraceContext
+from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.ports import Edits, Inbound, Route, Watcher
+from outrider.core.vocabulary import Phase
+from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.headers import encode as encode_field, media_type
+from outrider.protocols.adapters.mcp.requests import Read, plumbing, server_ask, subscribed
+from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
+from outrider.protocols.adapters.mcp.watchers import EmptyWatcher, JsonWatcher, SseWatcher
+from outrider.protocols.wire.jsonrpc import Kind, encode
+
+SESSION_FIELD: Final = "mcp-session-id"
+_PASSED_ON: Final = frozenset({"user-agent", "accept-language"})
+_JSON_FIELDS: Final[Headers] = (
+    ("content-type", spec.JSON),
+    ("accept", f"{spec.JSON}, {spec.SSE}"),
+    ("accept-encoding", "identity"),
+)
+_STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "identity"))
+_LIST_ID: Final = "outrider-list-"
+
+
+def target_of(head: RequestHead, route: Route) -> str:
+    """Where the request goes: MCP has one endpoint, so nothing may follow a configured path."""
+    rest = head.path[len(route.prefix) :]
+    if head.query or (rest not in {"", "/"} and (route.prefix or route.base_path)):
+        raise UnrecognisedError("the MCP endpoint has no such path", status=404, cause="path")
+    return (
+        route.base_path + rest
+        if rest not in {"", "/"} or not route.base_path
+        else (route.base_path)
+    )
+
+
+class Call:
+    """A posted request, notification or response."""
+
+    __slots__ = (
+        "__weakref__",
+        "_desk",
+        "_optional",
+        "_read",
+        "envelope",
+        "head",
+        "target",
+        "trace",
+        "turn",
+    )
+
+    def __init__(self, *, turn: Turn, read: Read, desk: Desk, inbound: Inbound) -> None:
+        self.turn = turn
+        self.head = inbound.head
+        self.trace = inbound.trace
+        self.target = target_of(inbound.head, turn.route) or "/"
+        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=turn.id, method=turn.method)
+        self._read = read
+        self._desk = desk
+        self._optional: tuple[tuple[str, Ask], ...] = ()
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        return self._read.asks
+
+    @property
+    def task_name(self) -> str | None:
+        """The task that top-level `params._meta` names, unverified."""
+        meta = self.turn.params.get("_meta")
+        name = meta.get(spec.META_TASK) if isinstance(meta, dict) else None
+        return name if isinstance(name, str) else None
+
+    @property
+    def runs_on(self) -> bool:
+        return not self.turn.is_modern
+
+    # --- what policy may take out ---
+
+    def optional_asks(self) -> tuple[Ask, ...]:
+        """Capabilities by which the server could ask the agent; URIs a listen request names."""
+        turn = self.turn
+        found: list[tuple[str, Ask]] = []
+        for capability in spec.CAPABILITY_OF.keys() & _capabilities(turn).keys():
+            method = spec.CAPABILITY_OF[capability]
+            found.append((capability, server_ask(turn.upstream, method, None, Phase.LIST)))
+        if turn.method == "subscriptions/listen":
+            uris = subscribed(as_object(turn.params.get("notifications")))
+            found.extend((uri, listen_ask(turn, uri)) for uri in uris)
+        self._optional = tuple(found)
+        return tuple(ask for _, ask in found)
+
+    def allow_optional(self, verdicts: tuple[bool, ...]) -> None:
+        denied = {
+            name for (name, _), passes in zip(self._optional, verdicts, strict=True) if not passes
+        }
+        if not denied:
+            return
+        capabilities = _capabilities(self.turn)
+        for name in denied:
+            capabilities.pop(name, None)
+        _drop_task_requests(capabilities, denied)
+        wanted = as_object(self.turn.params.get("notifications"))
+        if "resourceSubscriptions" in wanted:
+            wanted["resourceSubscriptions"] = [
+                uri for uri in subscribed(wanted) if uri not in denied
+            ]
+
+    # --- out and back ---
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        turn = self.turn
+        meta = turn.params.get("_meta")
+        if isinstance(meta, dict):
+            self._clean_meta(meta)
+        if turn.is_modern and "requestState" in turn.params:
+            self._unseal()
+        return Outgoing(
+            method="POST",
+            target=self.target,
+            headers=(*_JSON_FIELDS, *self._fields()),
+            body=encode(turn.value),
+        )
+
+    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
+        return watcher_for(Answering(turn=self.turn, desk=self._desk, edits=edits), head)
+
+    def _fields(self) -> list[tuple[str, str]]:
+        turn = self.turn
+        fields = passed_on(self.head, self.trace)
+        if turn.is_modern:
+            fields.append(("mcp-protocol-version", turn.version))
+            fields.append(("mcp-method", turn.method))
+            name = turn.params.get(spec.NAME_MEMBER.get(turn.method, ""))
+            if isinstance(name, str):
+                fields.append(("mcp-name", encode_field(name)))
+            fields.extend(self._read.mirrored)
+            return fields
+        fields.extend(legacy_fields(turn))
+        return fields
+
+    def _clean_meta(self, meta: JsonObject) -> None:
+        for key in [key for key in meta if key.startswith(spec.OWN_META)]:
+            del meta[key]
+        if "traceparent" in meta:
+            meta["traceparent"] = self.trace.traceparent
+            meta.pop("tracestate", None)
+        meta.pop("baggage", None)
+
+    def _unseal(self) -> None:
+        turn = self.turn
+        turn.params["requestState"] = self._desk.seals.open(
+            turn.params["requestState"],
+            subject=turn.subject,
+            upstream=turn.upstream,
+            method=turn.method,
+            params=turn.params,
+        )
+
+
+class ListFirst(Call):
+    """A call whose name cannot be known before the sidecar has listed (PROTOCOLS §4.5)."""
+
+    __slots__ = ("_lister",)
+
+    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
+        super().__init__(
+            turn=turn, read=Read((plumbing(turn, turn.method),)), desk=desk, inbound=inbound
+        )
+        self._lister = Lister(turn=turn, desk=desk, inbound=inbound)
+
+    def prelude(self) -> "Call | None":
+        """The next page to fetch, or None once the list is whole."""
+        return self._lister.next_page()
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        raise UnrecognisedError("no such name is offered here", cause="name")
+
+
+class Lister:
+    """Fetches a list for one caller, page after page."""
+
+    __slots__ = ("_desk", "_inbound", "_listing", "_page", "_turn")
+
+    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
+        self._turn = turn
+        self._desk = desk
+        self._inbound = inbound
+        self._listing = spec.NEEDS_LIST[turn.method]
+        self._page = 0
+
+    def next_page(self) -> Call | None:
+        seen = self._turn.scope.seen(self._listing)
+        if self._page and (seen is None or seen.whole):
+            return None
+        if self._page >= self._turn.options.list_pages:
+            return None
+        cursor = seen.cursor if self._page and seen is not None else None
+        self._page += 1
+        return self._call(cursor)
+
+    def _call(self, cursor: str | None) -> Call:
+        turn = self._turn
+        method = spec.METHOD_OF[self._listing]
+        params: JsonObject = {} if cursor is None else {"cursor": cursor}
+        meta = as_object(turn.params.get("_meta"))
+        if turn.is_modern:
+            params["_meta"] = {
+                spec.META_VERSION: turn.version,
+                spec.META_CAPABILITIES: {},
+                **({spec.META_CLIENT: meta[spec.META_CLIENT]} if spec.META_CLIENT in meta else {}),
+            }
+        id_ = _LIST_ID + secrets.token_hex(8)
+        value: JsonObject = {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
+        inner = Turn(
+            era=turn.era,
+            version=turn.version,
+            kind=Kind.REQUEST,
+            id=id_,
+            method=method,
+            params=params,
+            value=value,
+            fields=turn.fields,
+            route=turn.route,
+            options=turn.options,
+            subject=turn.subject,
+            manifest=turn.manifest,
+            scope=turn.scope,
+            session=turn.session,
+            own=True,
+        )
+        read = Read((plumbing(inner, method),))
+        return Call(turn=inner, read=read, desk=self._desk, inbound=self._inbound)
+
+
+class Stream:
+    """A legacy GET: the session's own stream, or one that is resumed."""
+
+    __slots__ = ("_answering", "_desk", "envelope", "head", "target", "trace", "turn")
+
+    def __init__(
+        self, *, turn: Turn, desk: Desk, inbound: Inbound, resumed: Answering | None
+    ) -> None:
+        self.turn = turn
+        self.head = inbound.head
+        self.trace = inbound.trace
+        self.target = target_of(inbound.head, turn.route) or "/"
+        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=None, method="GET")
+        self._desk = desk
+        self._answering = resumed
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        return (plumbing(self.turn, "GET"),)
+
+    @property
+    def task_name(self) -> str | None:
+        return None
+
+    @property
+    def runs_on(self) -> bool:
+        return False
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        fields = [*_STREAM_FIELDS, *passed_on(self.head, self.trace), *legacy_fields(self.turn)]
+        last = self.head.header("last-event-id")
+        if last is not None:
+            fields.append(("last-event-id", last))
+        return Outgoing(method="GET", target=self.target, headers=tuple(fields), body=b"")
+
+    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
+        if head.status == 405:
+            return EmptyWatcher(status=405, headers=(("allow", "POST, DELETE"),))
+        answering = self._answering or Answering(turn=self.turn, desk=self._desk, edits=edits)
+        return watcher_for(answering, head)
+
+
+class SessionEnd:
+    """A legacy DELETE: the session ends here and at the upstream."""
+
+    __slots__ = ("_desk", "envelope", "head", "target", "trace", "turn")
+
+    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
+        self.turn = turn
+        self.head = inbound.head
+        self.trace = inbound.trace
+        self.target = target_of(inbound.head, turn.route) or "/"
+        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=None, method="DELETE")
+        self._desk = desk
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        return (plumbing(self.turn, "DELETE"),)
+
+    @property
+    def task_name(self) -> str | None:
+        return None
+
+    @property
+    def runs_on(self) -> bool:
+        return True
+
+    def outgoing(self, edits: Edits) -> Outgoing:
+        fields = (*passed_on(self.head, self.trace), *legacy_fields(self.turn))
+        return Outgoing(method="DELETE", target=self.target, headers=fields, body=b"")
+
+    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
+        if head.status == 405:
+            return EmptyWatcher(status=405, headers=(("allow", "GET, POST"),))
+        if head.status >= 500:
+            raise UpstreamFailedError("the upstream did not end the session")
+        session = self.turn.session
+        steps = self._desk.sessions.end(session.key) if session is not None else []
+        status = head.status if head.status in {200, 202, 204, 404} else 200
+        return EmptyWatcher(status=status, headers=(), steps=steps)
+
+
+def watcher_for(answering: Answering, head: ResponseHead) -> Watcher:
+    """Who watches this answer. Raises `UpstreamFailedError` for one that MCP does not know."""
+    turn = answering.turn
+    answering.head_came(head)
+    content, _ = media_type(head.header("content-type") or "")
+    if turn.kind is not Kind.REQUEST and turn.method != "GET":
+        return _watch_told(answering, head)
+    if content == spec.SSE and head.status == 200:
+        return SseWatcher(answering)
+    if content == spec.JSON and turn.method != "GET":
+        return JsonWatcher(answering, head.status)
+    raise UpstreamFailedError("the upstream's answer is neither JSON nor an event stream")
+
+
+def _watch_told(answering: Answering, head: ResponseHead) -> Watcher:
+    """The answer to a notification or response: accepted, without a body."""
+    if head.status in {200, 202, 204}:
+        return EmptyWatcher(status=202, headers=(), steps=answering.opening())
+    raise UpstreamFailedError("the upstream did not take the message", status=400)
+
+
+def listen_ask(turn: Turn, uri: str) -> Ask:
+    ask = plumbing(turn, turn.method)
+    return Ask(
+        protocol=ask.protocol,
+        name="resources/subscribe",
+        phase=Phase.LIST,
+        resource_type=spec.OFFERS[spec.Listing.RESOURCES][1],
+        upstream=turn.upstream,
+        resource=uri,
+        arguments=None,
+        effect=ask.effect,
+    )
+
+
+def passed_on(head: RequestHead, trace: TraceContext) -> list[tuple[str, str]]:
+    """The caller's own fields that go on, and the trace. Others could change what is done."""
+    fields = [field for field in head.headers if field[0] in _PASSED_ON]
+    fields.append(("traceparent", trace.traceparent))
+    if trace.state:
+        fields.append(("tracestate", trace.state))
+    return fields
+
+
+def legacy_fields(turn: Turn) -> list[tuple[str, str]]:
+    names = (SESSION_FIELD, "mcp-protocol-version")
+    return [(name, turn.fields[name]) for name in names if name in turn.fields]
+
+
+def _capabilities(turn: Turn) -> JsonObject:
+    """What the client says it can be asked, where this message says it."""
+    if turn.is_modern:
+        meta = as_object(turn.params.get("_meta"))
+        return as_object(meta.get(spec.META_CAPABILITIES))
+    return as_object(turn.params.get("capabilities")) if turn.method == "initialize" else {}
+
+
+def _drop_task_requests(capabilities: JsonObject, denied: set[str]) -> None:
+    """A denied capability must not come in by way of tasks (2025-11-25)."""
+    requests = as_object(as_object(capabilities.get("tasks")).get("requests"))
+    for name in denied:
+        requests.pop(name, None)

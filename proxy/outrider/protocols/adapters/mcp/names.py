@@ -1,0 +1,128 @@
+"""Names and URIs as the adapter takes them: literal, never folded to match (PROTOCOLS §4.5)."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from outrider.core.errors import MalformedError
+from outrider.protocols.wire.jsonrpc import INVALID_PARAMS
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2040}")
+_TEMPLATE: Final = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}|-]{1,2040}")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST: Final = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
+_NETWORK_SCHEMES: Final = frozenset({"http", "https", "ws", "wss", "ftp"})
+# Letters of other scripts that print like a Latin one (the commonest of Unicode TS 39).
+_PRINTED_ALIKE: Final = str.maketrans(
+    {
+        0x0430: "a",
+        0x0435: "e",
+        0x043E: "o",
+        0x0440: "p",
+        0x0441: "c",
+        0x0443: "y",
+        0x0445: "x",
+        0x0456: "i",
+        0x0458: "j",
+        0x0455: "s",
+        0x04BB: "h",
+        0x0501: "d",
+        0x051B: "q",
+        0x051D: "w",
+        0x043A: "k",
+        0x043C: "m",
+        0x0442: "t",
+        0x0578: "n",
+        0x03BF: "o",
+        0x03B1: "a",
+        0x03BD: "v",
+        0x03B9: "i",
+        0x03C4: "t",
+        0x03C5: "u",
+        0x03BA: "k",
+        0x03C1: "p",
+        0x0261: "g",
+        0x0131: "i",
+    }
+)
+_DRAWN_ALIKE: Final = str.maketrans("0O1I|", "oolll")
+# Tags, zero-width characters, bidirectional controls and other marks that do not show.
+_INVISIBLE: Final = re.compile(
+    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
+)
+
+
+def is_name(value: object) -> bool:
+    """Whether `value` may name a tool or prompt: 1 to 128 of `A-Za-z0-9_.-`, not dots alone."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None and value.strip(".") != ""
+
+
+def skeletons(name: str) -> tuple[str, str]:
+    """Two forms of a name; names that share one of them look alike to a person."""
+    plain = unicodedata.normalize("NFKC", name).casefold().translate(_PRINTED_ALIKE)
+    drawn = unicodedata.normalize("NFKC", name).translate(_DRAWN_ALIKE).casefold()
+    return plain, drawn.translate(_PRINTED_ALIKE).replace("rn", "m")
+
+
+def lookalike_of(name: str, known: Iterable[str]) -> str | None:
+    """The first of `known` that `name` could be mistaken for, without being it."""
+    plain, drawn = skeletons(name)
+    for other in known:
+        if other != name:
+            other_plain, other_drawn = skeletons(other)
+            if plain == other_plain or drawn == other_drawn:
+                return other
+    return None
+
+
+def has_invisible(text: str) -> bool:
+    """Whether `text` holds characters that a reviewer would not see."""
+    return not text.isascii() and _INVISIBLE.search(text) is not None
+
+
+def check_uri(value: object, *, template: bool = False) -> str:
+    """`value` if it is a URI in the one spelling that is judged and forwarded.
+
+    Raises `MalformedError`: upper-case scheme or host, user information, dot segments in any
+    coding, controls, anything outside RFC 3986.
+    """
+    if not isinstance(value, str) or not (_TEMPLATE if template else _URI).fullmatch(value):
+        raise _bad("the uri is not in canonical form")
+    if _BAD_ESCAPE.search(value):
+        raise _bad("the uri has a broken escape")
+    decoded = unquote_to_bytes(value)
+    try:
+        text = decoded.decode()
+    except UnicodeDecodeError:
+        raise _bad("the uri has escapes that are not UTF-8") from None
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise _bad("the uri has controls")
+    path = text.partition("?")[0].partition("#")[0].replace("\\", "/")
+    if any(segment in (".", "..") for segment in path.split("/")[1:]):
+        raise _bad("the uri has dot segments")
+    uri_host(value)
+    return value
+
+
+def uri_host(value: str) -> str | None:
+    """The host a URI of a network scheme points at, lower case; None for other schemes."""
+    if value.partition(":")[0] not in _NETWORK_SCHEMES:
+        return None
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _bad("the uri has no readable host") from None
+    authority = parts.netloc
+    if not host or "@" in authority or authority != authority.lower():
+        raise _bad("the uri has no plain host")
+    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+        raise _bad("the uri has no plain host")
+    return host
+
+
+def _bad(detail: str) -> MalformedError:
+    return MalformedError(detail, code=INVALID_PARAMS, cause="uri")

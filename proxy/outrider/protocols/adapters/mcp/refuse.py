@@ -1,0 +1,148 @@
+"""A refusal in MCP's own words (PROTOCOLS §4.8).
+
+tools/call gets a result that the agent's model reads (form B), other requests a JSON-RPC error
+(A), both with status 200, since clients die of anything else. Faults of framing keep their HTTP
+status; a refused notification gets an error without an id.
+"""
+
+from typing import Final
+
+import orjson
+
+from outrider.core.answers import Refusal
+from outrider.core.exchange import Headers, RequestHead
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import Refused
+from outrider.core.vocabulary import Reason
+from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.eras import VERSION_FIELD
+from outrider.protocols.adapters.mcp.spec import Era
+from outrider.protocols.adapters.mcp.turn import Envelope
+from outrider.protocols.wire.jsonrpc import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    Kind,
+    error_object,
+    result_object,
+)
+from outrider.protocols.wire.sse import encode_event
+
+_JSON_HEAD: Final[Headers] = (("content-type", spec.JSON), ("cache-control", "no-store"))
+_PLAIN_STATUS: Final = frozenset(
+    {Reason.UNAUTHENTICATED, Reason.MALFORMED, Reason.TOO_LARGE, Reason.SLOW_CLIENT}
+)
+_NAMED: Final = frozenset(
+    {
+        "prompts/get",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+    }
+)
+_TEXT_LIMIT: Final = 200
+
+
+def refuse(
+    refusal: Refusal, head: RequestHead, envelope: Envelope | None, *, begun: bool
+) -> Refused:
+    """The bytes of a refusal. With `begun` an event stream has started: only `body` is sent, and
+    it is empty where no response is owed on it."""
+    if begun:
+        if envelope is None or envelope.kind is not Kind.REQUEST or envelope.id is None:
+            return Refused(status=200, headers=(), body=b"")
+        body = encode_event(orjson.dumps(_object(refusal, head, envelope)))
+        return Refused(status=200, headers=(), body=body)
+    status = _status(refusal, envelope)
+    headers = _JSON_HEAD
+    if status == 405:
+        headers = (*headers, ("allow", ", ".join(refusal.allow_methods or ("POST",))))
+    if status != 200 and refusal.answer.retry_after_s is not None:
+        headers = (*headers, ("retry-after", str(refusal.answer.retry_after_s)))
+    return Refused(
+        status=status, headers=headers, body=orjson.dumps(_object(refusal, head, envelope))
+    )
+
+
+def _status(refusal: Refusal, envelope: Envelope | None) -> int:
+    answer = refusal.answer
+    if refusal.status is not None and refusal.reason is not Reason.UPSTREAM_ERROR:
+        return refusal.status
+    if envelope is None or refusal.reason in _PLAIN_STATUS:
+        return answer.http
+    if envelope.kind is Kind.REQUEST and envelope.id is not None:
+        missing = refusal.reason is Reason.UNRECOGNISED and _code(refusal, envelope)
+        return 404 if missing == METHOD_NOT_FOUND and _is_unknown_method(envelope) else 200
+    # On the legacy wire 404 would say that the session is over.
+    return 400 if answer.http == 404 else answer.http
+
+
+def _is_unknown_method(envelope: Envelope) -> bool:
+    return envelope.era is Era.MODERN and envelope.method != "tools/call"
+
+
+def _code(refusal: Refusal, envelope: Envelope | None) -> int:
+    named = envelope is not None and envelope.method in _NAMED
+    if refusal.reason is Reason.UNRECOGNISED and named:
+        return INVALID_PARAMS  # hidden and unknown names look alike
+    return refusal.code if refusal.code is not None else refusal.answer.rpc
+
+
+def _object(refusal: Refusal, head: RequestHead, envelope: Envelope | None) -> JsonObject:
+    if (
+        envelope is not None
+        and envelope.method == "tools/call"
+        and envelope.kind is Kind.REQUEST
+        and refusal.reason not in _PLAIN_STATUS
+        and refusal.status is None
+    ):
+        return _result(refusal, envelope)
+    data: JsonObject = {"reason": refusal.reason.value, "decision": refusal.decision_id}
+    if refusal.reasons:
+        data["reasons"] = _codes(refusal)
+    if refusal.pointer is not None:
+        data["pointer"] = refusal.pointer
+    code = _code(refusal, envelope)
+    if code == spec.UNSUPPORTED_VERSION:
+        data["supported"] = [*spec.MODERN_VERSIONS]
+        data["requested"] = (head.header(VERSION_FIELD) or "")[:64]
+    return error_object(
+        envelope.id if envelope is not None else None,
+        code,
+        _line(refusal),
+        data,
+        with_id=envelope is None or envelope.kind is not Kind.NOTIFICATION,
+    )
+
+
+def _result(refusal: Refusal, envelope: Envelope) -> JsonObject:
+    """Form B: what a model can read and act on."""
+    verb = "Held" if refusal.reason is Reason.HELD else "Denied"
+    text = f"{verb}: {_line(refusal)}. {refusal.answer.advice} Decision id: {refusal.decision_id}."
+    decision: JsonObject = {
+        "id": refusal.decision_id,
+        "reason": refusal.reason.value,
+        "reasons": _codes(refusal),
+        "approval": None,
+        "approval_url": None,
+    }
+    result: JsonObject = {
+        "content": [{"type": "text", "text": text}],
+        "isError": True,
+        "_meta": {spec.META_DECISION: decision},
+    }
+    if envelope.era is Era.MODERN:
+        result["resultType"] = "complete"
+    return result_object(envelope.id, result)
+
+
+def _line(refusal: Refusal) -> str:
+    """Why, in one line. Of what is not known here nothing more is said, whatever the cause."""
+    if refusal.reason is Reason.UNRECOGNISED:
+        return refusal.answer.title
+    why = next((entry.message for entry in refusal.reasons if entry.message), refusal.detail)
+    return f"{refusal.answer.title}: {why[:_TEXT_LIMIT]}" if why else refusal.answer.title
+
+
+def _codes(refusal: Refusal) -> list[Json]:
+    return [entry.code for entry in refusal.reasons]

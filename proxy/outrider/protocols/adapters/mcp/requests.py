@@ -1,0 +1,332 @@
+"""From a client's message to what is asked (PROTOCOLS §4.3).
+
+Law: nothing that changes what the upstream does escapes an ask's resource or arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.core.action import Ask, Definition
+from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
+from outrider.core.exchange import Headers
+from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.manifest import Manifest
+from outrider.core.vocabulary import (
+    ActionEffect,
+    BodyKind,
+    Phase,
+    ProtocolName,
+    Reason,
+    ResourceType,
+)
+from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.eras import unknown_method
+from outrider.protocols.adapters.mcp.headers import check_params
+from outrider.protocols.adapters.mcp.names import check_uri, is_name, lookalike_of, uri_host
+from outrider.protocols.adapters.mcp.spec import Listing
+from outrider.protocols.adapters.mcp.turn import Desk, Turn
+from outrider.protocols.pins import Pin, PinMode
+from outrider.protocols.sessions import Seen
+from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+
+_LEVELS: Final = frozenset(
+    {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+)
+_CALL_MEMBERS: Final = frozenset(
+    {"name", "arguments", "_meta", "task", "requestState", "inputResponses"}
+)
+_TEXT_LIMIT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a message asks, and the mirrored argument headers that must leave with it."""
+
+    asks: tuple[Ask, ...]
+    mirrored: Headers = ()
+
+
+def read_request(turn: Turn, desk: Desk) -> Read:
+    """The asks of a request or notification. Raises `EnforcementError`."""
+    handler = _HANDLERS.get(turn.method)
+    if handler is not None:
+        return handler(turn, desk)
+    if turn.method in spec.PLUMBING:
+        return Read((plumbing(turn, turn.method),))
+    return _declared(turn)
+
+
+def plumbing(turn: Turn, method: str) -> Ask:
+    """What every caller of an upstream needs."""
+    return Ask(
+        protocol=ProtocolName.MCP,
+        name=method,
+        resource_type=ResourceType.API,
+        upstream=turn.route.upstream,
+        resource=method,
+        arguments=None,
+        body=BodyKind.JUDGED,
+        effect=spec.PLUMBING.get(method, ActionEffect.READ),
+        plumbing=True,
+    )
+
+
+def server_ask(
+    upstream: str, method: str, arguments: JsonObject | None, phase: Phase = Phase.REQUEST
+) -> Ask:
+    """What a server asks of the agent, or the agent's answer to it, as the agent's action."""
+    url = (arguments or {}).get("url")
+    host = uri_host(url) if isinstance(url, str) else None
+    return Ask(
+        protocol=ProtocolName.MCP,
+        name=method,
+        phase=phase,
+        resource_type=ResourceType.API,
+        upstream=upstream,
+        resource=method,
+        arguments=arguments,
+        effect=spec.SERVER_ASKS[method],
+        hosts=(host,) if host else (),
+    )
+
+
+def needs_list(turn: Turn) -> bool:
+    """Whether the sidecar must list first: nothing is known of what this caller may name."""
+    listing = spec.NEEDS_LIST.get(turn.method)
+    if listing is None:
+        return False
+    seen = turn.scope.seen(listing)
+    return seen is None or (not seen.whole and not seen.knows(str(turn.params.get("name"))))
+
+
+# --- one handler for each kind of method ---
+
+
+def _tools_call(turn: Turn, desk: Desk) -> Read:
+    if not turn.params.keys() <= _CALL_MEMBERS:
+        raise _invalid("params has a member that a call must not have")
+    name = _name(turn.params)
+    arguments = turn.params.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise _invalid("arguments must be an object")
+    pin = listed(turn, desk, Listing.TOOLS, name)
+    schema = pin.current.get("inputSchema")
+    mirrored: Headers = ()
+    if turn.is_modern:
+        wanted = desk.schemas.mirrored(pin.seen, schema)
+        mirrored = check_params(turn.fields, wanted or {}, arguments)  # 7
+    compiled = desk.schemas.get(pin.seen, "inputSchema", schema)
+    ask = Ask(
+        protocol=ProtocolName.MCP,
+        name="tools/call",
+        resource_type=ResourceType.TOOL,
+        upstream=turn.route.upstream,
+        resource=name,
+        arguments=arguments,
+        schema_valid=compiled.accepts(arguments),
+        definition=Definition(digest=pin.seen, pinned=pin.fits),
+    )
+    return Read((ask, *_inputs(turn)), mirrored)
+
+
+def _prompts_get(turn: Turn, desk: Desk) -> Read:
+    name = _name(turn.params)
+    arguments = turn.params.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise _invalid("arguments must be an object")
+    listed(turn, desk, Listing.PROMPTS, name)
+    ask = _item(turn, ResourceType.PROMPT, name, arguments)
+    return Read((ask, *_inputs(turn)))
+
+
+def _resource(turn: Turn, desk: Desk) -> Read:
+    uri = check_uri(turn.params.get("uri"))
+    return Read((_item(turn, ResourceType.RESOURCE, uri, None), *_inputs(turn)))
+
+
+def _complete(turn: Turn, desk: Desk) -> Read:
+    ref, argument = turn.params.get("ref"), turn.params.get("argument")
+    if not isinstance(ref, dict) or not isinstance(argument, dict):
+        raise _invalid("ref and argument must be objects")
+    arguments: JsonObject = {"argument": argument}
+    if "context" in turn.params:
+        arguments["context"] = turn.params["context"]
+    if ref.get("type") == "ref/prompt":
+        return Read((_item(turn, ResourceType.PROMPT, _name(ref), arguments),))
+    if ref.get("type") == "ref/resource":
+        uri = check_uri(ref.get("uri"), template=True)
+        return Read((_item(turn, ResourceType.RESOURCE, uri, arguments),))
+    raise _invalid("ref names neither a prompt nor a resource")
+
+
+def _set_level(turn: Turn, desk: Desk) -> Read:
+    if turn.params.get("level") not in _LEVELS:
+        raise _invalid("level is none of the known ones")
+    return Read((plumbing(turn, turn.method),))
+
+
+def _listing(turn: Turn, desk: Desk) -> Read:
+    if not isinstance(turn.params.get("cursor", ""), str):
+        raise _invalid("cursor must be a string")
+    return Read((plumbing(turn, turn.method),))
+
+
+def _listen(turn: Turn, desk: Desk) -> Read:
+    wanted = turn.params.get("notifications", {})
+    if not isinstance(wanted, dict):
+        raise _invalid("notifications must be an object")
+    for uri in subscribed(wanted):
+        check_uri(uri)
+    return Read((plumbing(turn, turn.method),))
+
+
+def _cancelled(turn: Turn, desk: Desk) -> Read:
+    id_ = turn.params.get("requestId")
+    if not isinstance(id_, str | int) or isinstance(id_, bool):
+        raise _invalid("requestId names no request")
+    # Within a session only its own subject's requests can be meant; without one they must be ours.
+    if turn.session is None and not turn.is_modern and not turn.scope.is_in_flight(id_):
+        raise MalformedError("no such request is under way", code=INVALID_REQUEST, cause="cancel")
+    return Read((plumbing(turn, turn.method),))
+
+
+def _task(turn: Turn, desk: Desk) -> Read:
+    handle = turn.params.get("taskId")
+    if not isinstance(handle, str) or not 0 < len(handle) <= _TEXT_LIMIT:
+        raise _invalid("taskId must be a short string")
+    upstream = turn.route.upstream
+    if not desk.sessions.has_handle(subject=turn.subject, upstream=upstream, handle=handle):
+        raise _invalid("no such task")
+    write = turn.method in {"tasks/cancel", "tasks/update"}
+    ask = Ask(
+        protocol=ProtocolName.MCP,
+        name=turn.method,
+        resource_type=ResourceType.API,
+        upstream=upstream,
+        resource=turn.method,
+        arguments={key: value for key, value in turn.params.items() if key != "_meta"},
+        effect=ActionEffect.WRITE if write else ActionEffect.READ,
+        plumbing=not write,
+    )
+    return Read((ask, *_inputs(turn)))
+
+
+def _declared(turn: Turn) -> Read:
+    """A method the specification does not know, but the platform team does."""
+    upstream = turn.manifest.upstreams.get(turn.route.upstream)
+    server_only = turn.method in spec.SERVER_REQUESTS or turn.method in spec.SERVER_NOTIFICATIONS
+    if upstream is None or server_only or turn.method not in upstream.tools:
+        raise unknown_method()
+    ask = Ask(
+        protocol=ProtocolName.MCP,
+        name=turn.method,
+        resource_type=ResourceType.API,
+        upstream=turn.route.upstream,
+        resource=turn.method,
+        arguments={key: value for key, value in turn.params.items() if key != "_meta"},
+    )
+    return Read((ask,))
+
+
+_HANDLERS: Final[dict[str, Callable[[Turn, Desk], Read]]] = {
+    "tools/call": _tools_call,
+    "prompts/get": _prompts_get,
+    "resources/read": _resource,
+    "resources/subscribe": _resource,
+    "resources/unsubscribe": _resource,
+    "completion/complete": _complete,
+    "logging/setLevel": _set_level,
+    "tools/list": _listing,
+    "prompts/list": _listing,
+    "resources/list": _listing,
+    "resources/templates/list": _listing,
+    "subscriptions/listen": _listen,
+    "notifications/cancelled": _cancelled,
+    "tasks/get": _task,
+    "tasks/result": _task,
+    "tasks/cancel": _task,
+    "tasks/update": _task,
+}
+
+
+# --- parts ---
+
+
+def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
+    """The pin of a name this caller's list held. Raises for unknown, lookalike and changed."""
+    seen = turn.scope.seen(listing) or Seen()
+    pin = desk.pins.get(turn.route.upstream, listing, name)
+    if pin is None or not seen.knows(name):
+        like = lookalike_of(name, known_names(turn.manifest, turn.route.upstream, seen))
+        raise UnrecognisedError(
+            "no such name is offered here",
+            code=METHOD_NOT_FOUND,
+            cause="lookalike" if like is not None else "name",
+        )
+    if not pin.fits and turn.options.pinning != PinMode.ALERT.value:
+        raise EnforcementError(
+            "the definition differs from the accepted one",
+            reason=Reason.DEFINITION_CHANGED,
+            cause=pin.state.value,
+        )
+    return pin
+
+
+def known_names(manifest: Manifest, upstream: str, seen: Seen) -> set[str]:
+    entry = manifest.upstreams.get(upstream)
+    return seen.shown | seen.hidden | (set(entry.tools) if entry else set())
+
+
+def subscribed(wanted: JsonObject) -> list[str]:
+    """The URIs a listen request names."""
+    uris = wanted.get("resourceSubscriptions", [])
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        raise _invalid("resourceSubscriptions must be an array of strings")
+    return [uri for uri in uris if isinstance(uri, str)]
+
+
+def _inputs(turn: Turn) -> tuple[Ask, ...]:
+    """The agent's answers to what a server asked within a call: they carry data out (2026)."""
+    inputs = turn.params.get("inputResponses")
+    if inputs is None or not turn.is_modern:
+        return ()
+    if not isinstance(inputs, dict) or not all(isinstance(one, dict) for one in inputs.values()):
+        raise _invalid("inputResponses must be an object of objects")
+    return tuple(
+        server_ask(turn.route.upstream, _answered(as_object(one)), as_object(one))
+        for one in inputs.values()
+    )
+
+
+def _answered(response: JsonObject) -> str:
+    if "roots" in response:
+        return "roots/list"
+    return "sampling/createMessage" if "model" in response else "elicitation/create"
+
+
+def _item(turn: Turn, kind: ResourceType, name: str, arguments: JsonObject | None) -> Ask:
+    host = uri_host(name) if kind is ResourceType.RESOURCE and "{" not in name else None
+    return Ask(
+        protocol=ProtocolName.MCP,
+        name=turn.method,
+        resource_type=kind,
+        upstream=turn.route.upstream,
+        resource=name,
+        arguments=arguments,
+        effect=ActionEffect.READ,
+        hosts=(host,) if host else (),
+    )
+
+
+def _name(members: JsonObject) -> str:
+    name: Json = members.get("name")
+    if not isinstance(name, str):
+        raise _invalid("name must be a string")
+    if not is_name(name):
+        raise _invalid("name has characters or a length that names never have")
+    return name
+
+
+def _invalid(detail: str) -> MalformedError:
+    return MalformedError(detail, code=INVALID_PARAMS, cause="params")

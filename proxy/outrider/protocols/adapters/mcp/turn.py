@@ -1,0 +1,101 @@
+"""What is known of one exchange while it lasts, and the tables the adapter works with."""
+
+from dataclasses import dataclass
+
+from outrider.config.settings import Limits, McpOptions
+from outrider.core.errors import EnforcementError
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.manifest import Manifest
+from outrider.core.ports import Clock, Route
+from outrider.core.strict_json import JsonLimits
+from outrider.protocols.adapters.mcp.schemas import Schemas
+from outrider.protocols.adapters.mcp.seal import Seals
+from outrider.protocols.adapters.mcp.spec import Era
+from outrider.protocols.pins import PinTable
+from outrider.protocols.sessions import Scope, Session, SessionTable
+from outrider.protocols.wire.jsonrpc import Kind, RpcId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The adapter's collaborators and bounds, the same for every exchange."""
+
+    limits: Limits
+    request_json: JsonLimits
+    response_json: JsonLimits
+    pins: PinTable
+    sessions: SessionTable
+    schemas: Schemas
+    seals: Seals
+    clock: Clock
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """One exchange as read: `value` is the whole message, `params` its params.
+
+    `answers` is the method of the server's request that a posted response answers; `own` marks
+    what the sidecar asks for itself.
+    """
+
+    era: Era
+    version: str
+    kind: Kind
+    id: RpcId | None
+    method: str
+    params: JsonObject
+    value: JsonObject
+    fields: dict[str, str]
+    route: Route
+    options: McpOptions
+    subject: str
+    manifest: Manifest
+    scope: Scope
+    session: Session | None = None
+    answers: str | None = None
+    own: bool = False
+
+    @property
+    def upstream(self) -> str:
+        return self.route.upstream
+
+    @property
+    def is_modern(self) -> bool:
+        return self.era is Era.MODERN
+
+
+class ConversationError(EnforcementError):
+    """A fault found after the message's id was known; `conversation` is what `refuse` needs."""
+
+    def __init__(self, fault: EnforcementError, conversation: "Faulted") -> None:
+        super().__init__(
+            fault.detail,
+            reason=fault.reason,
+            code=fault.code,
+            status=fault.status,
+            cause=fault.cause,
+            pointer=fault.pointer,
+            allow_methods=fault.allow_methods,
+            close=fault.close,
+        )
+        self.conversation = conversation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The parts of a message that shape its refusal."""
+
+    era: Era
+    kind: Kind
+    id: RpcId | None
+    method: str
+    data: JsonObject | None = None
+
+
+class Faulted:
+    """A conversation that never was: it only addresses a refusal."""
+
+    __slots__ = ("envelope",)
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope

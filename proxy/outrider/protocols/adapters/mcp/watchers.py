@@ -1,0 +1,160 @@
+"""The watchers of an answer's bytes: JSON whole, event streams event by event."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from outrider.core.errors import MalformedError, UpstreamFailedError
+from outrider.core.exchange import Headers, ResponseHead
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import Emit, Note, Step
+from outrider.core.strict_json import JsonLimits, read
+from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.edits import encode_clean
+from outrider.protocols.wire.sse import (
+    Comment,
+    Event,
+    SseReader,
+    encode_comment,
+    encode_event,
+    encode_retry,
+)
+
+_JSON_HEAD: Final[Headers] = (("content-type", spec.JSON),)
+_SSE_HEAD: Final[Headers] = (
+    ("content-type", spec.SSE),
+    ("cache-control", "no-store"),
+    ("x-accel-buffering", "no"),
+)
+
+
+class EmptyWatcher:
+    """An answer without a body; what the upstream may have sent is not passed on."""
+
+    def __init__(self, *, status: int, headers: Headers, steps: Sequence[Step] = ()) -> None:
+        self._head = ResponseHead(status=status, headers=headers)
+        self._steps = list(steps)
+
+    def head(self) -> ResponseHead:
+        return self._head
+
+    @property
+    def streaming(self) -> bool:
+        return False
+
+    def feed(self, chunk: bytes) -> list[Step]:
+        return []
+
+    def end(self) -> list[Step]:
+        steps, self._steps = self._steps, []
+        return steps
+
+
+class JsonWatcher:
+    """One JSON-RPC response in one body."""
+
+    def __init__(self, answering: Answering, status: int) -> None:
+        self._answering = answering
+        self._status = status
+        self._body = bytearray()
+        self._limit = answering.response_bytes
+
+    def head(self) -> ResponseHead:
+        headers = (*_JSON_HEAD, *self._answering.head_fields())
+        return ResponseHead(status=self._status, headers=headers)
+
+    @property
+    def streaming(self) -> bool:
+        return False
+
+    def feed(self, chunk: bytes) -> list[Step]:
+        self._body += chunk
+        if len(self._body) > self._limit:
+            raise UpstreamFailedError("the answer is longer than the limit", cause="response_bytes")
+        return []
+
+    def end(self) -> list[Step]:
+        value = read_answer(bytes(self._body), self._answering.json_limits)
+        steps = self._answering.take(value, _emit_body)
+        if not self._answering.is_final:
+            raise UpstreamFailedError("the answer is no response to the request")
+        return steps
+
+
+class SseWatcher:
+    """An event stream: every message on its own, nothing waits for a later one."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._reader = SseReader(event_bytes=answering.desk.limits.sse_event_bytes)
+        self._passed = 0
+        self._resumable = False
+
+    def head(self) -> ResponseHead:
+        return ResponseHead(status=200, headers=(*_SSE_HEAD, *self._answering.head_fields()))
+
+    @property
+    def streaming(self) -> bool:
+        return True
+
+    def feed(self, chunk: bytes) -> list[Step]:
+        self._passed += len(chunk)
+        bound = self._answering.edits.response_bytes
+        if bound is not None and self._passed > bound:
+            raise UpstreamFailedError("the answer is longer than policy allows", cause="limit")
+        steps: list[Step] = []
+        for piece in self._reader.feed(chunk):
+            if isinstance(piece, Comment):
+                steps.append(Emit(data=encode_comment(piece)))
+            else:
+                steps.extend(self._event(piece))
+        return steps
+
+    def end(self) -> list[Step]:
+        if self._answering.awaits_final and not self._resumable:
+            raise UpstreamFailedError("the upstream ended before it answered")
+        return []
+
+    def _event(self, event: Event) -> list[Step]:
+        turn = self._answering.turn
+        id_ = None if turn.is_modern else event.id
+        if id_ is not None:
+            self._resumable = True
+            self._answering.streamed(id_)
+        if not event.data:
+            return [Emit(data=_marker(id_, event))]
+        if event.name != "message":
+            return [dropped("event_dropped", turn.upstream, "event")]
+        try:
+            value = read(event.data.encode(), self._answering.json_limits)
+        except MalformedError as fault:
+            return [dropped("event_dropped", turn.upstream, fault.cause or "malformed")]
+
+        def emit(message: JsonObject) -> list[Step]:
+            return [Emit(data=encode_event(encode_clean(message), id_=id_, retry=event.retry))]
+
+        return self._answering.take(value, emit)
+
+
+def _marker(id_: str | None, event: Event) -> bytes:
+    """An event without a message: it says where to resume, or when."""
+    if id_ is None:
+        return b"" if event.retry is None else encode_retry(event.retry)
+    retry = b"" if event.retry is None else b"retry: %d\n" % event.retry
+    return b"id: " + id_.encode() + b"\n" + retry + b"data: \n\n"
+
+
+def _emit_body(message: JsonObject) -> list[Step]:
+    return [Emit(data=encode_clean(message))]
+
+
+def read_answer(body: bytes, limits: JsonLimits) -> Json:
+    """The upstream's JSON. Raises `UpstreamFailedError`: it is no fault of the caller's."""
+    try:
+        return read(body, limits)
+    except MalformedError as fault:
+        raise UpstreamFailedError("the answer cannot be read", cause=fault.cause) from None
+
+
+def dropped(event: str, upstream: str, why: str) -> Note:
+    return Note(event=event, facts={"upstream": upstream, "why": why})

@@ -1,0 +1,224 @@
+"""What must be remembered between the requests of one MCP client.
+
+Laws (PROTOCOLS §4.11): a session belongs to the subject, upstream and route that opened it, and
+to nobody else; an answer that a client posts must fit a request that was let through to it. All
+of it is bounded; what was forgotten is unknown, and what is unknown is refused.
+
+Stored under table `mcp_sessions`, one object a session: {subject, upstream, route, version}. The
+key is a hash, so that the store holds no session id. Add, never repurpose.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from outrider.core.jsonvalue import JsonObject, digest
+from outrider.core.ports import Persist, Step
+from outrider.protocols.wire.jsonrpc import RpcId
+
+TABLE: Final = "mcp_sessions"
+_PENDING: Final = 256
+_EVENTS: Final = 256
+_KINDS: Final = 16
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Bounded(Generic[K, V]):
+    """A mapping that forgets what was used longest ago."""
+
+    __slots__ = ("_items", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._items: OrderedDict[K, V] = OrderedDict()
+        self._limit = limit
+
+    def get(self, key: K) -> V | None:
+        found = self._items.get(key)
+        if found is not None:
+            self._items.move_to_end(key)
+        return found
+
+    def put(self, key: K, value: V) -> tuple[K, V] | None:
+        """Keep `value`; returns what had to go for it."""
+        self._items[key] = value
+        self._items.move_to_end(key)
+        return self._items.popitem(last=False) if len(self._items) > self._limit else None
+
+    def pop(self, key: K) -> V | None:
+        return self._items.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A legacy session and the only caller it serves. `key` is its hash, not its id."""
+
+    key: str
+    subject: str
+    upstream: str
+    route: str
+    version: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """The names a client's last listing of one kind held: shown to it, and withheld from it."""
+
+    shown: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+    whole: bool = False
+    cursor: str | None = None
+
+    def knows(self, name: str) -> bool:
+        return name in self.shown or name in self.hidden
+
+
+class Scope:
+    """What is open for one client of one upstream: a session, or a subject without one."""
+
+    __slots__ = ("_events", "_flights", "_lists", "_pending")
+
+    def __init__(self) -> None:
+        self._pending: Bounded[RpcId, str] = Bounded(_PENDING)
+        self._events: Bounded[str, object] = Bounded(_EVENTS)
+        self._lists: dict[str, Seen] = {}
+        self._flights: WeakValueDictionary[RpcId, object] = WeakValueDictionary()
+
+    # --- requests of the client ---
+
+    def begin(self, id_: RpcId, conversation: object) -> bool:
+        """Mark a request as under way while `conversation` lives; False if its id already is."""
+        if id_ in self._flights:
+            return False
+        self._flights[id_] = conversation
+        return True
+
+    def finish(self, id_: RpcId) -> None:
+        self._flights.pop(id_, None)
+
+    def is_in_flight(self, id_: RpcId) -> bool:
+        return id_ in self._flights
+
+    # --- requests of the server ---
+
+    def passed(self, id_: RpcId, method: str) -> None:
+        """A server's request was let through to the client, which may answer it once."""
+        self._pending.put(id_, method)
+
+    def expected(self, id_: RpcId) -> str | None:
+        """The method of the server's request that `id_` would answer, or None."""
+        return self._pending.get(id_)
+
+    def answered(self, id_: RpcId) -> None:
+        self._pending.pop(id_)
+
+    # --- lists and streams ---
+
+    def seen(self, kind: str) -> Seen | None:
+        return self._lists.get(kind)
+
+    def list_begins(self, kind: str) -> Seen:
+        """A first page came: what was seen before no longer counts."""
+        fresh = Seen()
+        if len(self._lists) < _KINDS or kind in self._lists:
+            self._lists[kind] = fresh
+        return fresh
+
+    def forget_list(self, kind: str) -> None:
+        self._lists.pop(kind, None)
+
+    def streamed(self, event_id: str, stream: object) -> None:
+        """An event with this id went to the client on `stream`; it may resume there."""
+        self._events.put(event_id, stream)
+
+    def stream_of(self, event_id: str) -> object | None:
+        return self._events.get(event_id)
+
+
+class SessionTable:
+    """All sessions and open scopes, and the handles that servers gave to subjects."""
+
+    def __init__(self, *, sessions_max: int = 10_000, scopes_max: int = 4096) -> None:
+        self._sessions: Bounded[str, Session] = Bounded(sessions_max)
+        self._scopes: Bounded[str, Scope] = Bounded(scopes_max)
+        self._handles: Bounded[tuple[str, str, str], bool] = Bounded(sessions_max)
+
+    def bind(
+        self, session_id: str, *, subject: str, upstream: str, route: str, version: str
+    ) -> list[Step]:
+        """Bind a session that an upstream opened. The steps store it."""
+        key = session_key(upstream, session_id)
+        session = Session(key=key, subject=subject, upstream=upstream, route=route, version=version)
+        value: JsonObject = {
+            "subject": subject,
+            "upstream": upstream,
+            "route": route,
+            "version": version,
+        }
+        steps: list[Step] = [Persist(table=TABLE, key=key, value=value)]
+        gone = self._sessions.put(key, session)
+        if gone is not None:
+            self._scopes.pop(gone[0])
+            steps.append(Persist(table=TABLE, key=gone[0], value=None))
+        return steps
+
+    def find(self, session_id: str, *, subject: str, upstream: str, route: str) -> Session | None:
+        """The session if it is this caller's, else None: unknown and foreign look alike."""
+        session = self._sessions.get(session_key(upstream, session_id))
+        if session is None or (session.subject, session.route) != (subject, route):
+            return None
+        return session
+
+    def end(self, key: str) -> list[Step]:
+        """Forget a session for good."""
+        self._scopes.pop(key)
+        if self._sessions.pop(key) is None:
+            return []
+        return [Persist(table=TABLE, key=key, value=None)]
+
+    def load(self, items: Mapping[str, JsonObject]) -> None:
+        """Take up what was stored; an object that cannot be read is no session."""
+        for key, value in items.items():
+            match value:
+                case {
+                    "subject": str(subject),
+                    "upstream": str(upstream),
+                    "route": str(route),
+                    "version": str(version),
+                }:
+                    session = Session(
+                        key=key, subject=subject, upstream=upstream, route=route, version=version
+                    )
+                    self._sessions.put(key, session)
+                case _:
+                    continue
+
+    def scope(self, key: str) -> Scope:
+        """What is open under `key`; empty where nothing is remembered."""
+        found = self._scopes.get(key)
+        if found is None:
+            found = Scope()
+            self._scopes.put(key, found)
+        return found
+
+    def give_handle(self, *, subject: str, upstream: str, handle: str) -> None:
+        """An upstream gave `handle` (a task's id) to `subject`."""
+        self._handles.put((subject, upstream, handle), True)
+
+    def has_handle(self, *, subject: str, upstream: str, handle: str) -> bool:
+        return self._handles.get((subject, upstream, handle)) is not None
+
+
+def session_key(upstream: str, session_id: str) -> str:
+    return digest(f"{upstream}\n{session_id}".encode())
+
+
+def subject_key(upstream: str, route: str, subject: str) -> str:
+    """The scope of a caller that speaks without a session."""
+    return digest(f"{upstream}\n\n{route}\n{subject}".encode())
