@@ -195,7 +195,7 @@ _KEEP: Final = int(Kind.KEEP)
 _ONE: Final = int(Kind.ONE)
 _CHECK: Final = int(Kind.CHECK)
 _PRINTABLE: Final = bytes((0x09, *range(0x20, 0x7F)))
-_UPPER: Final = re.compile(r"%[0-9A-F]{2}|[^A-Z]").sub
+_UPPER: Final = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Z]").sub  # leaves the upper-case letters
 
 
 def check(
@@ -207,13 +207,16 @@ def check(
     if method not in _METHODS:
         _refuse_method(method)
     scheme, authority, raw_path, query = _split(target, rules)
-    path = raw_path if is_plain_path(raw_path) else _folded(raw_path)
+    plain = is_plain_path(raw_path)
+    path = raw_path if plain else _folded(raw_path)
     try:
         kept, special, dropped = _fields(raw_headers, rules)
         host = _host(special, authority, rules)
         route = rules.route(host, path)
-        if path is not raw_path or route.case_insensitive:
+        if not plain:
             path = _ruled_path(raw_path, path, route)
+        if route.case_insensitive:
+            _check_case(path)
         _check_scheme(scheme, route)
         length, has_body, gzip = _framing(method, special, route)
         expects, close = _optional(special, rules) if len(special) > 1 else (False, False)
@@ -357,13 +360,14 @@ def _check_scheme(scheme: str, route: RouteRules) -> None:
         raise GateError(GateCause.TARGET)
 
 
+def _check_case(path: str) -> None:
+    if _UPPER("", path):
+        raise GateError(GateCause.PATH)
+
+
 def _ruled_path(raw: str, folded: str, route: RouteRules) -> str:
-    path: str | None = folded
-    if folded is not raw:
-        path = canonical_path(
-            raw, folded, encoded_slash=route.encoded_slash, semicolon=route.semicolon
-        )
-    if path is None or (route.case_insensitive and _UPPER("", path)):
+    path = canonical_path(raw, folded, encoded_slash=route.encoded_slash, semicolon=route.semicolon)
+    if path is None:
         raise GateError(GateCause.PATH)
     return path
 

@@ -23,7 +23,7 @@ class Kind(IntEnum):
 
 # A header name in lower case, and the `Kind` of the field as a plain int: comparing enum members
 # took a third of the gate's time.
-Field: TypeAlias = "tuple[str, int]"
+Field: TypeAlias = tuple[str, int]
 
 
 CHECKED: Final = (
@@ -130,7 +130,7 @@ KNOWN: Final = {
 }
 
 
-def field_of(raw: bytes) -> "Field | None":
+def field_of(raw: bytes) -> Field | None:
     """The field called `raw`, or None where it is no token or holds `_`."""
     if _TOKEN(raw) is None:
         return None

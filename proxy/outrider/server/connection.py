@@ -1,0 +1,506 @@
+"""One connection of an agent: bytes in, exchanges through, answers out, one at a time.
+
+Laws (HARDENING §2): nothing reaches a handler that did not pass the gate; `settle` is called once
+for every answer whatever happens; a body that could not be sent whole is never ended as if it was.
+
+This overrides private parts of aiohttp's request handler (`start`, `_messages`, `_waiter`,
+`_parser`), which is why its version is pinned exactly; tests hold each of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from enum import IntEnum
+from typing import Final, cast
+
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web import Server
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from outrider.core.errors import EnforcementError, MalformedError, SlowClientError
+from outrider.core.exchange import Ending, Exchange, Peer, Reply
+from outrider.core.ids import uuid7
+from outrider.protocols.gate import GateCause, Gated, GateError, check
+from outrider.server.body import RequestBody
+from outrider.server.edge import Edge, GateRefusal
+from outrider.server.pressure import Level
+from outrider.server.reply import (
+    BODILESS,
+    LAST_CHUNK,
+    chunk,
+    informative_length,
+    reply_head,
+)
+from outrider.server.trace import trace_of
+from outrider.server.wheel import NEVER
+
+logger = logging.getLogger("outrider.server")
+
+_LINGER_S: Final = 1.0
+_JOIN_BYTES: Final = 65_536
+_HIGH_BYTES: Final = 65_536
+_LOW_BYTES: Final = 16_384
+_OVERHEAD_BYTES: Final = 65_536
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONNECT: Final = b"CONNECT "
+_PREFACE: Final = b"PRI * HTTP/2"
+_CLIENT_HELLO: Final = 0x16
+_STREAM: Final = "text/event-stream"
+
+
+class Wait(IntEnum):
+    """What the connection's one deadline is for."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    SEND = 3
+    LINGER = 4
+
+
+class AgentConnection(RequestHandler):
+    """A connection of one listener. `deadline_s` is the wheel's."""
+
+    __slots__ = (
+        "_answering",
+        "_chunked",
+        "_edge",
+        "_expects",
+        "_first",
+        "_head_bytes",
+        "_incoming",
+        "_peer",
+        "_raw_bytes",
+        "_served",
+        "_wait_for",
+        "born_s",
+        "deadline_s",
+        "streamed",
+    )
+
+    def __init__(self, server: Server, edge: Edge) -> None:
+        limits = edge.limits
+        rules = edge.rules
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=0,  # the wheel keeps it
+            access_log=None,  # type: ignore[arg-type]
+            logger=logger,
+            max_line_size=rules.path_bytes + rules.query_bytes + 512,
+            max_headers=limits.head_fields,
+            lingering_time=0,
+            read_bufsize=_HIGH_BYTES,
+            auto_decompress=False,
+        )
+        self._edge = edge
+        self._peer: Peer | None = None
+        self._first: bytes | None = b""
+        self._incoming: StreamReader | None = None
+        self._chunked = False
+        self._expects = False
+        self._answering = False
+        self._head_bytes = 0
+        self._raw_bytes = 0
+        self._served = 0
+        self._wait_for = Wait.IDLE
+        self.born_s = edge.clock.monotonic_s()
+        self.deadline_s = NEVER
+        self.streamed = 0
+
+    # --- the transport's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)
+        self._peer = self._edge.admit(self, stream)
+        if self._peer is None:
+            stream.abort()
+            return
+        stream.set_write_buffer_limits(high=_HIGH_BYTES, low=_LOW_BYTES)
+        super().connection_made(transport)
+        if self._task_handler is not None:
+            self._task_handler.add_done_callback(_report)
+        self._edge.wheel.watch(self)
+        self._wait(Wait.IDLE, self._edge.limits.keepalive_s)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._edge.wheel.unwatch(self)
+        self.deadline_s = NEVER
+        if self._peer is not None:
+            self._edge.left(self, self._peer)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._close or self._force_close:
+            return
+        if self._first is not None and data:
+            data = self._look(data)
+            if not data:
+                return
+        before, inside = self._request_count, self._incoming
+        in_body = inside is not None and not inside.is_eof()
+        super().data_received(data)
+        if self._request_count != before:
+            self._queued(inside)
+        elif in_body:
+            self._check_overhead(len(data))
+        elif data:
+            self._check_head(len(data))
+
+    def _look(self, data: bytes) -> bytes:
+        """The first bytes once they are known to be a request; b"" while they are not."""
+        seen = (self._first or b"") + data
+        if seen[0] == _CLIENT_HELLO:
+            self._turn_away(GateError(GateCause.TLS), silent=True)
+            return b""
+        for opening, cause in ((_CONNECT, GateCause.CONNECT), (_PREFACE, GateCause.PREFACE)):
+            if seen.startswith(opening):
+                self._turn_away(GateError(cause))
+                return b""
+            if opening.startswith(seen):
+                if not self._first:
+                    self._wait(Wait.HEAD, self._edge.limits.head_s)
+                self._first = seen
+                return b""
+        self._first = None
+        return seen
+
+    def _queued(self, inside: StreamReader | None) -> None:
+        """Messages were read: the last of them owns the bytes that follow."""
+        message, payload = self._messages[-1]
+        if isinstance(message, _ErrInfo):
+            if inside is not None and not inside.is_eof():
+                inside.set_exception(
+                    MalformedError("the body's framing is not valid", cause="framing")
+                )
+            self._incoming = None
+            return
+        self._incoming = payload
+        self._chunked = message.chunked
+        self._raw_bytes = self._head_bytes = 0
+
+    def _check_overhead(self, count: int) -> None:
+        inside = self._incoming
+        if not self._chunked or inside is None:
+            return
+        self._raw_bytes += count
+        if self._raw_bytes > 2 * inside.total_bytes + _OVERHEAD_BYTES and not inside.is_eof():
+            inside.set_exception(
+                MalformedError("the body is mostly chunk framing", cause="framing")
+            )
+            self._close = True
+
+    def _check_head(self, count: int) -> None:
+        """A head that is not whole yet: bounded in bytes and, from its first byte, in time."""
+        rules = self._edge.rules
+        if not self._head_bytes and not self._answering:
+            self._wait(Wait.HEAD, self._edge.limits.head_s)
+        self._head_bytes += count
+        if self._head_bytes <= rules.head_bytes + rules.path_bytes + rules.query_bytes:
+            return
+        if self._answering:
+            self._close = True  # an answer is on its way: nothing more is read, and then it ends
+        else:
+            self._turn_away(GateError(GateCause.HEAD_LENGTH))
+
+    # --- the wheel's side ---
+
+    def expired(self) -> None:
+        """The one deadline has passed; what that means depends on what was waited for."""
+        waited = self._wait_for
+        if waited is Wait.HEAD and (self._head_bytes or self._first):
+            self._turn_away(GateError(GateCause.HEAD_TIMEOUT))
+        elif waited is Wait.BODY and self._incoming is not None:
+            self._incoming.set_exception(SlowClientError("the body came too slowly", cause="body"))
+        elif waited is Wait.SEND and self.transport is not None:
+            self.transport.abort()
+        else:
+            self.force_close()
+
+    def _wait(self, kind: Wait, seconds: float) -> None:
+        self._wait_for = kind
+        self.deadline_s = self._edge.clock.monotonic_s() + seconds
+
+    # --- the body's side (Line) ---
+
+    def continue_now(self) -> None:
+        if self._expects and self.transport is not None:
+            self._expects = False
+            self.transport.write(_CONTINUE)
+
+    def wait_until(self, deadline_s: float) -> None:
+        self._wait_for = Wait.BODY
+        self.deadline_s = deadline_s
+
+    def hurried(self) -> bool:
+        return self._edge.level >= Level.TRIM
+
+    # --- the drain's side ---
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._answering and not self._messages and not self._head_bytes
+
+    def close_idle(self) -> None:
+        if self.is_idle:
+            self.force_close()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- exchanges ---
+
+    async def start(self) -> None:
+        """Serve this connection until it ends. Replaces aiohttp's loop: no task per request."""
+        while not (self._close or self._force_close):
+            if not self._messages:
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
+            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                self._resume_reading_if_drained()
+            self._answering = True
+            try:
+                goes_on = await self._serve(message, payload)
+            except BaseException:
+                self.abort()
+                raise
+            finally:
+                self._answering = False
+            if not goes_on:
+                return
+            self._rest()
+        if self.transport is not None and self._wait_for is not Wait.LINGER:
+            self.transport.close()
+
+    def _rest(self) -> None:
+        """Between two exchanges."""
+        limits = self._edge.limits
+        if self._head_bytes:
+            self._wait(Wait.HEAD, limits.head_s)
+        else:
+            trim = self._edge.level >= Level.TRIM
+            self._wait(Wait.IDLE, _LINGER_S if trim else limits.keepalive_s)
+
+    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
+        """One request; True where the connection serves another."""
+        self.deadline_s = NEVER
+        if isinstance(message, _ErrInfo):
+            self._turn_away(_syntax(message))
+            return False
+        edge = self._edge
+        try:
+            gated = check(
+                message.method, message.path, message.version, message.raw_headers, edge.rules
+            )
+        except GateError as error:
+            self._turn_away(error, message)
+            return False
+        if gated.dropped:
+            edge.events.headers_dropped(edge.name, gated.dropped)
+        self._expects = gated.head.expects_continue
+        body = RequestBody(
+            payload, length=gated.length, gzip=gated.gzip, line=self, terms=edge.body_terms
+        )
+        try:
+            reply = await edge.handler(self._exchange(gated, body))
+            close = message.should_close or gated.close or reply.close or self._must_close(payload)
+            await self._answer(reply, gated.head.method, close=close)
+        finally:
+            body.release()
+        if close:
+            self._end(unread=not payload.is_eof() and not self._expects)
+        return not close
+
+    def _exchange(self, gated: Gated, body: RequestBody) -> Exchange:
+        edge = self._edge
+        peer = self._peer
+        if peer is None:
+            raise RuntimeError("a connection without a peer serves nothing")
+        return Exchange(
+            id=uuid7(edge.clock.unix_s()),
+            direction=edge.direction,
+            listener=edge.name,
+            head=gated.head,
+            peer=peer,
+            body=body,
+            trace=trace_of(gated.traceparent, gated.tracestate),
+            started_s=edge.clock.monotonic_s(),
+        )
+
+    def _must_close(self, payload: StreamReader) -> bool:
+        edge = self._edge
+        self._served += 1
+        return (
+            not payload.is_eof()
+            or edge.draining
+            or self._served >= edge.limits.connection_requests
+            or edge.level >= Level.NO_KEEPALIVE
+            or edge.clock.monotonic_s() - self.born_s >= edge.limits.connection_age_s
+        )
+
+    # --- answers ---
+
+    async def _answer(self, reply: Reply, method: str, *, close: bool) -> None:
+        """Write `reply` and settle it, once, whatever happens."""
+        ending = Ending.ABORTED
+        self.streamed = 0
+        try:
+            if isinstance(reply.body, bytes):
+                self._write_whole(reply, reply.body, method, close=close)
+                if self._paused:
+                    await self._drained()
+            else:
+                await self._write_stream(reply, reply.body, method, close=close)
+            ending = Ending.SENT
+        except (ConnectionError, asyncio.CancelledError):
+            ending = Ending.CLIENT_LEFT
+            raise
+        finally:
+            if ending is not Ending.SENT:
+                self.abort()
+            reply.settle(ending, self.streamed)
+
+    def _write_whole(self, reply: Reply, body: bytes, method: str, *, close: bool) -> None:
+        length = len(body)
+        if method == "HEAD" or reply.status in BODILESS:
+            named = informative_length(reply.headers)
+            length = -1 if reply.status == 204 else named if named >= 0 or not body else length
+            body = b""
+        head = reply_head(reply.status, reply.headers, length, close=close)
+        if len(body) > _JOIN_BYTES:
+            self._write(head)
+            self._write(body)
+        else:
+            self._write(head + body)
+        self.streamed = len(body)
+
+    async def _write_stream(
+        self, reply: Reply, body: AsyncIterator[bytes], method: str, *, close: bool
+    ) -> None:
+        """Stream `body` in chunks; a fault of it cuts the connection, and never ends the body."""
+        bodiless = method == "HEAD" or reply.status in BODILESS
+        length = informative_length(reply.headers) if bodiless else None
+        if reply.status == 204:
+            length = -1
+        head = reply_head(reply.status, reply.headers, length, close=close)
+        if any(name == "content-type" and value[:17] == _STREAM for name, value in reply.headers):
+            self._write(head)  # a stream's first event may be long in coming
+            head = b""
+        try:
+            async for piece in body:
+                if not piece or bodiless:
+                    continue
+                self._write(head + chunk(piece))
+                head = b""
+                self.streamed += len(piece)
+                if self._paused:
+                    await self._drained()
+        finally:
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
+        self._write(head if bodiless else head + LAST_CHUNK)
+        if self._paused:
+            await self._drained()
+
+    def _write(self, data: bytes) -> None:
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the caller left")
+        if data:
+            transport.write(data)
+
+    async def _drained(self) -> None:
+        """Wait until the caller takes more, `keepalive_s` at most."""
+        self._wait(Wait.SEND, self._edge.limits.keepalive_s)
+        try:
+            await self._drain_helper()
+        finally:
+            self.deadline_s = NEVER
+
+    # --- refusals at the gate ---
+
+    def _turn_away(
+        self, error: GateError, message: RawRequestMessage | None = None, *, silent: bool = False
+    ) -> None:
+        """Answer a request that never became an exchange, and end the connection."""
+        edge, peer = self._edge, self._peer
+        if peer is None:
+            return
+        edge.events.edge_refused(edge.name, error.cause.value)
+        reply = edge.refuser(
+            GateRefusal(
+                id=uuid7(edge.clock.unix_s()),
+                direction=edge.direction,
+                listener=edge.name,
+                peer=peer,
+                trace=trace_of(None, None),
+                started_s=edge.clock.monotonic_s(),
+                method=error.method,
+                path=error.path,
+                method_bytes=len(message.method) if message is not None else 0,
+                target_bytes=len(message.path) if message is not None else 0,
+                error=error,
+            )
+        )
+        ending, sent = Ending.CLIENT_LEFT, 0
+        try:
+            body = reply.body
+            if isinstance(body, bytes) and not silent and self.transport is not None:
+                head_only = message is not None and message.method == "HEAD"
+                self._write_whole(reply, body, "HEAD" if head_only else "GET", close=True)
+                ending, sent = Ending.SENT, self.streamed
+        except (ConnectionError, EnforcementError):
+            self.abort()
+        finally:
+            reply.settle(ending, sent)
+        self._end(unread=not silent)
+
+    def _end(self, *, unread: bool) -> None:
+        """Close after what was written. With bytes unread the close would reset the connection
+        and take the answer with it: then half-close, and read on for a second."""
+        self._close = True
+        transport = self.transport
+        if transport is None:
+            return
+        if not unread or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        transport.resume_reading()
+        self._wait(Wait.LINGER, _LINGER_S)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.cancel()
+
+
+def _syntax(fault: _ErrInfo) -> GateError:
+    """What the parser refused, by our own causes."""
+    error = fault.exc
+    if isinstance(error, LineTooLong):
+        whole_line = error.args[1:2] and int(error.args[1]) > 8190
+        return GateError(GateCause.TARGET_LENGTH if whole_line else GateCause.HEAD_LENGTH)
+    if isinstance(error, BadHttpMethod):
+        return GateError(GateCause.METHOD)
+    if "Too many headers" in fault.message:
+        return GateError(GateCause.FIELD_COUNT)
+    return GateError(GateCause.SYNTAX)
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    """A fault in serving is a bug of ours: said once, without the caller's text."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is not None and not isinstance(error, (ConnectionError, EnforcementError)):
+        logger.error(
+            "a connection ended by a fault",
+            extra={"event": "connection_fault", "error": type(error).__name__},
+        )

@@ -1,0 +1,73 @@
+"""Leaving without dropping anything (OPERATIONS §11)."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from outrider.config.settings import Drain as DrainSettings
+from outrider.core.ports import Clock
+from outrider.server.listener import Listener
+
+_LOOK_S: Final = 0.05
+
+
+class Drain:
+    """Lets the listeners go in order. `hurry` (a second SIGTERM) skips what waiting is left."""
+
+    def __init__(
+        self,
+        *,
+        listeners: Sequence[Listener],
+        settings: DrainSettings,
+        clock: Clock,
+        announce: Callable[[], None],
+    ) -> None:
+        """`announce` makes readiness say no; called once, first."""
+        self._listeners = listeners
+        self._settings = settings
+        self._clock = clock
+        self._announce = announce
+        self._hurried = asyncio.Event()
+
+    def hurry(self) -> None:
+        self._hurried.set()
+
+    async def run(self) -> bool:
+        """Drain; True where nothing had to be cut.
+
+        1 announce, every answer closes its connection; 2 accept for the delay; 3 stop accepting;
+        4 wait for what is under way, the grace at most; 5 cut what is left.
+        """
+        # 1: announce
+        self._announce()
+        for listener in self._listeners:
+            listener.drain()
+        # 2: keep accepting
+        await self._until(lambda: False, self._settings.delay_s)
+        # 3: stop accepting
+        for listener in self._listeners:
+            listener.stop_accepting()
+        # 4: wait
+        clean = await self._until(self._is_done, self._settings.grace_s)
+        # 5: cut
+        for listener in self._listeners:
+            listener.abort()
+        return clean
+
+    def _is_done(self) -> bool:
+        for listener in self._listeners:
+            listener.close_idle()
+        return not any(listener.busy for listener in self._listeners)
+
+    async def _until(self, done: Callable[[], bool], limit_s: float) -> bool:
+        """Look twenty times a second until `done`, `limit_s` or `hurry`."""
+        end_s = self._clock.monotonic_s() + limit_s
+        while not done():
+            if self._hurried.is_set() or self._clock.monotonic_s() >= end_s:
+                return False
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await self._hurried.wait()
+            except TimeoutError:
+                continue
+        return True

@@ -1,0 +1,155 @@
+"""What one listener's connections share, and what it asks of the rest."""
+
+import socket
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from aiohttp import http_parser
+
+from outrider.config.settings import Limits
+from outrider.core.errors import ConfigError, EnforcementError
+from outrider.core.exchange import Exchange, Peer, Reply, TraceContext
+from outrider.core.ports import Clock
+from outrider.core.vocabulary import Direction
+from outrider.protocols.gate import GateRules
+from outrider.server.addresses import literal
+from outrider.server.body import body_terms
+from outrider.server.events import EdgeEvents, ShedCause, Threshold
+from outrider.server.overload import BufferBudget
+from outrider.server.pressure import Level, Pressure
+from outrider.server.wheel import Wheel
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from outrider.server.connection import AgentConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRefusal:
+    """A request turned away at the gate: everything that may be said of it.
+
+    `method`, `host` and `path` are set only where they passed their own rules; of the rest only
+    lengths in bytes are told, never the text.
+    """
+
+    id: str
+    direction: Direction
+    listener: str
+    peer: Peer
+    trace: TraceContext
+    started_s: float
+    method: str | None
+    path: str | None
+    method_bytes: int
+    target_bytes: int
+    error: EnforcementError
+
+
+Handler: TypeAlias = "Callable[[Exchange], Awaitable[Reply]]"
+Refuser: TypeAlias = "Callable[[GateRefusal], Reply]"
+
+_CREDENTIALS: Final = struct.Struct("3i")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeParts:
+    """What an edge is made of. `uids` are the peers accepted on a Unix socket, no others."""
+
+    name: str
+    direction: Direction
+    rules: GateRules
+    limits: Limits
+    handler: Handler
+    refuser: Refuser
+    clock: Clock
+    wheel: Wheel
+    events: EdgeEvents
+    budget: BufferBudget
+    pressure: Pressure | None = None
+    uids: frozenset[int] = frozenset()
+
+
+class Edge:
+    """One listener's rules, limits and books."""
+
+    def __init__(self, parts: EdgeParts) -> None:
+        self.name = parts.name
+        self.direction = parts.direction
+        self.rules = parts.rules
+        self.limits = parts.limits
+        self.handler = parts.handler
+        self.refuser = parts.refuser
+        self.clock = parts.clock
+        self.wheel = parts.wheel
+        self.events = parts.events
+        self.body_terms = body_terms(parts.limits, parts.clock, parts.budget)
+        self.draining = False
+        self.connections: set[AgentConnection] = set()
+        self._pressure = parts.pressure
+        self._uids = parts.uids
+        self._agents: Counter[str] = Counter()
+
+    @property
+    def level(self) -> Level:
+        return self._pressure.level if self._pressure is not None else Level.CALM
+
+    def admit(self, connection: "AgentConnection", transport: "asyncio.Transport") -> Peer | None:
+        """The peer of a new connection, or None where it is not accepted."""
+        if self._pressure is not None and self._pressure.level is Level.HARD:
+            self.events.shed(self._pressure.cause, Threshold.HARD)
+            return None
+        peer = peer_of(transport)
+        if peer.transport == "unix" and peer.uid not in self._uids:
+            self.events.edge_refused(self.name, "peer_uid")
+            return None
+        agent = _agent(peer)
+        full = len(self.connections) >= self.limits.connections
+        if full or self._agents[agent] >= self.limits.agent_connections:
+            self.events.shed(ShedCause.CONNECTIONS, Threshold.HARD)
+            return None
+        self._agents[agent] += 1
+        self.connections.add(connection)
+        self.events.connection(self.name, 1)
+        return peer
+
+    def left(self, connection: "AgentConnection", peer: Peer) -> None:
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        agent = _agent(peer)
+        self._agents[agent] -= 1
+        if not self._agents[agent]:
+            del self._agents[agent]
+        self.events.connection(self.name, -1)
+
+
+def peer_of(transport: "asyncio.Transport") -> Peer:
+    """The other end, as the kernel says."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, _ = _CREDENTIALS.unpack(raw)
+        return Peer(transport="unix", address="", loopback=True, uid=uid, pid=pid)
+    name = transport.get_extra_info("peername")
+    address = str(name[0]) if name else ""
+    known = literal(address)
+    return Peer(transport="tcp", address=address, loopback=known is not None and known.is_loopback)
+
+
+def _agent(peer: Peer) -> str:
+    if peer.tls is not None:
+        return peer.tls.spiffe_id
+    return f"uid {peer.uid}" if peer.uid is not None else "local"
+
+
+def check_parser() -> None:
+    """Raises `ConfigError` unless requests are parsed by the compiled parser (HARDENING §2)."""
+    if http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
+        raise ConfigError(
+            "aiohttp runs without its compiled parser; unset AIOHTTP_NO_EXTENSIONS and install a"
+            " wheel for this platform"
+        )

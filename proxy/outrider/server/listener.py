@@ -1,0 +1,168 @@
+"""Where agents connect: sockets bound, connections made, and in the end let go.
+
+Laws: every address is bound or none (a machine without IPv6 loses only its IPv6 loopback); a
+Unix socket's mode is set before anyone can connect.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NoReturn
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from outrider.config.checks import split_address
+from outrider.config.settings import Listener as ListenerSettings
+from outrider.core.errors import ConfigError
+from outrider.server.connection import AgentConnection
+from outrider.server.edge import Edge, check_parser
+
+logger = logging.getLogger("outrider.server")
+
+_BACKLOG: Final = 1024
+_NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+class _Server(web.Server):
+    """aiohttp's low-level server, making our connections."""
+
+    def __init__(self, edge: Edge) -> None:
+        super().__init__(_never, handler_cancellation=True)
+        self._edge = edge
+
+    def __call__(self) -> AgentConnection:
+        return AgentConnection(self, self._edge)
+
+
+async def _never(request: BaseRequest) -> NoReturn:
+    raise RuntimeError("requests are served by the connection itself")
+
+
+class Listener:
+    """One listener of the data plane, on all its addresses."""
+
+    def __init__(self, *, edge: Edge, settings: ListenerSettings) -> None:
+        self._edge = edge
+        self._settings = settings
+        self._servers: list[asyncio.Server] = []
+        self._path: Path | None = None
+        self.ports: tuple[int, ...] = ()
+
+    @property
+    def edge(self) -> Edge:
+        return self._edge
+
+    async def start(self) -> None:
+        """Bind and accept. Raises `ConfigError` naming the address that could not be bound."""
+        check_parser()
+        server = _Server(self._edge)
+        socks = self._bound()
+        self.ports = tuple(sock.getsockname()[1] for sock in socks)
+        loop = asyncio.get_running_loop()
+        for sock in socks:
+            self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
+        if self._settings.unix is not None:
+            self._path = Path(self._settings.unix)
+            sock = bound_unix(self._path, self._settings.unix_mode)
+            made = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG)
+            self._servers.append(made)
+
+    def stop_accepting(self) -> None:
+        """New connections are refused from now on; those that are go on. Idempotent."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
+    def drain(self) -> None:
+        """Every answer from now on ends its connection."""
+        self._edge.draining = True
+
+    @property
+    def busy(self) -> int:
+        return sum(not connection.is_idle for connection in self._edge.connections)
+
+    def close_idle(self) -> None:
+        for connection in list(self._edge.connections):
+            connection.close_idle()
+
+    def abort_largest(self) -> None:
+        """Give up the stream that has sent most (HARDENING §7)."""
+        streams = [connection for connection in self._edge.connections if connection.streamed]
+        if streams:
+            max(streams, key=lambda connection: connection.streamed).abort()
+
+    def abort(self) -> None:
+        """Cut every connection; the exchanges on them are cancelled."""
+        for connection in list(self._edge.connections):
+            connection.abort()
+
+    def _bound(self) -> list[socket.socket]:
+        socks: list[socket.socket] = []
+        for address in self._settings.addresses:
+            split = split_address(address)
+            if split is None:
+                raise ConfigError(f"listeners.{self._edge.name}: {address} is no address:port")
+            host, port = split
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                socks.append(_bound_tcp(family, host, port))
+            except OSError as error:
+                if family is socket.AF_INET6 and error.errno in _NO_IPV6 and socks:
+                    logger.warning("no IPv6 here; listening without it", extra={"event": "no_ipv6"})
+                    continue
+                for sock in socks:
+                    sock.close()
+                raise ConfigError(
+                    f"listeners.{self._edge.name}: {address} cannot be bound ({error.strerror})"
+                ) from error
+        return socks
+
+
+def _bound_tcp(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bound_unix(path: Path, mode: int) -> socket.socket:
+    """A Unix socket at `path`, made with `mode`. A stale socket there is removed first."""
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        mask = os.umask(0o777 & ~mode)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(mask)
+        path.chmod(mode)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"the socket {path} cannot be bound ({error.strerror})") from error
+    return sock
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+        probe.settimeout(0.2)
+        probe.connect(str(path))
+        return True
+    return False

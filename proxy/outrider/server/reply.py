@@ -1,0 +1,61 @@
+"""An answer as bytes: our own status line and framing round the headers of a `Reply`.
+
+Laws: framing is never copied from anybody; a head is as many lines as were meant or it is not sent.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+from outrider.core.errors import EnforcementError
+from outrider.core.exchange import Headers
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}"
+    for status in HTTPStatus
+    if status.value >= 200
+}
+_OURS: Final = frozenset(
+    ("content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade")
+)
+BODILESS: Final = frozenset((204, 304))
+
+
+def reply_head(status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:
+    """Status line and fields; `length` None is chunked, -1 no framing at all.
+
+    Raises `EnforcementError` where a value would end its line.
+    """
+    lines = [_STATUS_LINES.get(status) or _status_line(status)]
+    lines += [f"{name}: {value}" for name, value in headers if name not in _OURS]
+    if length is None:
+        lines.append("transfer-encoding: chunked")
+    elif length >= 0:
+        lines.append(f"content-length: {length}")
+    if close:
+        lines.append("connection: close")
+    text = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        raise EnforcementError("the answer cannot be written as one head", cause="head")
+    return (text + "\r\n\r\n").encode("latin-1", "replace")
+
+
+def informative_length(headers: Headers) -> int:
+    """The length an answer to HEAD speaks of, or -1 where its headers name none."""
+    for name, value in headers:
+        if name == "content-length" and value.isascii() and value.isdigit() and len(value) < 19:
+            return int(value)
+    return -1
+
+
+def chunk(piece: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def _status_line(status: int) -> str:
+    if not 200 <= status <= 599:
+        raise EnforcementError("the answer's status is not one", cause="status")
+    return f"HTTP/1.1 {status} "
