@@ -6,6 +6,8 @@ package outrider
 #   One line a code, each key constant: a variable key would reach into the teams' packages. A
 #   code without a line is enforced.
 # scope: document
+settings["EF-00"] := data.outrider.rules["EF-00"]
+
 settings["EF-01"] := data.outrider.rules["EF-01"]
 
 settings["EF-02"] := data.outrider.rules["EF-02"]

@@ -32,9 +32,12 @@ arguments_of(role) := {name: argument.value |
 	argument.role == role
 }
 
-_given[name] := {"role": declared.role, "value": object.get(_arguments, _path(name), null)} if {
+# Bound in the body: a head that is undefined for one argument ends the rule for all in regorus.
+_given[name] := {"role": role, "value": object.get(_arguments, _path(name), null)} if {
 	is_object(entry.arguments)
 	some name, declared in entry.arguments
+	is_object(declared)
+	role := declared.role
 }
 
 default _arguments := {}

@@ -41,11 +41,16 @@ _may_run(pointer, value) if {
 
 _granted[pointer] contains value if {
 	some pointer, constraint in _constraints
+	is_object(constraint)
 	is_array(constraint["in"])
 	some value in constraint["in"]
 }
 
-_granted[pointer] contains constraint.equals if some pointer, constraint in _constraints
+_granted[pointer] contains value if {
+	some pointer, constraint in _constraints
+	is_object(constraint)
+	value := constraint.equals
+}
 
 default _constraints := {}
 
