@@ -357,7 +357,7 @@ class GroupJobs:
     async def __aexit__(self, *details: object) -> None:
         await self._group.__aexit__(*details)  # type: ignore[arg-type]
 
-    def start(self, job: Coroutine[None, None, None], *, name: str) -> None:
+    def start(self, name: str, job: Coroutine[None, None, None]) -> None:
         self._group.create_task(job, name=name)
 
 

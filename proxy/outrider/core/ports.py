@@ -538,4 +538,5 @@ class Slots(Protocol):
 class Jobs(Protocol):
     """Work that outlives the exchange that began it, but never the process's drain."""
 
-    def start(self, job: Coroutine[None, None, None], *, name: str) -> None: ...
+    def start(self, name: str, job: Coroutine[None, None, None]) -> None:
+        """Run `job`. It must not fail: what raises ends the process."""

@@ -6,7 +6,7 @@ recorded and counted exactly once. Nothing is forwarded but by `Relay`, under a 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Final
 
@@ -56,27 +56,54 @@ class Enforcer:
         self._parts.live.enter(passage.entry)
         self._parts.metrics.in_flight(1)
         try:
-            return await self._attempt(passage)
+            return await self._behind_the_door(passage, self._enforce(passage))
+        except asyncio.CancelledError:
+            if not passage.detached:
+                self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+            raise
+
+    def refuse_unread(self, exchange: Exchange, fault: EnforcementError) -> Reply:
+        """The refusal of a request that the listener's gate turned away: recorded and counted
+        like any other, in the words of the protocol its path belongs to."""
+        passage = Passage(
+            exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id)
+        )
+        route = self._parts.routes.choose(exchange.head)
+        if route is not None:
+            passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
+        self._parts.metrics.in_flight(1)
+        passage.reason = fault.reason
+        self._closing.record_refusal(passage, fault)
+        refusal = self._closing.refusal(passage, fault)
+        refused = self._closing.words(passage, refusal, fault)
+        return Reply(
+            status=refused.status,
+            headers=refused.headers,
+            body=refused.body,
+            settle=partial(self._closing.settle, passage),
+            close=True,
+        )
+
+    async def _behind_the_door(self, passage: Passage, work: Awaitable[Reply]) -> Reply:
+        """The last door: whatever goes wrong in `work` is a refusal, or the caller has left."""
+        try:
+            try:
+                return await work
+            except EnforcementError as fault:
+                return await self._refuse(passage, fault)
         except asyncio.CancelledError:
             if passage.entry.cut_for is None:
-                if not passage.detached:
-                    self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
                 raise
             _uncancel()
             return await self._refuse(passage, _cut(passage.entry.cut_for))
         except Exception:  # the last door
             logger.exception(
-                "an exchange failed inside", extra={"event": "internal", "request_id": exchange.id}
+                "an exchange failed inside",
+                extra={"event": "internal", "request_id": passage.exchange.id},
             )
             if passage.reason is not None:
                 passage.adapter = None  # the fault may lie in the adapter's own words
             return await self._refuse(passage, EnforcementError("internal fault"))
-
-    async def _attempt(self, passage: Passage) -> Reply:
-        try:
-            return await self._enforce(passage)
-        except EnforcementError as fault:
-            return await self._refuse(passage, fault)
 
     async def _enforce(self, passage: Passage) -> Reply:
         parts, exchange = self._parts, passage.exchange
@@ -131,7 +158,7 @@ class Enforcer:
         leg = passage.leg = Leg(conversation=conversation)
         _, plan = await self._admission.admit(passage, leg)  # 9-14
         if not conversation.runs_on:
-            return await self._answer(passage, leg, await self._relay.send(passage, leg, plan))
+            return await self._send_and_answer(passage, leg, plan)
         return await self._run_detached(passage, leg, plan)
 
     async def _run_detached(self, passage: Passage, leg: Leg, plan: Plan) -> Reply:
@@ -141,25 +168,26 @@ class Enforcer:
         async def run_on() -> None:
             self._parts.live.enter(passage.entry)
             try:
-                watcher = await self._relay.send(passage, leg, plan)
-                reply = await self._answer(passage, leg, watcher)
-            except BaseException as fault:
-                if answered.done():
-                    passage.reason = getattr(fault, "reason", Reason.INTERNAL)
+                work = self._send_and_answer(passage, leg, plan)
+                reply = await self._behind_the_door(passage, work)
+                if not answered.done():
+                    answered.set_result(reply)
+                else:
+                    await self._behind_the_door(passage, self._drain(passage, reply))
+            finally:
+                if not answered.done():
+                    answered.cancel()
+                if answered.cancelled():
                     self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
-                    raise
-                answered.set_exception(fault)
-                return
-            if answered.done():
-                await self._drain(passage, reply)
-            else:
-                answered.set_result(reply)
 
         passage.detached = True
-        self._parts.jobs.start(run_on(), name="exchange")
+        self._parts.jobs.start("exchange", run_on())
         reply = await answered
         passage.detached = False
         return reply
+
+    async def _send_and_answer(self, passage: Passage, leg: Leg, plan: Plan) -> Reply:
+        return await self._answer(passage, leg, await self._relay.send(passage, leg, plan))
 
     async def _prepare(self, passage: Passage, conversation: Conversation) -> Conversation:
         """Hold the conversations that this one needs first, then read it anew (§4.5)."""
@@ -203,22 +231,22 @@ class Enforcer:
             yield self._last_words(passage, _cut(passage.entry.cut_for))
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
-                self._parts.jobs.start(self._run_out(passage, leg, watcher), name="stream")
+                rest = self._behind_the_door(passage, self._run_out(passage, leg, watcher))
+                self._parts.jobs.start("stream", _ignoring(rest))
 
-    async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> None:
+    async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> Reply:
         """A legacy stream whose caller left: read to its end, for what it says of state."""
-        try:
-            async for _ in self._relay.pieces(passage, leg, watcher):
-                pass
-        except EnforcementError:
-            logger.info("a stream without its caller ended early", extra={"event": "stream"})
+        async for _ in self._relay.pieces(passage, leg, watcher):
+            pass
+        return _nobody()
 
-    async def _drain(self, passage: Passage, reply: Reply) -> None:
+    async def _drain(self, passage: Passage, reply: Reply) -> Reply:
         """Finish an answer whose caller left, so that its outcome is known."""
         if not isinstance(reply.body, bytes):
             async for _ in reply.body:
                 pass
         self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+        return _nobody()
 
     def _last_words(self, passage: Passage, fault: EnforcementError) -> bytes:
         """A fault inside a stream that has begun. Raises it on where no words are possible."""
@@ -273,3 +301,12 @@ def _uncancel() -> None:
 
 def _cut(reason: Reason) -> EnforcementError:
     return EnforcementError("the exchange was cut", reason=reason)
+
+
+async def _ignoring(work: Awaitable[Reply]) -> None:
+    await work
+
+
+def _nobody() -> Reply:
+    """The answer to a caller who left."""
+    return Reply(status=499, headers=(), body=b"", settle=lambda _ending, _count: None)
