@@ -34,4 +34,8 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled or copied")
 
-    __copy__ = __deepcopy__ = __reduce__
+    def __copy__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled or copied")
+
+    def __deepcopy__(self, memo: dict[int, object]) -> NoReturn:
+        raise TypeError("a Secret is not pickled or copied")

@@ -3,8 +3,7 @@
 import json
 
 import orjson
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from outrider.core.errors import MalformedError
 from outrider.core.strict_json import JsonLimits, read, read_steps
@@ -46,7 +45,7 @@ def written(tree, gap: str, ascii_only: bool) -> str:
             return json.dumps(tree, ensure_ascii=ascii_only)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     pass
 
 
@@ -55,7 +54,7 @@ def plainly_read(data: bytes):
 
     def pairs_hook(pairs):
         if len({key for key, _ in pairs}) != len(pairs):
-            raise Refused
+            raise RefusedError
         return dict(pairs)
 
     def check(value):
@@ -67,7 +66,7 @@ def plainly_read(data: bytes):
                 for inner in value:
                     check(inner)
             case int() | float() if not abs(value) <= 2**53 - 1:
-                raise Refused
+                raise RefusedError
         return value
 
     return check(json.loads(data, object_pairs_hook=pairs_hook))
@@ -78,14 +77,14 @@ def test_the_reader_takes_exactly_what_the_plain_way_takes(tree, gap, ascii_only
     data = written(tree, gap, ascii_only).encode()
     try:
         expected = plainly_read(data)
-    except Refused:
-        expected = Refused
+    except RefusedError:
+        expected = RefusedError
     try:
         found = read(data)
     except MalformedError:
-        found = Refused
+        found = RefusedError
     assert found == expected
-    if found is not Refused:
+    if found is not RefusedError:
         assert read(orjson.dumps(found)) == found
 
 

@@ -11,6 +11,7 @@ from outrider.core.jsonvalue import Json
 from outrider.core.strict_json import (
     NOT_ALLOWED,
     NOT_JSON,
+    REQUEST_LIMITS,
     JsonLimits,
     fold_clash,
     read,
@@ -33,7 +34,7 @@ both_ways = pytest.mark.parametrize("reader", [read, stepped], ids=["whole", "st
 Reader = Callable[[bytes, JsonLimits], Json]
 
 
-def cause(reader: Reader, data: bytes, limits: JsonLimits = JsonLimits()) -> tuple[str, int]:
+def cause(reader: Reader, data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> tuple[str, int]:
     with pytest.raises(MalformedError) as refused:
         reader(data, limits)
     assert refused.value.cause is not None

@@ -1,0 +1,159 @@
+from typing import Any
+
+import pytest
+
+from outrider.core.errors import ConfigError
+from outrider.core.manifest import parse_manifest
+from outrider.core.vocabulary import ActionEffect, Sensitivity
+from tests.support.builders import CRM
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param({"effect": "read"}, ("read", True, "low"), id="read"),
+        pytest.param({"effect": "write"}, ("write", False, "high"), id="write"),
+        pytest.param({}, ("execute", False, "high"), id="nothing-said"),
+        pytest.param(
+            {"effect": "write", "reversible": True, "impact": "low"},
+            ("write", True, "low"),
+            id="all",
+        ),
+        pytest.param(
+            {"effect": "read", "impact": "low", "unwrap": {"name": "$.tool"}},
+            ("execute", False, "high"),
+            id="a-meta-tool",
+        ),
+    ],
+)
+def test_what_an_entry_leaves_out_is_read_carefully(entry: Any, expected: Any) -> None:
+    manifest = parse_manifest({"x": {"tools": {"t": entry}}})
+    tool = manifest.upstreams["x"].tools["t"]
+    assert (tool.effect.value, tool.reversible, tool.impact.value) == expected
+    assert tool.sensitivity is Sensitivity.CONFIDENTIAL
+
+
+def test_an_upstream_says_its_defaults_zone_credential_and_tenant() -> None:
+    manifest = parse_manifest(
+        {
+            "a": {
+                "tenant": "acme",
+                "credential": "none",
+                "default": {
+                    "effect": "write",
+                    "reversible": True,
+                    "impact": "low",
+                    "sensitivity": "public",
+                },
+                "tools": {"t": {"tags": ["guard"], "records": "$.x"}},
+            },
+            "b": {},
+        },
+        {"domains": {"*.internal": "internal"}},
+        hosts={"a": "a.example:443", "b": "b.internal:443"},
+    )
+    first, second = manifest.upstreams["a"], manifest.upstreams["b"]
+    assert (first.tenant, first.takes_credential, first.zone) == ("acme", False, "external")
+    assert (first.default.effect, first.default.declared) == (ActionEffect.WRITE, False)
+    assert first.tools["t"].sensitivity is Sensitivity.PUBLIC
+    assert first.tools["t"].tags == ("guard",)
+    assert (second.tenant, second.takes_credential, second.zone) == (None, True, "internal")
+    assert parse_manifest(None).upstreams == {}
+
+
+def test_results_and_operations_are_read() -> None:
+    manifest = parse_manifest(
+        {
+            "x": {
+                "tools": {
+                    "t": {
+                        "result": [
+                            {"path": "$.a", "label": "platform", "match": "exact"},
+                            {"path": "$.b", "when": {"argument": "/p", "prefix": "/h"}},
+                            {"path": "$.c", "creates": True},
+                        ],
+                        "arguments": {"/rows/*/to/*": {"role": "destination", "type": "url"}},
+                    }
+                },
+                "operations": {
+                    "POST /a/{b}/c": {"operation_id": "op", "opaque": True, "array_fields": ["n"]}
+                },
+            }
+        }
+    )
+    operation = manifest.upstreams["x"].operations["POST /a/{b}/c"]
+    assert (operation.operation_id, operation.opaque, operation.array_fields) == (
+        "op",
+        True,
+        frozenset({"n"}),
+    )
+    assert manifest.upstreams["x"].tools["t"].arguments[0].pointer == "/rows/*/to"
+
+
+def tool(**entry: Any) -> dict[str, Any]:
+    return {"crm": CRM | {"tools": {"t": entry}}}
+
+
+def operation(key: str, **entry: Any) -> dict[str, Any]:
+    return {"crm": {"operations": {key: entry}}}
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ([], "manifest: give a map"),
+        ({"Crm": {}}, "'Crm' is no name of an upstream"),
+        ({"crm": []}, "crm: give a map"),
+        ({"crm": {"tool": {}}}, "crm.tool is unknown; give one of credential, default"),
+        ({"crm": {"owner": 1}}, "crm.owner is 1"),
+        ({"crm": {"owner": ""}}, "crm.owner is ''"),
+        ({"crm": {"destination": {"host": "x"}}}, "crm.destination.host is unknown"),
+        ({"crm": {"credential": "bao"}}, "crm.credential is 'bao'; give none"),
+        (
+            {"crm": {"default": {"effect": "reed"}}},
+            "crm.default.effect is 'reed'; give one",
+        ),
+        ({"crm": {"default": {"tags": []}}}, "crm.default.tags is unknown"),
+        ({"crm": {"tools": []}}, "crm.tools: give a map"),
+        (tool(effect=None), "crm.tools.t.effect is None"),
+        (tool(effect="READ"), "crm.tools.t.effect is 'READ'"),
+        (tool(reversible="no"), "crm.tools.t.reversible is 'no'; give true or false"),
+        (tool(impact="medium"), "crm.tools.t.impact is 'medium'; give one of high, low"),
+        (tool(sensitivity="top"), "crm.tools.t.sensitivity is 'top'"),
+        (tool(tags=["x"]), "crm.tools.t.tags is 'x'; give one of autostart"),
+        (tool(tags="guard"), "crm.tools.t.tags: give a list"),
+        (tool(opaque=True), "crm.tools.t.opaque is unknown"),
+        (tool(unwrap={"tool": "x"}), "crm.tools.t.unwrap.tool is unknown"),
+        (tool(records=1), "crm.tools.t.records is 1"),
+        (tool(arguments=[]), "crm.tools.t.arguments: give a map"),
+        (tool(arguments={"to": {}}), "crm.tools.t.arguments.to: give a name or JSON pointer"),
+        (tool(arguments={"": {"role": "content"}}), "and a role"),
+        (tool(arguments={"/~x": {"role": "content"}}), "and a role"),
+        (tool(arguments={"to": {"role": "dest"}}), "crm.tools.t.arguments.to.role is 'dest'"),
+        (tool(arguments={"to": {"role": "content", "type": "host"}}), "to.type is 'host'"),
+        (tool(arguments={"to": {"role": "content", "x": 1}}), "to.x is unknown"),
+        (tool(result={}), "crm.tools.t.result: give a list"),
+        (tool(result=[{}]), "each line needs a path"),
+        (tool(result=[{"path": "$", "label": "user"}]), "crm.tools.t.result.label is 'user'"),
+        (tool(result=[{"path": "$", "match": "some"}]), "crm.tools.t.result.match is 'some'"),
+        (tool(result=[{"path": "$", "creates": 1}]), "crm.tools.t.result.creates is 1"),
+        (tool(result=[{"path": "$", "when": {"x": 1}}]), "crm.tools.t.result.when.x is unknown"),
+        (operation("TRACE /a"), "give METHOD /template"),
+        (operation("GET a"), "give METHOD /template"),
+        (operation("GET /{a"), "give METHOD /template"),
+        (operation("GET /x{a}"), "give METHOD /template"),
+        (operation("GET /{}"), "give METHOD /template"),
+        (operation("GET /{a}/{a}"), "give METHOD /template"),
+        (operation("GET /{{a}}"), "give METHOD /template"),
+        (operation("GET /a?b"), "give METHOD /template"),
+        (operation("GET /a", opaque=1), "opaque is 1"),
+        (operation("GET /a", array_fields=[1]), "array_fields is 1; give one of any string"),
+        (operation("GET /a", operation_id=""), "operation_id is ''"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_names_key_value_and_what_is_allowed(
+    document: Any, named: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_manifest(document)
+    assert named in str(refused.value)
