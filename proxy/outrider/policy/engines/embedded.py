@@ -7,6 +7,7 @@ dropped, the next question makes another. Built-in errors raise: a rule that fai
 """
 
 import logging
+import threading
 from typing import Final
 
 import orjson
@@ -76,7 +77,7 @@ class EmbeddedSnapshot:
         self._release = release
         self._clock = clock
         self._data = orjson.dumps(release.data).decode()
-        self._instance: regorus.Engine | None = self._build()
+        self._instance: _Instance | None = self._build()
         self.revision: Final = release.revision
         self.expected: Final = frozenset({release.revision})
 
@@ -125,8 +126,9 @@ class EmbeddedSnapshot:
         try:
             if self._instance is None:
                 self._instance = self._build()
-            self._instance.set_input_json(query.decode())
-            answer: str = self._instance.eval_rule_as_json(entrypoint)
+            engine = self._instance.engine
+            engine.set_input_json(query.decode())
+            answer: str = engine.eval_rule_as_json(entrypoint)
         except RuntimeError as fault:
             raise _EngineFaultError(_first_lines(fault)) from None
         except BaseException as fault:
@@ -136,15 +138,37 @@ class EmbeddedSnapshot:
             raise _EngineFaultError("regorus panicked") from None
         return answer
 
-    def _build(self) -> regorus.Engine:
-        engine = regorus.Engine()
+    def _build(self) -> "_Instance":
+        made = _Instance()
         try:
             for name, text in self._release.modules.items():
-                engine.add_policy(name, text)
-            engine.add_data_json(self._data)
+                made.engine.add_policy(name, text)
+            made.engine.add_data_json(self._data)
         except RuntimeError as fault:
             raise ConfigError(f"policy does not load: {_first_lines(fault)}") from None
-        return engine
+        return made
+
+
+class _Instance:
+    """A regorus engine with the thread it lives and ends on.
+
+    The garbage collector may run on any thread. What it finds elsewhere is kept until its own
+    thread builds the next one: regorus refuses to end on another.
+    """
+
+    __slots__ = ("_thread", "engine")
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        _left_behind.pop(self._thread, None)
+        self.engine = regorus.Engine()
+
+    def __del__(self) -> None:
+        if threading.get_ident() != self._thread:
+            _left_behind.setdefault(self._thread, []).append(self.engine)
+
+
+_left_behind: Final[dict[int, list[regorus.Engine]]] = {}
 
 
 class _EngineFaultError(Exception):

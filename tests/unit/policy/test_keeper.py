@@ -1,0 +1,236 @@
+"""The keeper: a release that fails anywhere changes nothing; nothing activated refuses all."""
+
+import asyncio
+
+import pytest
+
+from outrider.config.paths import shipped_rego
+from outrider.core.errors import ConfigError, EnforcementError
+from outrider.core.vocabulary import Reason
+from outrider.policy.engines.embedded import EmbeddedEngine
+from outrider.policy.gate import shipped_gate
+from outrider.policy.keeper import PolicyKeeper, PolicySource
+from tests.support.builders import FixedClock
+from tests.support.policy import (
+    ALLOW_ALL,
+    DENY_ALL,
+    ENTRYPOINT,
+    BrokenEngine,
+    FixedEngine,
+    answers,
+    fails,
+    write_tree,
+)
+
+SHIPPED = shipped_rego()
+GATE = shipped_gate(SHIPPED, ENTRYPOINT)
+
+
+def a_keeper(path, *, engine=None, clock=None, max_staleness_s=0, overlays=()):
+    clock = clock or FixedClock()
+    return PolicyKeeper(
+        source=PolicySource(path=path, overlays=tuple(overlays), hosts={"crm": "crm.internal:443"}),
+        engine=engine or EmbeddedEngine(clock=clock, entrypoint=ENTRYPOINT),
+        gate=GATE,
+        clock=clock,
+        entrypoint=ENTRYPOINT,
+        max_staleness_s=max_staleness_s,
+    )
+
+
+def refused(keeper):
+    with pytest.raises(EnforcementError) as fault:
+        keeper.active()
+    return fault.value.reason
+
+
+async def test_nothing_activated_refuses_all(tmp_path):
+    assert refused(a_keeper(tmp_path)) is Reason.POLICY_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({}, id="empty"),
+        pytest.param({"outrider/data.yaml": "a: 1\n"}, id="data-alone"),
+        pytest.param({"outrider/x.rego": "package outrider\n\nx := 1\n"}, id="no-entry-point"),
+        pytest.param({"outrider/x.rego": "package outrider\n\nx :=\n"}, id="does-not-parse"),
+        pytest.param(
+            {"outrider/x.rego": "package outrider\n\ndecision := input.nobody\n"}, id="the-gate"
+        ),
+        pytest.param(
+            {"outrider/x.rego": 'package outrider\n\ndecision := {"allowed": true}\n'},
+            id="no-decision-object",
+        ),
+        pytest.param(
+            {"outrider/x.rego": "package outrider\n\ndecision := 1 / 0\n"}, id="fails-always"
+        ),
+    ],
+)
+async def test_P02_an_empty_or_broken_release_leaves_everything_refused_and_recovers(
+    tmp_path, files
+):
+    keeper = a_keeper(write_tree(tmp_path, files))
+    with pytest.raises(ConfigError):
+        await keeper.reload()
+    assert refused(keeper) is Reason.POLICY_UNAVAILABLE
+    assert keeper.status().last_error
+    for name in files:
+        (tmp_path / name).unlink()
+    write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+    assert await keeper.reload()
+    assert keeper.active().revision == keeper.status().revision
+    assert keeper.status().last_error is None
+
+
+async def test_a_bad_release_keeps_the_last_good_one(tmp_path):
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    await keeper.reload()
+    before = keeper.active()
+    write_tree(tmp_path, {"outrider/main.rego": "package outrider\n\ndecision := nobody\n"})
+    with pytest.raises(ConfigError, match="nobody is not known"):
+        await keeper.reload()
+    assert keeper.active() is before
+    assert keeper.release().revision == before.revision
+
+
+async def test_the_same_content_is_not_activated_twice(tmp_path):
+    engine = FixedEngine([answers(False)])
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), engine=engine)
+    assert await keeper.reload()
+    assert not await keeper.reload()
+    assert len(engine.activated) == 1
+
+
+async def test_a_release_that_fails_its_canary_is_taken_back(tmp_path):
+    engine = FixedEngine([answers(False)])
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), engine=engine)
+    await keeper.reload()
+    good = keeper.active().revision
+    engine.answers = [fails(Reason.POLICY_ERROR)]
+    write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+    with pytest.raises(ConfigError, match="no usable decision"):
+        await keeper.reload()
+    assert keeper.active().revision == good
+    assert engine.activated[-1] == good
+
+
+async def test_an_engine_that_activates_nothing_leaves_everything_refused(tmp_path):
+    keeper = a_keeper(
+        write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), engine=BrokenEngine()
+    )
+    with pytest.raises(ConfigError, match="broken on purpose"):
+        await keeper.reload()
+    assert refused(keeper) is Reason.POLICY_UNAVAILABLE
+
+
+FIXTURE = "subject: {properties: {status: active}}\ncontext: {task: {id: t}}\n"
+STRICT = """package outrider
+
+default decision := false
+
+decision if {
+	input.subject.properties.status == "active"
+	input.context.task.id == "t"
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        pytest.param(STRICT, None, id="right"),
+        pytest.param(ALLOW_ALL, "does not deny an unknown agent", id="allows-anybody"),
+        pytest.param(DENY_ALL, "allows none of its own fixtures", id="allows-nobody"),
+    ],
+)
+async def test_a_release_with_fixtures_must_deny_a_stranger_and_allow_a_fixture(
+    tmp_path, module, told
+):
+    files = {"outrider/main.rego": module, "fixtures/a.yaml": FIXTURE}
+    keeper = a_keeper(write_tree(tmp_path, files))
+    if told is None:
+        assert await keeper.reload()
+        assert not keeper.status().permissive
+        return
+    with pytest.raises(ConfigError, match=told):
+        await keeper.reload()
+
+
+async def test_ones_own_release_may_allow_all_and_says_so(tmp_path):
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    await keeper.reload()
+    assert keeper.status().permissive
+
+
+async def test_the_shipped_library_is_activated():
+    clock = FixedClock()  # a clock that stands: a busy machine must not fail the timing law
+    keeper = a_keeper(SHIPPED, clock=clock)
+    await keeper.reload()
+    status = keeper.status()
+    assert (status.engine, status.permissive) == ("embedded", False)
+    assert status.modules > 10
+    assert keeper.active().manifest.hosts == {"crm": "crm.internal:443"}
+
+
+async def test_those_who_asked_are_told_of_each_swap(tmp_path):
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    told = []
+    keeper.tell(told.append)
+    await keeper.reload()
+    await keeper.reload()
+    assert told == [keeper.active()]
+
+
+async def test_a_policy_unconfirmed_for_too_long_is_stale(tmp_path):
+    clock = FixedClock()
+    root = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    keeper = a_keeper(root, clock=clock, max_staleness_s=60)
+    await keeper.reload()
+    clock.pass_s(60)
+    assert keeper.active()
+    clock.pass_s(1)
+    assert refused(keeper) is Reason.POLICY_STALE
+    keeper.confirm()
+    assert keeper.active()
+
+
+async def test_other_settings_change_the_source(tmp_path):
+    one = write_tree(tmp_path / "one", {"outrider/main.rego": ALLOW_ALL})
+    two = write_tree(tmp_path / "two", {"outrider/main.rego": DENY_ALL})
+    keeper = a_keeper(one)
+    await keeper.reload()
+    assert await keeper.reload(PolicySource(path=two))
+    with pytest.raises(ConfigError, match="nowhere"):
+        await keeper.reload(PolicySource(path=tmp_path / "nowhere"))
+    assert not await keeper.reload()
+    assert keeper.active().revision == keeper.release().revision
+
+
+async def test_the_same_content_for_other_hosts_is_another_manifest(tmp_path):
+    root = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    keeper = a_keeper(root)
+    await keeper.reload()
+    assert await keeper.reload(PolicySource(path=root, hosts={"crm": "other:1"}))
+    assert keeper.active().manifest.hosts == {"crm": "other:1"}
+
+
+async def test_files_that_change_are_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr("outrider.policy.keeper.POLL_S", 0.01)
+    monkeypatch.setattr("outrider.policy.keeper._SETTLING_S", 0.01)
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    await keeper.reload()
+    first = keeper.active().revision
+    swapped = asyncio.Event()
+    keeper.tell(lambda policy: swapped.set())
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        watching = group.create_task(keeper.watch())
+        write_tree(tmp_path, {"outrider/main.rego": "package outrider\n\ndecision := \n"})
+        while keeper.status().last_error is None:  # noqa: ASYNC110 - it is told nowhere else
+            await asyncio.sleep(0.01)
+        assert keeper.active().revision == first
+        write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+        await swapped.wait()
+        watching.cancel()
+    assert keeper.active().revision != first
+    assert keeper.status().last_error is None

@@ -1,0 +1,172 @@
+"""Releases: revision, ownership by path, agents with their grants, and the bundle OPA gets."""
+
+import orjson
+import pytest
+
+from outrider.config.paths import shipped_rego
+from outrider.core.errors import ConfigError
+from outrider.policy.archive import read_tree, write_archive
+from outrider.policy.release import bundle_bytes, load
+from tests.support.policy import ALLOW_ALL, TRIAGE, a_release, a_tree, write_tree
+
+AGENT = "spiffe://acme.test/ns/support/sa/triage"
+
+
+def test_the_shipped_library_loads():
+    release = load(shipped_rego())
+    assert release.codes
+    assert release.fixtures
+    assert AGENT in release.agents
+    assert not [name for name in release.modules if name.endswith("_test.rego")]
+
+
+def test_the_revision_names_the_content(tmp_path):
+    root = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    before = load(root)
+    assert load(root).revision == before.revision == before.digest[:12]
+    write_tree(root, {"outrider/tiers/data.yaml": "low: {}\n"})
+    assert load(root).revision != before.revision
+
+
+def test_tests_are_not_part_of_the_content(tmp_path):
+    root = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    before = load(root).revision
+    write_tree(root, {"outrider/main_test.rego": "package outrider_test\n"})
+    assert load(root).revision == before
+
+
+def test_a_built_bundle_keeps_its_own_revision_unless_something_is_laid_over(tmp_path):
+    files = {
+        "outrider/main.rego": ALLOW_ALL.encode(),
+        ".manifest": b'{"revision": "2026-11-21.3", "metadata": {"sequence": 7}}',
+    }
+    built = tmp_path / "bundle.tar.gz"
+    built.write_bytes(write_archive(files))
+    assert load(built).revision == "2026-11-21.3"
+    assert load(built).metadata == {"sequence": 7}
+    over = write_tree(tmp_path / "over", {"outrider/tiers/data.yaml": "low: {}\n"})
+    assert load(built, [over]).revision.startswith("2026-11-21.3+")
+    opened = write_tree(tmp_path / "opened", files)
+    assert load(opened).revision.startswith("2026-11-21.3+")
+
+
+def test_policy_reads_the_revision_that_the_release_has(tmp_path):
+    release = load(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    assert release.data["outrider"]["build"] == {"revision": release.revision}
+
+
+def test_the_bundle_is_deterministic_and_holds_modules_data_and_manifest(tmp_path):
+    release = a_release(data={"tiers": {"b": 1, "a": 2}}, revision="r7")
+    packed = bundle_bytes(release)
+    assert bundle_bytes(release) == packed
+    place = tmp_path / "b.tar.gz"
+    place.write_bytes(packed)
+    files = read_tree(place)
+    assert sorted(files) == [".manifest", "data.json", "outrider/main.rego"]
+    assert orjson.loads(files[".manifest"])["revision"] == "r7"
+    assert orjson.loads(files["data.json"])["outrider"]["tiers"] == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        pytest.param(
+            "outrider/rules/desk/x.rego", "package outrider\n\ndecision := true\n",
+            "x.rego:1: package outrider in the folder of outrider.rules.desk",
+            id="a-stray-package-outrider",
+        ),
+        pytest.param("outrider/a/x.rego", "package outrider.b\n", "package outrider.b", id="other"),
+        pytest.param("outrider/a/x.rego", 'package outrider["a"]\n', "plain dotted", id="brackets"),
+        pytest.param("outrider/a/x.rego", "x := 1\npackage outrider.a\n", "plain", id="not-first"),
+        pytest.param("outrider/a/x.rego", "# nothing\n", "plain", id="no-package"),
+        pytest.param("outrider/a/x.rego", "package outrider.a_test\n", "package", id="no-test"),
+        pytest.param("outrider/task.rego", "package outrider.task\n", "package", id="no-index"),
+    ],
+)  # fmt: skip
+def test_ownership_is_by_path(name, text, told):
+    with pytest.raises(ConfigError, match="(?s)" + told):
+        a_release({"outrider/main.rego": ALLOW_ALL, name: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("outrider/a/x.rego", "# said first\n\npackage outrider.a # own\n", id="own"),
+        pytest.param("outrider/controls.rego", "package outrider.controls\n", id="index"),
+    ],
+)
+def test_a_package_of_its_folder_loads(name, text):
+    assert name in a_release({"outrider/main.rego": ALLOW_ALL, name: text}).modules
+
+
+def test_codes_come_from_metadata_and_from_the_catalogue():
+    text = (
+        "# METADATA\n# title: x\n# custom:\n#   refs: []\n# id: SQ-04\n"
+        + ALLOW_ALL
+        + '\n# id: NOT-1\n# METADATA\n# id: "EF-01"\nx := 1\n'
+    )
+    release = a_release(text, catalogue=[{"id": "TS-02", "refs": ["ASI01"]}])
+    assert release.codes == {"SQ-04", "EF-01", "TS-02"}
+    assert release.data["outrider"]["catalogue"]["TS-02"]["refs"] == ["ASI01"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"status": "asleep"}, "status is 'asleep'; give one of active", id="status"),
+        pytest.param({"tier": "vip"}, "tier is 'vip'", id="tier"),
+        pytest.param({"owner": None}, "owner is missing", id="no-owner"),
+        pytest.param({"owner": 7}, "owner is 7", id="owner-number"),
+        pytest.param({"grant": []}, r"\.grant: a grant is a map", id="grant-list"),
+        pytest.param({"grant": {"calls": 3}}, r"grant\.calls is not enforced", id="not-enforced"),
+    ],
+)
+def test_an_agent_that_cannot_be_held_to_its_entry_fails_the_load(changes, told):
+    with pytest.raises(ConfigError, match=rf"data\.outrider\.agents\['{AGENT}'\].*{told}"):
+        a_release(data={"agents": {AGENT: TRIAGE | changes}})
+
+
+def test_an_agents_grant_is_parsed_when_the_release_is_loaded():
+    grant = {"tools": ["crm/*"], "effects": ["read"], "destinations": [], "sensitivity": "internal"}
+    release = a_release(data={"agents": {AGENT: TRIAGE | {"grant": grant}, "b": TRIAGE}})
+    assert release.agents[AGENT].grant.tools == ("crm/*",)
+    assert release.agents["b"].grant is None
+
+
+def test_production_demands_the_whole_entry(tmp_path):
+    root = write_tree(
+        tmp_path,
+        {
+            "outrider/main.rego": ALLOW_ALL,
+            "outrider/agents/data.json": orjson.dumps({AGENT: TRIAGE}),
+        },
+    )
+    assert load(root).agents
+    with pytest.raises(ConfigError, match="escalation is missing"):
+        load(root, complete=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"data": {"agents": []}}, id="agents-list"),
+        pytest.param({"data": {"build": {"revision": "mine"}}}, id="own-revision"),
+        pytest.param({"data": {"catalogue": {}}}, id="own-catalogue"),
+        pytest.param({"data": {"manifest": {"crm": 7}}}, id="manifest"),
+        pytest.param({"catalogue": [{"refs": []}]}, id="row-without-id"),
+        pytest.param({"catalogue": [{"id": "A"}, {"id": "A"}]}, id="row-twice"),
+    ],
+)
+def test_what_the_loader_cannot_read_is_refused(changes):
+    with pytest.raises(ConfigError):
+        a_release(**changes)
+
+
+def test_a_revision_that_is_no_short_text_is_refused(tmp_path):
+    root = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL, ".manifest": '{"revision": 7}'})
+    with pytest.raises(ConfigError, match="revision"):
+        load(root)
+
+
+def test_trees_built_in_memory_are_what_a_release_is_made_of():
+    assert a_tree().modules == {"outrider/main.rego": ALLOW_ALL}
