@@ -3,8 +3,12 @@
 Such an engine exists nowhere else. No setting names it and nothing in the package can make it.
 """
 
+import argparse
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+from outrider.config.load import environment, load
 from outrider.core.errors import EnforcementError
 from outrider.core.ports import Defined, Meta, Raw
 from outrider.core.vocabulary import Reason
@@ -45,3 +49,18 @@ class FixedAllowEngine:
         """Take a release; its Rego is never asked."""
         self._snapshot = FixedAllowSnapshot(revision=release.revision)
         return self._snapshot
+
+
+def main() -> int:
+    """Run the sidecar of these settings as `outrider run` would, with this engine in its place."""
+    # Only here: the engine is also used without a composition root, by its tests.
+    from outrider.app import serve  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.fixed_allow")
+    parser.add_argument("--config", type=Path, required=True)
+    options = parser.parse_args()
+    return int(serve(load(options.config, environment()), engine=FixedAllowEngine()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
