@@ -3,9 +3,9 @@
 import asyncio
 import errno
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from outrider.audit.chain import ZERO_HASH, Report, seal, verify
 from outrider.audit.inputs import InputStore
 from outrider.audit.log import Bounds, FileAuditLog
-from outrider.audit.sinks.file import Disk, FileSink, chain_files, read_lines
+from outrider.audit.sinks.file import Disk, FileSink
 from outrider.core.jsonvalue import JsonObject
 from tests.support.builders import FixedClock
 
@@ -63,12 +63,18 @@ def pairs(count: int) -> list[JsonObject]:
     return [a_record(kind, n) for n in range(1, count + 1) for kind in ("decision", "outcome")]
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Give the loop turns until another thread has brought `holds` about."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - the other side is a thread
+            await asyncio.sleep(0)
+
+
 def lines_of(directory: Path) -> list[bytes]:
-    lines: list[bytes] = []
-    for path in chain_files(directory):
-        with path.open("rb") as file:
-            lines.extend(read_lines(file))
-    return lines
+    """All lines of the chain in `directory`, read without the reader under test."""
+    data = b"".join(path.read_bytes() for path in sorted(directory.glob("*.jsonl")))
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    return lines[:-1] if lines[-1] == b"\n" else [*lines[:-1], lines[-1][:-1]]
 
 
 def report_of(directory: Path) -> Report:
@@ -119,15 +125,31 @@ class FaultyDisk(Disk):
 
 
 @dataclass
+class FullDisk(FaultyDisk):
+    """Once `full`, has room for more only after the reserve was freed."""
+
+    full: bool = False
+    freed: bool = False
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.full and not self.freed:
+            raise OSError(errno.ENOSPC, "injected")
+        return super().write(fd, data)
+
+    def free(self, path: Path) -> None:
+        self.freed = True
+        super().free(path)
+
+
+@dataclass
 class CountingMetrics:
-    """What the log counted; `gapped` wakes whoever waits for the next gap."""
+    """What the log counted."""
 
     appended: int = 0
     wrote: int = 0
     failed: int = 0
     repeated: int = 0
     gaps: int = 0
-    gapped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def audit_appended(self, seconds: float) -> None:
         self.appended += 1
@@ -143,7 +165,6 @@ class CountingMetrics:
 
     def audit_gap(self) -> None:
         self.gaps += 1
-        self.gapped.set()
 
     def audit_queue(self, waiting: int, capacity: int) -> None:
         pass
@@ -161,11 +182,11 @@ class Opened:
 
     async def recover(self) -> None:
         """Let the probe's time come and wait for the gap it writes."""
-        self.metrics.gapped.clear()
+        before = self.metrics.gaps
+        await until(lambda: not self.log._probing)
         self.clock.pass_s(2)
         self.log.check()
-        async with asyncio.timeout(10):
-            await self.metrics.gapped.wait()
+        await until(lambda: self.metrics.gaps > before)
 
 
 @asynccontextmanager

@@ -166,6 +166,9 @@ class FileAuditLog:
         if thread is None:
             return
         self._record_repeats(float("inf"))
+        self._release_held()
+        for _ in self._held:
+            self._lose()
         self._fault = self._fault or "closed"
         if self._timer is not None:
             self._timer.cancel()
@@ -341,6 +344,9 @@ class FileAuditLog:
             self._queue.put(Command.RESTORE)
         if self._fault and not self._pending and not self._probing and now_s >= self._probe_at_s:
             self._probe()
+        self._release_held()
+
+    def _release_held(self) -> None:
         while self._held and self.healthy() and len(self._pending) < self._tail:
             self.append_nowait(self._held.popleft())
 

@@ -42,6 +42,9 @@ class Disk:
     def allocate(self, fd: int, size: int) -> None:
         os.posix_fallocate(fd, 0, size)
 
+    def free(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
@@ -185,7 +188,7 @@ class FileSink:
     def _release_reserve(self) -> bool:
         if self._spent_reserve:
             return False
-        (self._directory / _RESERVE).unlink(missing_ok=True)
+        self._disk.free(self._directory / _RESERVE)
         self._spent_reserve = True
         return True
 

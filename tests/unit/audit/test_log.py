@@ -1,0 +1,372 @@
+"""The log acknowledges what is written, refuses what is not, and comes back without a restart."""
+
+import asyncio
+import errno
+import threading
+
+import pytest
+
+from outrider.audit.inputs import InputStore, read_input
+from outrider.core.errors import AuditUnavailableError
+from outrider.core.secret import Secret
+from tests.support.audit import (
+    FaultyDisk,
+    FullDisk,
+    a_record,
+    a_refusal_record,
+    an_open_log,
+    lines_of,
+    records_of,
+    report_of,
+    until,
+)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_a_record_is_on_the_chain_when_append_returns(tmp_path, direct):
+    async with an_open_log(tmp_path, direct=direct) as opened:
+        await opened.log.append(a_record("decision", 1), durable=False)
+        assert [r["kind"] for r in records_of(tmp_path)] == ["boot", "decision"]
+        assert opened.disk.syncs == 1  # the boot record's
+        assert opened.log.state().unresolved == 1
+    assert opened.metrics.wrote == 2
+
+
+async def test_a_durable_record_is_synced_when_append_returns(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        await opened.log.append(a_record("decision", 1), durable=True)
+        assert opened.disk.syncs == 2
+
+
+async def test_one_sync_serves_all_that_wait(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.sync_gate = gate
+        async with asyncio.TaskGroup() as group:
+            group.create_task(opened.log.append(a_record("decision", 1), durable=True))
+            await until(lambda: opened.disk.syncs == 2)  # the rest wait behind it
+            for number in range(2, 31):
+                record = a_record("decision", number)
+                group.create_task(opened.log.append(record, durable=True))
+            await until(lambda: opened.log.state().queued == 30)
+            gate.set()
+        assert opened.disk.syncs == 3
+    assert report_of(tmp_path).records == 31
+
+
+async def test_who_needs_no_sync_does_not_wait_for_one(tmp_path):
+    gate = threading.Event()
+    disk = FaultyDisk(gate=None)
+    async with an_open_log(tmp_path, disk=disk, direct=False) as opened:
+        disk.gate, disk.sync_gate = threading.Event(), gate
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(opened.log.append(a_record("admin", 1), durable=False))
+            await until(lambda: disk.writes == 2)
+            waits = group.create_task(opened.log.append(a_record("decision", 2), durable=True))
+            quick = group.create_task(opened.log.append(a_record("admin", 3), durable=False))
+            await until(lambda: opened.log.state().queued == 3)
+            disk.gate.set()
+            await first
+            await quick
+            assert not waits.done()
+            gate.set()
+    assert report_of(tmp_path).broken is None
+
+
+async def test_records_stand_in_the_order_they_were_given(tmp_path):
+    async with an_open_log(tmp_path) as opened, asyncio.TaskGroup() as group:
+        for number in range(1, 51):
+            record = a_record("decision", number)
+            group.create_task(opened.log.append(record, durable=number % 3 == 0))
+    numbers = [int(r["decision"]["id"][4:]) for r in records_of(tmp_path, "decision")]
+    assert numbers == list(range(1, 51))
+    assert report_of(tmp_path).broken is None
+
+
+async def test_a_cancelled_append_leaves_its_record_to_be_written(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.sync_gate = gate
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(opened.log.append(a_record("decision", 1), durable=True))
+            await until(lambda: opened.disk.syncs == 2)
+            task.cancel()
+        gate.set()
+        await opened.log.append(a_record("outcome", 1), durable=False)
+    assert report_of(tmp_path).records == 3
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"write_error": errno.EIO}, id="write"),
+        pytest.param({"part_bytes": 9}, id="part-of-a-write"),
+    ],
+)
+@pytest.mark.control("AU-01")
+async def test_a_failed_write_refuses_until_a_gap_could_be_written(tmp_path, direct, fault):
+    async with an_open_log(tmp_path, direct=direct) as opened:
+        for name, value in fault.items():
+            setattr(opened.disk, name, value)
+        with pytest.raises(AuditUnavailableError):
+            await opened.log.append(a_record("decision", 1), durable=False)
+        with pytest.raises(AuditUnavailableError):
+            await opened.log.append(a_record("decision", 2), durable=False)
+        assert not opened.log.healthy()
+        for name in fault:
+            setattr(opened.disk, name, None)
+        await opened.recover()
+        assert opened.log.healthy()
+        await opened.log.append(a_record("decision", 3), durable=False)
+        await opened.log.append(a_record("outcome", 3), durable=False)
+    (gap,) = records_of(tmp_path, "gap")
+    assert gap["gap"]["cause"] == "write_failed"
+    assert [r["decision"]["id"] for r in records_of(tmp_path, "decision")] == ["dec-3"]
+    assert report_of(tmp_path).broken is None
+
+
+@pytest.mark.control("AU-01")
+async def test_a_failed_sync_refuses_and_the_gap_names_the_decision(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.sync_error = errno.EIO
+        with pytest.raises(AuditUnavailableError):
+            await opened.log.append(a_record("decision", 1), durable=True)
+        opened.disk.sync_error = None
+        await opened.recover()
+    (gap,) = records_of(tmp_path, "gap")
+    assert gap["gap"] == {"cause": "sync_failed", "lost": 0, "decisions": ["dec-1"]}
+    report = report_of(tmp_path)
+    assert (report.broken, report.unresolved) == (None, ())
+
+
+async def test_a_probe_that_fails_leaves_the_log_down_and_is_repeated(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.write_error = errno.EIO
+        with pytest.raises(AuditUnavailableError):
+            await opened.log.append(a_record("decision", 1), durable=True)
+        writes = opened.disk.writes
+        opened.clock.pass_s(2)
+        opened.log.check()
+        await until(lambda: opened.disk.writes > writes and not opened.log.state().queued)
+        assert not opened.log.healthy()
+        opened.disk.write_error = None
+        await opened.recover()
+        assert opened.log.healthy()
+    assert len(records_of(tmp_path, "gap")) == 1
+
+
+async def test_all_that_was_sealed_behind_a_failed_record_fails_with_it(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path, direct=False) as opened:
+        opened.disk.gate = gate
+        opened.disk.write_error = errno.EIO
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for number in range(1, 21):
+                record = a_record("decision", number)
+                tasks.append(group.create_task(_outcome(opened.log.append(record, durable=True))))
+                await asyncio.sleep(0)
+            gate.set()
+        assert {task.result() for task in tasks} == {"refused"}
+        opened.disk.write_error = None
+        await opened.recover()
+    report = report_of(tmp_path)
+    assert (report.broken, report.records) == (None, 2)
+
+
+async def _outcome(append):
+    try:
+        await append
+    except AuditUnavailableError:
+        return "refused"
+    return "written"
+
+
+@pytest.mark.control("AU-01")
+async def test_a_full_disk_refuses_decisions_and_keeps_room_for_outcomes(tmp_path):
+    disk = FullDisk()
+    async with an_open_log(tmp_path, disk=disk) as opened:
+        await opened.log.append(a_record("decision", 1), durable=True)
+        disk.full = True
+        await opened.log.append(a_record("admin", 2), durable=False)  # meets the reserve
+        disk.allocate_error = errno.ENOSPC
+        assert opened.log.state().fault == "disk_full"
+        with pytest.raises(AuditUnavailableError, match="full"):
+            await opened.log.append(a_record("decision", 3), durable=False)
+        await opened.log.append(a_record("outcome", 1), durable=False)
+        disk.full, disk.allocate_error = False, None
+        opened.log.check()
+        await until(opened.log.healthy)
+        await opened.log.append(a_record("decision", 4), durable=False)
+    assert report_of(tmp_path).unresolved == ("dec-4",)
+
+
+async def test_the_queue_is_bounded_and_keeps_a_tail_for_outcomes(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path, queue=16, direct=False) as opened:
+        opened.disk.gate = gate
+        for number in range(1, 15):
+            opened.log.append_nowait(a_record("admin", number))
+        with pytest.raises(AuditUnavailableError, match="queue is full"):
+            await opened.log.append(a_record("decision", 15), durable=False)
+        opened.log.append_nowait(a_record("admin", 15))
+        opened.log.append_nowait(a_record("admin", 16))
+        assert opened.log.healthy()
+        for number in range(17, 20):  # no room: two are held back, the third is lost
+            opened.log.append_nowait(a_record("admin", number))
+        assert (opened.log.healthy(), opened.metrics.failed) == (False, 1)
+        gate.set()
+        await until(lambda: not opened.log.state().queued)
+        await opened.recover()
+    (gap,) = records_of(tmp_path, "gap")
+    assert (gap["gap"]["cause"], gap["gap"]["lost"]) == ("queue_full", 1)
+    assert len(records_of(tmp_path, "admin")) == 18
+    assert report_of(tmp_path).broken is None
+
+
+async def test_a_disk_that_does_not_answer_fails_those_who_wait(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.gate = gate
+        async with asyncio.TaskGroup() as group:
+            waits = group.create_task(
+                _outcome(opened.log.append(a_record("decision", 1), durable=True))
+            )
+            await until(lambda: opened.disk.writes == 2)
+            opened.clock.pass_s(2.5)
+            opened.log.check()
+            assert await waits == "refused"
+            assert opened.log.state().fault == "stalled"
+            gate.set()
+        await until(lambda: not opened.log.state().queued)
+        await opened.recover()
+        assert opened.log.healthy()
+    (gap,) = records_of(tmp_path, "gap")
+    assert gap["gap"] == {"cause": "stalled", "lost": 0, "decisions": ["dec-1"]}
+    assert report_of(tmp_path).unresolved == ()
+
+
+async def test_a_slow_write_on_the_loop_sends_the_next_ones_by_the_thread(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.write = _slow(opened)
+        await opened.log.append(a_record("admin", 1), durable=False)
+        await opened.log.append(a_record("admin", 2), durable=False)
+        assert opened.disk.threads == [True, False]
+        opened.clock.pass_s(11)
+        await opened.log.append(a_record("admin", 3), durable=False)
+        assert opened.disk.threads == [True, False, True]
+
+
+def _slow(opened):
+    plain = opened.disk.write
+    opened.disk.threads = []
+
+    def write(fd, data):
+        opened.disk.threads.append(threading.current_thread() is threading.main_thread())
+        opened.clock.pass_s(0.01)
+        return plain(fd, data)
+
+    return write
+
+
+@pytest.mark.case("P12")
+async def test_a_flood_of_one_refusal_is_folded(tmp_path):
+    async with an_open_log(tmp_path, queue=1024) as opened:
+        for number in range(1, 501):
+            opened.log.append_refusal(a_refusal_record(number))
+        opened.clock.pass_s(1)
+        opened.log.check()
+        assert opened.metrics.repeated == 490
+    assert len(records_of(tmp_path, "decision")) == 10
+    (repeat,) = records_of(tmp_path, "repeat")
+    assert repeat["repeat"] == {"count": 490, "last_decision": "dec-500"}
+    assert repeat["decision"]["cause"] == "no_identity"
+    assert report_of(tmp_path).broken is None
+
+
+async def test_what_was_folded_last_is_recorded_at_the_end(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        for number in range(1, 13):
+            opened.log.append_refusal(a_refusal_record(number))
+    assert [r["repeat"]["count"] for r in records_of(tmp_path, "repeat")] == [2]
+
+
+@pytest.mark.case("P21")
+async def test_a_restart_links_on_and_tells_what_was_left_open(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        await opened.log.append(a_record("decision", 1), durable=True)
+        await opened.log.append(a_record("decision", 2), durable=True)
+        await opened.log.append(a_record("outcome", 2), durable=False)
+    with (tmp_path / "00000001.jsonl").open("ab") as file:
+        file.write(b'{"action":{"na')
+    async with an_open_log(tmp_path) as opened:
+        assert opened.metrics.gaps == 2
+    gaps = [r["gap"] for r in records_of(tmp_path, "gap")]
+    assert [gap["cause"] for gap in gaps] == ["torn", "unresolved"]
+    assert (gaps[0]["bytes"], gaps[1]["decisions"]) == (14, ["dec-1"])
+    report = report_of(tmp_path)
+    assert (report.broken, report.chains, report.unresolved) == (None, 2, ())
+    first, second = records_of(tmp_path, "boot")
+    assert first["chain"] != second["chain"]
+    assert second["prev"] == second["boot"]["previous"]
+
+
+async def test_a_gap_of_many_decisions_is_told_in_several(tmp_path):
+    async with an_open_log(tmp_path, queue=1024) as opened:
+        for number in range(1, 301):
+            await opened.log.append(a_record("decision", number), durable=False)
+    async with an_open_log(tmp_path):
+        pass
+    assert [len(r["gap"]["decisions"]) for r in records_of(tmp_path, "gap")] == [256, 44]
+
+
+async def test_files_rotate_within_a_chain(tmp_path):
+    async with an_open_log(tmp_path, file_bytes=2048) as opened:
+        for number in range(1, 21):
+            await opened.log.append(a_record("decision", number), durable=number % 2 == 0)
+            await opened.log.append(a_record("outcome", number), durable=False)
+    assert len(list(tmp_path.glob("*.jsonl"))) > 5
+    assert report_of(tmp_path).records == 41
+
+
+async def test_queries_are_kept_where_inputs_are_stored(tmp_path):
+    key = Secret(b"k" * 32)
+    inputs = InputStore(directory=tmp_path / "inputs", key=key, limit_bytes=1 << 20)
+    async with an_open_log(tmp_path / "audit", inputs=inputs) as opened:
+        await opened.log.append(a_record("decision", 1), durable=False, query=b"query-1")
+        await opened.log.append(a_record("outcome", 1), durable=False)
+    kept = await asyncio.to_thread(read_input, tmp_path / "inputs", key, "dec-1")
+    assert kept == b"query-1"
+
+
+async def test_a_record_without_canonical_form_is_refused_and_breaks_nothing(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        with pytest.raises(AuditUnavailableError, match="canonical"):
+            await opened.log.append(a_record("decision", 1, big=2**60), durable=True)
+        await opened.log.append(a_record("decision", 2), durable=False)
+        assert opened.log.healthy()
+    assert report_of(tmp_path).records == 2
+
+
+async def test_a_log_that_cannot_begin_does_not_start(tmp_path):
+    (tmp_path / "audit").write_bytes(b"a file where a directory should be")
+    with pytest.raises(AuditUnavailableError):
+        async with an_open_log(tmp_path / "audit"):
+            raise AssertionError
+    disk = FaultyDisk(write_error=errno.EIO)
+    with pytest.raises(AuditUnavailableError):
+        async with an_open_log(tmp_path / "other", disk=disk):
+            raise AssertionError
+    assert lines_of(tmp_path / "other") == []
+
+
+async def test_a_closed_log_refuses(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        pass
+    await opened.log.close()
+    with pytest.raises(AuditUnavailableError):
+        await opened.log.append(a_record(), durable=False)
+    assert not opened.log.healthy()
+    opened.log.append_nowait(a_record("admin"))
+    assert opened.metrics.failed == 1
