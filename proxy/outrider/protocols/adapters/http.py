@@ -196,6 +196,8 @@ class HttpConversation:
         kept = without(sendable(self.inbound.head), *set_here)
         if self.body.kind is not BodyKind.OPAQUE:
             kept = without(kept, "content-type", "content-encoding")
+        elif (length := self.inbound.head.header("content-length")) is not None:
+            kept = (*kept, ("content-length", length))  # the pool holds the stream to it
         if edits.redactions:
             kept = without(kept, "range", "if-range")  # a part cannot be read whole
         if self.body.type is not None:

@@ -1,0 +1,170 @@
+from typing import Any
+
+import orjson
+import pytest
+
+from outrider.core.errors import (
+    EnforcementError,
+    ObligationError,
+    TooLargeError,
+    UpstreamFailedError,
+)
+from outrider.core.obligation import RedactObligation
+from outrider.core.ports import Emit, Note
+from outrider.core.strict_json import JsonLimits
+from outrider.core.vocabulary import Reason
+from outrider.protocols.wire.answers import (
+    BufferedJson,
+    PassThrough,
+    announced_bytes,
+    check_location,
+    redacted,
+)
+from tests.support.builders import a_response_head
+
+JSON = ("content-type", "application/json")
+
+
+def buffered(*pointers: str, limit_bytes: int = 1000, **head: Any) -> BufferedJson:
+    redactions = tuple(RedactObligation(pointer=pointer) for pointer in pointers)
+    return BufferedJson(a_response_head(**head), redactions, limit_bytes, JsonLimits())
+
+
+def test_a_redacted_answer_leaves_only_whole_and_without_what_spoke_of_its_bytes() -> None:
+    watcher = buffered(
+        "/ssn",
+        "/rows/1/x",
+        "/absent",
+        headers=(JSON, ("content-length", "50"), ("etag", '"x"'), ("x-a", "1")),
+    )
+    assert not watcher.streaming
+    assert watcher.feed(b'{"ssn":"123","rows":[{"x":1},') == []
+    assert watcher.feed(b'{"x":2}]}') == []
+    *notes, emit = watcher.end()
+    assert notes == [
+        Note(event="redacted", facts={"pointer": "/ssn"}),
+        Note(event="redacted", facts={"pointer": "/rows/1/x"}),
+    ]
+    assert isinstance(emit, Emit)
+    assert orjson.loads(emit.data) == {"ssn": "[redacted]", "rows": [{"x": 1}, {"x": "[redacted]"}]}
+    assert watcher.head().headers == (JSON, ("x-a", "1"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (("content-type", "text/html"),),
+        (JSON, ("content-encoding", "gzip")),
+        (("content-type", "application/json; charset=utf-16"),),
+    ],
+    ids=["no-type", "html", "coded", "utf-16"],
+)
+def test_what_cannot_be_redacted_is_not_let_through(headers: Any) -> None:
+    with pytest.raises(ObligationError):
+        buffered("/x", headers=headers)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"a":1,"a":2}', b"[" * 100 + b"]" * 100])
+def test_an_answer_to_redact_that_cannot_be_read_is_cut(data: bytes) -> None:
+    watcher = buffered("/a")
+    watcher.feed(data)
+    with pytest.raises(UpstreamFailedError):
+        watcher.end()
+
+
+def test_an_answer_to_redact_is_bounded() -> None:
+    watcher = buffered("/a", limit_bytes=10)
+    watcher.feed(b"x" * 10)
+    with pytest.raises(TooLargeError) as refused:
+        watcher.feed(b"x")
+    assert (refused.value.cause, refused.value.status) == ("answer", 502)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected", "done"),
+    [
+        ("", "*", True),
+        ("/a", {"a": "*", "b/c": {"d": [1, 2]}}, True),
+        ("/b~1c/d/1", {"a": 1, "b/c": {"d": [1, "*"]}}, True),
+        ("/b~1c/d/2", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+        ("/b~1c/d/01", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+        ("/b~1c/d/9/x", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+        ("/b~1c/d/0/x", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+        ("/a/x", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+        ("/z/x", {"a": 1, "b/c": {"d": [1, 2]}}, False),
+    ],
+)
+def test_a_pointer_is_replaced_where_it_leads(pointer: str, expected: Any, done: bool) -> None:
+    assert redacted({"a": 1, "b/c": {"d": [1, 2]}}, pointer, "*") == (expected, done)
+
+
+def test_an_answer_passes_as_it_came_and_is_cut_at_its_bound() -> None:
+    watcher = PassThrough(a_response_head(headers=(JSON, ("etag", "x"))), 10, empty=False)
+    assert watcher.streaming
+    assert watcher.head().headers == (JSON, ("etag", "x"))
+    assert watcher.feed(b"x" * 10) == [Emit(data=b"x" * 10)]
+    with pytest.raises(TooLargeError):
+        watcher.feed(b"y")
+    assert watcher.end() == []
+
+
+def test_an_announced_answer_is_refused_before_it_begins_or_leaves_in_one_piece() -> None:
+    head = a_response_head(headers=(("content-length", "11"),))
+    with pytest.raises(TooLargeError):
+        PassThrough(head, 10, empty=False)
+    small = PassThrough(head, 11, empty=False)
+    assert (small.streaming, small.head().headers) == (False, ())
+    large = a_response_head(headers=(("content-length", "65537"),))
+    assert PassThrough(large, 1 << 20, empty=False).streaming
+
+
+def test_an_answer_without_body_keeps_the_length_it_speaks_of() -> None:
+    head = a_response_head(headers=(("content-length", "99999999"),))
+    watcher = PassThrough(head, 10, empty=True)
+    assert (watcher.streaming, watcher.head()) == (False, head)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("5", 5), ("x", None), ("-1", None), ("9" * 19, None), ("٣", None)]
+)
+def test_an_announced_length_is_digits(value: str, expected: int | None) -> None:
+    assert announced_bytes(a_response_head(headers=(("content-length", value),))) == expected
+    assert announced_bytes(a_response_head(headers=())) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "stays"),
+    [
+        ("/people/7", True),
+        ("people/7?next=https://evil.example/", True),
+        ("?page=2", True),
+        ("https://people.internal/people/7", True),
+        ("HTTPS://PEOPLE.internal:443/people/7", True),
+        ("//people.internal:443/x", True),
+        ("http://people.internal/x", False),
+        ("//people.internal/x", False),
+        ("https://evil.example/", False),
+        ("//evil.example/", False),
+        ("/\\evil.example", False),
+        ("\\\\evil.example", False),
+        ("https:evil.example", False),
+        ("javascript:alert(1)", False),
+        ("https://people.internal@evil.example/", False),
+        ("https://people.internal.evil.example/", False),
+        ("https://[::1]/", False),
+    ],
+)
+def test_a_location_stays_at_its_origin(location: str, stays: bool) -> None:
+    head = a_response_head(201, headers=(("location", location),))
+    if stays:
+        check_location(head, "people.internal:443")
+        return
+    for authority in ("people.internal:443", None):
+        with pytest.raises(EnforcementError) as refused:
+            check_location(head, authority)
+        assert refused.value.reason is Reason.UPSTREAM_IDENTITY
+
+
+def test_most_answers_have_no_location() -> None:
+    check_location(a_response_head(), None)

@@ -1,0 +1,66 @@
+import pytest
+
+from outrider.protocols.wire.headers import (
+    MediaType,
+    is_json,
+    media_type,
+    rewritten,
+    sendable,
+    unframed,
+    without,
+)
+from tests.support.builders import a_head
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "plain"),
+    [
+        ("application/json", "application/json", True),
+        (" Application/JSON ; charset=UTF-8", "application/json", True),
+        ('application/json;charset="utf-8"', "application/json", True),
+        ("application/json; charset=utf-16", "application/json", False),
+        ("application/json; charset=utf-8; x=1", "application/json", False),
+        ("application/json;", "application/json", False),
+        ("multipart/form-data; boundary=x", "multipart/form-data", False),
+    ],
+)
+def test_a_media_type_is_read(value: str, name: str, plain: bool) -> None:
+    assert media_type(value) == MediaType(name=name, plain=plain)
+    assert is_json(value) is (name == "application/json" and plain)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "json", "a/b/c", "application/json, text/plain", "application/json charset"]
+)
+def test_what_is_no_media_type_is_none(value: str | None) -> None:
+    assert media_type(value) is None
+    assert not is_json(value)
+
+
+@pytest.mark.parametrize("value", ["application/jsonp", "text/json", "application/problem+json"])
+def test_what_is_nearly_json_is_not(value: str) -> None:
+    assert not is_json(value)
+
+
+def test_no_credential_framing_or_word_of_ours_is_sendable() -> None:
+    gone = (
+        "authorization", "cookie", "proxy-authorization", "x-api-key", "x-amz-security-token",
+        "x-amz-date", "outrider-task", "host", "content-length", "transfer-encoding", "connection",
+        "keep-alive", "te", "trailer", "upgrade", "expect", "http2-settings", "traceparent",
+        "tracestate", "accept-encoding",
+    )  # fmt: skip
+    kept = (("accept", "*/*"), ("x-amzn", "1"), ("x-request-purpose", "x"), ("accept", "a/b"))
+    head = a_head(headers=(*((name, "x") for name in gone), *kept))
+    assert sendable(head) == kept
+
+
+def test_fields_are_left_out_by_name() -> None:
+    headers = (
+        ("content-length", "5"),
+        ("transfer-encoding", "chunked"),
+        ("etag", '"x"'),
+        ("content-type", "application/json"),
+    )
+    assert unframed(headers) == headers[2:]
+    assert rewritten(headers) == headers[3:]
+    assert without(headers, "etag", "content-type") == headers[:2]
