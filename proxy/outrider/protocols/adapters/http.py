@@ -182,13 +182,14 @@ class HttpConversation:
         """Raises `ObligationError` for an answer in which nothing can be redacted."""
         if _options(self.inbound.route).body == "judged":
             check_location(head, self.inbound.manifest.hosts.get(self.ask.upstream))
-        empty = self.inbound.head.method == "HEAD" or head.status in _BODILESS
-        if edits.redactions and not empty:
+        if self.inbound.head.method == "HEAD" or head.status in _BODILESS:
+            return PassThrough(head, 0, empty=True)
+        if edits.redactions:
             limit = edits.response_bytes or self.limits.response_bytes
             limit = min(limit, self.limits.response_bytes)
             return BufferedJson(head, edits.redactions, limit, self.limits.response)
         limit = edits.response_bytes or self.limits.opaque_bytes
-        return PassThrough(head, limit, empty=empty)
+        return PassThrough(head, limit, empty=False)
 
     def _headers(self, edits: Edits) -> Headers:
         """What the agent sent, fit to leave, then what obligations set, then ours."""
