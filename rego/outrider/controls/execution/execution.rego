@@ -49,6 +49,8 @@ _granted[pointer] contains value if {
 _granted[pointer] contains value if {
 	some pointer, constraint in _constraints
 	is_object(constraint)
+
+	# regal ignore:prefer-value-in-head
 	value := constraint.equals
 }
 

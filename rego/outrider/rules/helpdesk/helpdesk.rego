@@ -36,14 +36,14 @@ findings contains lib.finding("HD-01", "deny", "the ticket is not named by a str
 # custom:
 #   refs: [ASI02]
 findings contains lib.finding("HD-02", "oblige", "people are listed in small pieces", {"obligations": [limit]}) if {
-	input.action.properties.effect == "read"
 	input.resource.properties.upstream == "people"
+	input.action.properties.effect == "read"
 	limit := {"type": "limit", "response_bytes": 262144}
 }
 
 _answers_a_ticket if {
-	input.action.properties.effect in {"send", "pay"}
 	input.resource.properties.upstream == "tickets"
+	input.action.properties.effect in {"send", "pay"}
 }
 
 _is_named if is_string(input.action.properties.arguments.ticket_id)
