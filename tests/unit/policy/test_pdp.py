@@ -1,0 +1,301 @@
+"""The decision point always answers, within its deadline, and what goes wrong is a deny."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from outrider.core.action import Definition
+from outrider.core.errors import EnforcementError
+from outrider.core.jsonvalue import digest
+from outrider.core.ports import Meta, Undefined
+from outrider.core.vocabulary import Effect, Phase, Reason
+from outrider.policy.pdp import AT_ONCE, DecisionLimits, PolicyDecisionPoint
+from outrider.policy.query import QueryBuilder
+from tests.support.builders import FixedClock, a_subject, a_task, an_action, an_ask
+from tests.support.policy import (
+    ENTRYPOINT,
+    FixedSnapshot,
+    SlowSnapshot,
+    a_policy,
+    a_question,
+    answers,
+    fails,
+)
+
+HOLD = {"effect": "hold", "obligations": [{"type": "approval", "group": "leads"}]}
+
+
+class Holder:
+    def __init__(self, policy):
+        self.policy = policy
+
+    def active(self):
+        if self.policy is None:
+            raise EnforcementError("nothing", reason=Reason.POLICY_UNAVAILABLE)
+        return self.policy
+
+
+def a_point(policy=None, *, clock=None, timeout_s=5.0, query_bytes=32_768):
+    clock = clock or FixedClock()
+    return PolicyDecisionPoint(
+        holder=Holder(policy),
+        builder=QueryBuilder(
+            clock=clock, environment="prod", arguments_bytes=8192, query_bytes=query_bytes
+        ),
+        limits=DecisionLimits(entrypoint=ENTRYPOINT, timeout_s=timeout_s, list_timeout_s=timeout_s),
+        clock=clock,
+    )
+
+
+def questions(count):
+    return [
+        a_question(action=an_action(ask=an_ask(arguments={"n": place}))) for place in range(count)
+    ]
+
+
+async def decided(snapshot, count=1, **changes):
+    policy = a_policy(snapshot)
+    judged = await a_point(policy, **changes).decide(policy, questions(count))
+    return [(one.decision.effect, one.decision.reason) for one in judged]
+
+
+ALLOW = (Effect.ALLOW, None)
+DENY = (Effect.DENY, Reason.POLICY)
+TIMEOUT = (Effect.DENY, Reason.POLICY_TIMEOUT)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(answers(True), ALLOW, id="true"),
+        pytest.param(answers(False), DENY, id="false"),
+        pytest.param(answers(HOLD), (Effect.HOLD, Reason.HELD), id="hold"),
+        pytest.param(Undefined(meta=Meta()), (Effect.DENY, Reason.POLICY_UNDEFINED), id="P01"),
+        pytest.param(answers({}), (Effect.DENY, Reason.POLICY_MALFORMED), id="malformed"),
+        pytest.param(fails(Reason.POLICY_ERROR), (Effect.DENY, Reason.POLICY_ERROR), id="error"),
+        pytest.param(fails(Reason.POLICY_TIMEOUT), TIMEOUT, id="late"),
+        pytest.param(
+            fails(Reason.POLICY_UNAVAILABLE), (Effect.DENY, Reason.POLICY_UNAVAILABLE), id="away"
+        ),
+        pytest.param(fails(Reason.OVERLOAD), (Effect.DENY, Reason.OVERLOAD), id="no-slot"),
+        pytest.param(
+            answers(True, revision="rev-2"), (Effect.DENY, Reason.POLICY_STALE), id="stale"
+        ),
+    ],
+)
+async def test_one_question_gets_the_decision_of_its_answer(raw, expected, waits):
+    assert await decided(FixedSnapshot([raw], waits=waits)) == [expected]
+
+
+async def test_the_answer_carries_the_query_it_answers():
+    snapshot = FixedSnapshot([answers(True)])
+    policy = a_policy(snapshot)
+    (judged,) = await a_point(policy).decide(policy, questions(1))
+    assert snapshot.queries == [judged.query]
+    assert judged.input_digest == digest(judged.query)
+    assert orjson.loads(judged.query)["action"]["properties"]["arguments"] == {"n": 0}
+    assert snapshot.traces == ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]
+    assert len(judged.decision.id) == 36
+
+
+async def test_a_question_without_an_answer_is_denied_at_the_deadline():
+    snapshot = SlowSnapshot()
+    assert await decided(snapshot, timeout_s=0.01) == [TIMEOUT]
+    assert (snapshot.waiting, snapshot.cancelled) == (0, 1)
+
+
+async def test_a_timed_out_decision_still_names_its_query():
+    policy = a_policy(SlowSnapshot())
+    (judged,) = await a_point(policy, timeout_s=0.01).decide(policy, questions(1))
+    assert judged.input_digest == digest(judged.query)
+    assert judged.query
+
+
+async def test_what_is_too_large_is_refused_without_asking():
+    snapshot = FixedSnapshot([answers(True)])
+    assert await decided(snapshot, query_bytes=1024) == [(Effect.DENY, Reason.TOO_LARGE)]
+    assert await decided(snapshot, 2, query_bytes=1024) == [(Effect.DENY, Reason.TOO_LARGE)] * 2
+    assert snapshot.queries == []
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_each_question_gets_its_own_answer_in_order(waits):
+    raws = [answers(True), answers(HOLD), answers(True)]
+    found = await decided(FixedSnapshot(raws, waits=waits), 3)
+    assert sorted(found) == sorted([ALLOW, (Effect.HOLD, Reason.HELD), ALLOW])
+
+
+async def test_answers_stand_in_the_order_of_their_questions():
+    class ByNumber(FixedSnapshot):
+        async def evaluate(self, entrypoint, query, deadline_s, trace):
+            number = orjson.loads(query)["action"]["properties"]["arguments"]["n"]
+            for _ in range(10 - number):
+                await asyncio.sleep(0)
+            return answers({"effect": "allow", "reasons": [{"code": str(number)}]})
+
+    policy = a_policy(ByNumber([answers(True)]))
+    judged = await a_point(policy).decide(policy, questions(10))
+    assert [one.decision.reasons[0].code for one in judged] == [str(n) for n in range(10)]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_the_first_deny_leaves_the_rest_unasked_and_denied(waits):
+    snapshot = FixedSnapshot([answers(True), answers(False)], waits=waits)
+    found = await decided(snapshot, 40)
+    assert found.count(DENY) >= 39
+    assert len(snapshot.queries) <= 2 * AT_ONCE
+
+
+async def test_no_questions_get_no_answers():
+    assert await decided(FixedSnapshot([answers(True)]), 0) == []
+
+
+async def test_at_most_eight_are_asked_at_once():
+    snapshot = SlowSnapshot()
+    assert await decided(snapshot, 20, timeout_s=0.01) == [TIMEOUT] * 20
+    assert (snapshot.most, snapshot.waiting) == (AT_ONCE, 0)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "expected"),
+    [
+        pytest.param(["rev-1", "rev-2", "rev-2"], ALLOW, id="a-swap-fell-between"),
+        pytest.param(
+            ["rev-1", "rev-2", "rev-1", "rev-2"], (Effect.DENY, Reason.POLICY_STALE), id="again"
+        ),
+    ],
+)
+async def test_one_exchange_is_judged_under_one_revision(revisions, expected):
+    raws = [answers({"effect": "allow", "revision": revision}) for revision in revisions]
+    snapshot = FixedSnapshot(raws, expected=frozenset({"rev-1", "rev-2"}))
+    assert await decided(snapshot, 2) == [expected] * 2
+    assert len(snapshot.queries) == 4
+
+
+async def test_cancellation_passes_through_and_leaves_nobody_waiting():
+    snapshot = SlowSnapshot()
+    policy = a_policy(snapshot)
+    point = a_point(policy)
+    async with asyncio.TaskGroup() as group:
+        calls = [group.create_task(point.decide(policy, questions(count))) for count in (1, 3)]
+        while snapshot.waiting < 4:  # noqa: ASYNC110 - the double says it nowhere else
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+    assert [call.cancelled() for call in calls] == [True, True]
+    assert (snapshot.waiting, snapshot.cancelled) == (0, 4)
+
+
+def test_nothing_active_is_policy_unavailable():
+    with pytest.raises(EnforcementError) as fault:
+        a_point().active()
+    assert fault.value.reason is Reason.POLICY_UNAVAILABLE
+
+
+# --- lists ----------------------------------------------------------------------------------
+
+
+def an_item(name="get_ticket", digest_of="a", **changes):
+    ask = an_ask(
+        resource=name,
+        arguments=None,
+        phase=Phase.LIST,
+        definition=Definition(digest=digest_of, pinned=True),
+    )
+    return a_question(action=an_action(ask=ask), **changes)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.case("P14")
+async def test_P14_a_list_shows_what_is_allowed_or_held_and_hides_the_rest(waits):
+    class ByName(FixedSnapshot):
+        async def evaluate(self, entrypoint, query, deadline_s, trace):
+            name = orjson.loads(query)["resource"]["id"].partition("/")[2]
+            return {"a": answers(True), "b": answers(HOLD), "c": answers(False)}.get(name, fails())
+
+    policy = a_policy(ByName([answers(True)], waits=waits))
+    found = await a_point(policy).judge_list(policy, [an_item(name) for name in "abcd"])
+    assert found == (Effect.ALLOW, Effect.HOLD, Effect.DENY, Effect.DENY)
+
+
+async def test_a_list_is_remembered_for_subject_grant_revision_and_definition():
+    snapshot = FixedSnapshot([answers(True)])
+    policy = a_policy(snapshot)
+    point = a_point(policy)
+    asked = []
+    for question in (
+        an_item(),
+        an_item(),
+        an_item(digest_of="b"),
+        an_item(name="other"),
+        an_item(subject=a_subject(instance="host:other")),
+        an_item(task=a_task(grant_revision=2)),
+        an_item(task=None),
+    ):
+        before = len(snapshot.queries)
+        assert await point.judge_list(policy, [question]) == (Effect.ALLOW,)
+        asked.append(len(snapshot.queries) - before)
+    assert asked == [1, 0, 1, 1, 1, 1, 1]
+
+
+async def test_a_new_revision_forgets_the_list():
+    point = a_point()
+    for revision in ("rev-1", "rev-2"):
+        snapshot = FixedSnapshot([answers(True)], revision=revision, expected=frozenset({revision}))
+        await point.judge_list(a_policy(snapshot), [an_item()])
+        assert len(snapshot.queries) == 1
+
+
+async def test_a_remembered_verdict_ages():
+    clock = FixedClock()
+    snapshot = FixedSnapshot([answers(True)])
+    policy = a_policy(snapshot)
+    point = a_point(policy, clock=clock)
+    await point.judge_list(policy, [an_item()])
+    clock.pass_s(31)
+    await point.judge_list(policy, [an_item()])
+    assert len(snapshot.queries) == 2
+
+
+async def test_a_fault_hides_and_is_not_remembered():
+    snapshot = FixedSnapshot([fails(), answers(True)])
+    policy = a_policy(snapshot)
+    point = a_point(policy)
+    assert await point.judge_list(policy, [an_item()]) == (Effect.DENY,)
+    assert await point.judge_list(policy, [an_item()]) == (Effect.ALLOW,)
+
+
+async def test_what_is_not_judged_by_the_deadline_is_hidden():
+    policy = a_policy(SlowSnapshot())
+    found = await a_point(policy, timeout_s=0.01).judge_list(
+        policy, [an_item(str(place)) for place in range(20)]
+    )
+    assert found == (Effect.DENY,) * 20
+
+
+async def test_a_long_list_gives_others_their_turn():
+    policy = a_policy(FixedSnapshot([answers(True)], waits=False))
+    point = a_point(policy)
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(others())
+        await point.judge_list(policy, [an_item(str(place)) for place in range(50)])
+        running.cancel()
+    assert turns >= 50
+
+
+async def test_what_is_remembered_is_bounded():
+    policy = a_policy(FixedSnapshot([answers(True)], waits=False))
+    point = a_point(policy, timeout_s=60)
+    for start in range(0, 5000, 1000):
+        await point.judge_list(policy, [an_item(str(start + place)) for place in range(1000)])
+    assert len(point._memo._known) <= 4096
