@@ -357,7 +357,7 @@ class Sidecar:
                 conversation = self.adapter.parse(inbound)
             self.converse(conversation, answered)
         except EnforcementError as fault:
-            known = conversation or getattr(fault, "conversation", None)
+            known = getattr(fault, "conversation", None) if conversation is None else conversation
             refused = self.refuse(fault, head, known, begun=answered.status != 0)
             answered.fault = fault
             answered.body += refused.body

@@ -36,6 +36,7 @@ _LEVELS: Final = frozenset(
 _CALL_MEMBERS: Final = frozenset(
     {"name", "arguments", "_meta", "task", "requestState", "inputResponses"}
 )
+_NOTHING: Final[JsonObject] = {}
 _TEXT_LIMIT: Final = 256
 
 
@@ -92,24 +93,34 @@ def server_ask(
 
 
 def needs_list(turn: Turn) -> bool:
-    """Whether the sidecar must list first: nothing is known of what this caller may name."""
+    """Whether the sidecar must list first: nothing is known of what this caller may name.
+
+    Raises `MalformedError` for params that no list would mend.
+    """
     listing = spec.NEEDS_LIST.get(turn.method)
     if listing is None:
         return False
+    name, _ = named_call(turn)
     seen = turn.scope.seen(listing)
-    return seen is None or (not seen.whole and not seen.knows(str(turn.params.get("name"))))
+    return seen is None or not (seen.whole or seen.knows(name))
+
+
+def named_call(turn: Turn) -> tuple[str, JsonObject]:
+    """The name and arguments of a call of something that a list offers."""
+    params = turn.params
+    if not params.keys() <= _CALL_MEMBERS:
+        raise _invalid("params has a member that a call must not have")
+    arguments = params.get("arguments", _NOTHING)
+    if not isinstance(arguments, dict):
+        raise _invalid("arguments must be an object")
+    return _name(params), arguments
 
 
 # --- one handler for each kind of method ---
 
 
 def _tools_call(turn: Turn, desk: Desk) -> Read:
-    if not turn.params.keys() <= _CALL_MEMBERS:
-        raise _invalid("params has a member that a call must not have")
-    name = _name(turn.params)
-    arguments = turn.params.get("arguments", {})
-    if not isinstance(arguments, dict):
-        raise _invalid("arguments must be an object")
+    name, arguments = named_call(turn)
     pin = listed(turn, desk, Listing.TOOLS, name)
     schema = pin.current.get("inputSchema")
     mirrored: Headers = ()
@@ -131,10 +142,7 @@ def _tools_call(turn: Turn, desk: Desk) -> Read:
 
 
 def _prompts_get(turn: Turn, desk: Desk) -> Read:
-    name = _name(turn.params)
-    arguments = turn.params.get("arguments", {})
-    if not isinstance(arguments, dict):
-        raise _invalid("arguments must be an object")
+    name, arguments = named_call(turn)
     listed(turn, desk, Listing.PROMPTS, name)
     ask = _item(turn, ResourceType.PROMPT, name, arguments)
     return Read((ask, *_inputs(turn)))
