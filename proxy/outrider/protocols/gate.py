@@ -187,6 +187,7 @@ class Gated(NamedTuple):
     tracestate: str | None
 
 
+_KEPT_CHECKED: Final = frozenset(("range", "origin", INSTANCE))
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BODILESS: Final = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _NOMINATED: Final = frozenset(("close", "keep-alive", "te", "upgrade", "http2-settings"))
@@ -299,8 +300,10 @@ def _fields(
             dropped += _gone(name, kind)
     if len(set(ones)) != len(ones):
         raise GateError(GateCause.DUPLICATE)
-    if INSTANCE in special:
-        kept.append(_instance(special, rules))
+    for name in _KEPT_CHECKED & special.keys():
+        kept.append((name, special[name]))
+    if INSTANCE in special and not rules.instance:
+        raise GateError(GateCause.RESERVED)
     return kept, special, dropped
 
 
@@ -330,12 +333,6 @@ def _gone(name: str, kind: int) -> int:
         plain = name.startswith("outrider-")
         raise GateError(GateCause.RESERVED if plain else GateCause.ALIAS)
     return 1 if kind == Kind.DROP else 0
-
-
-def _instance(special: dict[str, str], rules: GateRules) -> tuple[str, str]:
-    if not rules.instance:
-        raise GateError(GateCause.RESERVED)
-    return INSTANCE, special[INSTANCE]
 
 
 def _host(special: dict[str, str], authority: str | None, rules: GateRules) -> str:
