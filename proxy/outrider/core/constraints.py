@@ -133,9 +133,13 @@ class ArgumentRule:
                 return pointer, "an argument the grant requires is missing"
             if found and not constraint.admits(value):
                 return pointer, "an argument is outside what the grant allows"
-        for pointer in _leaves(arguments):
-            if not self.names(pointer):
-                return pointer, "an argument the grant does not name"
+        for name, inner in arguments.items():
+            top = "/" + escape_token(name)
+            if top in self.by_pointer:
+                continue
+            for pointer in _leaves(inner, top):
+                if not self.names(pointer):
+                    return pointer, "an argument the grant does not name"
         return None
 
     def names(self, pointer: str) -> bool:
@@ -306,13 +310,13 @@ def is_index(token: str) -> bool:
     )
 
 
-def _leaves(value: Json, pointer: str = "") -> Iterator[str]:
-    """Pointers of all scalars and empty containers below the root; the reader bounds the depth."""
+def _leaves(value: Json, pointer: str) -> Iterator[str]:
+    """Pointers of all scalars and empty containers in `value`; the reader bounds the depth."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, f"{pointer}/{escape_token(key)}")
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
             yield from _leaves(inner, f"{pointer}/{index}")
-    elif pointer:
+    else:
         yield pointer

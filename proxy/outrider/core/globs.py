@@ -10,7 +10,7 @@ alone matches everything.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _DOTS: Final = frozenset({".", ".."})
@@ -43,14 +43,30 @@ def _is_dots(segment: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """One name glob. `rest` is True where it ends in the segment `*`."""
+    """One name glob. `rest` is True where it ends in the segment `*`.
+
+    `literal` is all there is before `rest` where nothing else is open, as text: the short way.
+    """
 
     segments: tuple[_Segment, ...]
     rest: bool
+    literal: str | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        closed = not any(part.open for part in self.segments)
+        text = "/".join(part.text for part in self.segments) + "/" * self.rest
+        object.__setattr__(self, "literal", text if closed else None)
 
     def matches(self, name: str) -> bool:
         if not self.segments:
             return True  # `*` alone: nothing lies outside it
+        if self.literal is not None:
+            if not self.rest:
+                return name == self.literal
+            if not name.startswith(self.literal):
+                return False
+            if "." not in name and "%" not in name:
+                return True
         parts = name.split("/")
         fixed = len(self.segments)
         if not (len(parts) > fixed if self.rest else len(parts) == fixed):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from outrider.core.action import Action, Ask, Destination
 from outrider.core.catalogue import UNDECLARED, ArgumentEntry, Manifest, ToolEntry, UpstreamEntry
 from outrider.core.destinations import destinations_in, host_of, pointers_of
-from outrider.core.jsonvalue import Json
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest_reader import read_manifest
 from outrider.core.vocabulary import ActionEffect, Impact, ResourceType, Role
 from outrider.core.zones import Zones
@@ -54,11 +54,7 @@ def complete(ask: Ask, manifest: Manifest) -> Action:
         owner=upstream.owner if upstream else None,
         declared=entry.declared,
         tags=entry.tags,
-        roles=tuple(
-            (pointer, argument.role)
-            for argument in entry.arguments
-            for pointer in pointers_of(arguments, argument.pointer)
-        ),
+        roles=_roles(entry, arguments),
         destinations=_destinations(ask, entry, upstream, manifest),
         tenant=upstream.tenant if upstream else None,
     )
@@ -73,6 +69,16 @@ def _entry(ask: Ask, upstream: UpstreamEntry | None) -> ToolEntry:
     if ask.resource_type is ResourceType.API:
         return upstream.operations.get(key, upstream.default)
     return upstream.default
+
+
+def _roles(entry: ToolEntry, arguments: JsonObject) -> tuple[tuple[str, Role], ...]:
+    found: list[tuple[str, Role]] = []
+    for argument in entry.arguments:
+        if "/*/" in argument.pointer:
+            found += [(one, argument.role) for one in pointers_of(arguments, argument.pointer)]
+        else:
+            found.append((argument.pointer, argument.role))
+    return tuple(found)
 
 
 def _destinations(

@@ -113,3 +113,16 @@ def test_an_operation_is_found_by_its_key() -> None:
         True,
         (("/id", Role.TARGET),),
     )
+
+
+def test_roles_name_each_item_of_a_list() -> None:
+    entry: Any = {"arguments": {"/rows/*/to": {"role": "destination"}, "x": {"role": "content"}}}
+    manifest = a_manifest(crm={"tools": {"t": entry}})
+    ask = an_ask(resource="t", arguments={"rows": [{"to": "a.internal"}, {"to": "b.example"}]})
+    action = complete(ask, manifest)
+    assert action.roles == (
+        ("/rows/0/to", Role.DESTINATION),
+        ("/rows/1/to", Role.DESTINATION),
+        ("/x", Role.CONTENT),
+    )
+    assert [one.host for one in action.destinations] == ["crm.internal", "a.internal", "b.example"]
