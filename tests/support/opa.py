@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,9 +15,12 @@ from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json
+from outrider.core.manifest import parse_manifest
 from outrider.policy.engines.opa import OpaEngine, OpaLimits
 from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
+from outrider.policy.release import Release
 
 ENTRYPOINT = "data.outrider.decision"
 
@@ -76,3 +79,28 @@ async def running_engine(
             yield Running(engine=engine, child=child)
         finally:
             job.cancel()
+
+
+ALLOW_ALL = """package outrider
+decision := {"effect": "allow", "revision": data.outrider.build.revision}
+"""
+
+
+def a_release(revision: str, rego: str = ALLOW_ALL, **data: Json) -> Release:
+    """A release of one module under `revision`, with `data` below `data.outrider`."""
+    return Release(
+        revision=revision,
+        digest=revision,
+        modules={"outrider/main.rego": rego},
+        data={"outrider": {**data, "build": {"revision": revision}}},
+        manifest=parse_manifest(None, None, hosts={}),
+        agents={},
+        codes=frozenset(),
+    )
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Let the loop run until `condition` holds."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(0.001)

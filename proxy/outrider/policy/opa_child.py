@@ -126,33 +126,35 @@ class OpaChild:
         token = secrets.token_urlsafe(32)
         listener = BundleListener(source=self._source, token=Secret(token))
         port = await listener.start()
-        self._run = await asyncio.to_thread(_make_folder, self._plan.parent, token, port)
         try:
+            self._run = await asyncio.to_thread(_make_folder, self._plan.parent, token, port)
             await self._supervise(self._run)
         finally:
             listener.stop()
             run, self._run = self._run, None
-            await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
+            if run is not None:
+                await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
 
     async def _supervise(self, run: Path) -> None:
         limit_bytes = await asyncio.to_thread(memory_limit)
+        words = await asyncio.to_thread(command, self._plan, run)
         delays = self._delays()
         while True:
             started_s = self._clock.monotonic_s()
             try:
-                await self._live(run, limit_bytes)
+                await self._live(run, words, limit_bytes)
             except OSError as fault:
                 logger.warning("OPA does not start", extra={"fault": fault.strerror})
             if self._clock.monotonic_s() - started_s > _STEADY_S:
                 delays = self._delays()
             await asyncio.sleep(next(delays))
 
-    async def _live(self, run: Path, limit_bytes: int) -> None:
+    async def _live(self, run: Path, words: tuple[str, ...], limit_bytes: int) -> None:
         """One OPA from its start to its end."""
         self._source.forget()
         await asyncio.to_thread(_remove_sockets, run)
         process = await asyncio.create_subprocess_exec(
-            *command(self._plan, run),
+            *words,
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=PIPE,
@@ -183,7 +185,7 @@ class OpaChild:
 
 
 def command(plan: ChildPlan, run: Path) -> tuple[str, ...]:
-    """The command line, as POLICY §3 prints it."""
+    """The command line, as POLICY §3 prints it. Blocking: looks at the system folder."""
     return (
         str(plan.binary.path), "run", "--server",
         "--addr", f"unix://{run}/opa.sock", "--unix-socket-perm", "600",
@@ -290,7 +292,7 @@ async def _log_lines(process: Process) -> None:
         try:
             said = as_object(orjson.loads(line))
         except orjson.JSONDecodeError:
-            said = {"msg": line.decode("utf-8", "replace")}
+            said = {"msg": line.decode("utf-8", "replace").strip()}
         logger.warning("OPA says", extra={"level_said": said.get("level"), "said": said.get("msg")})
 
 

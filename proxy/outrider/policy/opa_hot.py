@@ -236,7 +236,7 @@ class _Connection(asyncio.Protocol):
         """End the exchange. True where the connection may be used again; else it is closed."""
         self._answer = None
         self.used = True
-        if self._whole and self.alive and self._parser.should_keep_alive():
+        if self._whole and self.alive:
             return True
         self.close()
         return False
@@ -291,6 +291,8 @@ class _Connection(asyncio.Protocol):
             self._fail(_NOT_HTTP)
             return
         self._whole = True
+        if not self._parser.should_keep_alive():  # the parser knows it only here
+            self.close()
         self._answer.set_result(
             Reply(status=status, content_type=self._content_type, body=b"".join(self._body))
         )

@@ -7,7 +7,7 @@ import pytest
 from outrider.core.errors import ConfigError
 from outrider.core.secret import Secret
 from outrider.policy.opa_bundles import CONTENT_TYPE, PATH, BundleListener, BundleSource
-from tests.support.opa import a_release
+from tests.support.opa import a_release, until
 
 TOKEN = "t" * 43
 
@@ -72,7 +72,7 @@ async def test_a_long_poll_is_held_until_there_is_something_new(served, poller):
     source, _ = served
     first = source.offer(a_release("r1"))
     poller.send(etag=first, wait_s=30)
-    await asyncio.sleep(0.02)
+    await until(lambda: bool(source._polls))
     second = source.offer(a_release("r2"))
     status, fields, _ = await poller.answer()
     assert (status, fields["ETag"]) == (200, second)
@@ -81,7 +81,7 @@ async def test_a_long_poll_is_held_until_there_is_something_new(served, poller):
 
 async def test_a_long_poll_before_the_first_release_is_held_too(served, poller):
     poller.send(wait_s=30)
-    await asyncio.sleep(0.02)
+    await until(lambda: bool(served[0]._polls))
     etag = served[0].offer(a_release("r1"))
     status, fields, _ = await poller.answer()
     assert (status, fields["ETag"]) == (200, etag)

@@ -1,4 +1,4 @@
-"""The ladder to an OPA: named, on the path, cached, built, downloaded; too old or unlike is none."""
+"""The ladder to an OPA: named, on the path, cached, built, downloaded; too old is none."""
 
 import hashlib
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_an_empty_machine_is_told_that_its_path_has_none(places):
 def test_the_pinned_hash_is_checked_against_the_bytes(places, tmp_path):
     named = an_opa(tmp_path / "mine")
     assert find(with_changes(places, binary=named, sha256=sha256(named))).path == named
-    with pytest.raises(ConfigError, match="not what policy.opa.sha256 pins"):
+    with pytest.raises(ConfigError, match=r"not what policy\.opa\.sha256 pins"):
         find(with_changes(places, binary=named, sha256="0" * 64))
 
 
