@@ -187,7 +187,7 @@ class Gated(NamedTuple):
     tracestate: str | None
 
 
-_KEPT_CHECKED: Final = frozenset(("range", "origin", INSTANCE))
+_KEPT_CHECKED: Final = ("content-length", "range", "origin", INSTANCE)
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BODILESS: Final = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _NOMINATED: Final = frozenset(("close", "keep-alive", "te", "upgrade", "http2-settings"))
@@ -300,8 +300,7 @@ def _fields(
             dropped += _gone(name, kind)
     if len(set(ones)) != len(ones):
         raise GateError(GateCause.DUPLICATE)
-    for name in _KEPT_CHECKED & special.keys():
-        kept.append((name, special[name]))
+    kept += [(name, special[name]) for name in _KEPT_CHECKED if name in special]
     if INSTANCE in special and not rules.instance:
         raise GateError(GateCause.RESERVED)
     return kept, special, dropped
