@@ -6,6 +6,7 @@ what was taken is given back on every way out.
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
@@ -107,7 +108,13 @@ class FairSlots:
     def ratio(self) -> float:
         return self.in_flight / self._limits.in_flight
 
-    async def enter(self, place: "_Place") -> None:
+    async def enter(self, agent: str, upstream: str) -> Callable[[], None]:
+        """A place; calling the result gives it back. Raises `OverloadError`."""
+        place = _Place(self, agent, upstream)
+        await self.take(place)
+        return place.leave
+
+    async def take(self, place: "_Place") -> None:
         self._check_pressure()
         if not self._waiting and self._fits(place):
             self._take(place)
@@ -182,8 +189,11 @@ class _Place:
         self.upstream = upstream
         self.turn: asyncio.Future[None] | None = None
 
+    def leave(self) -> None:
+        self._slots.leave(self)
+
     async def __aenter__(self) -> None:
-        await self._slots.enter(self)
+        await self._slots.take(self)
 
     async def __aexit__(
         self,

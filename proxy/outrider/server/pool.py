@@ -70,6 +70,11 @@ class UpstreamPool:
         """Take a new revision of an upstream; connections of the old end after their exchange."""
         self._lines[origin.name].replace(origin)
 
+    def retire(self) -> None:
+        """Use no connection again: idle ones go now, the others after their exchange."""
+        for line in self._lines.values():
+            line.retire()
+
     def close(self) -> None:
         """Drop every connection."""
         for line in self._lines.values():
@@ -117,6 +122,9 @@ class Line:
         for kept in list(self._idle.values()):
             for connection in list(kept):
                 connection.drop()
+
+    def retire(self) -> None:
+        self.replace(replace(self._origin, revision=f"{self._origin.revision} (retired)"))
 
     def close(self) -> None:
         for connection in list(self._all):

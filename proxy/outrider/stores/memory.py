@@ -12,6 +12,9 @@ class MemoryStore:
         self._tables: dict[str, dict[str, bytes]] = {}
         self._epochs: dict[str, int] = {}
 
+    def healthy(self) -> bool:
+        return True
+
     async def get(self, table: str, key: str) -> JsonObject | None:
         data = self._tables.get(checked_table(table), {}).get(key)
         return None if data is None else decoded(data)

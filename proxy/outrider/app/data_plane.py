@@ -1,0 +1,187 @@
+"""What one version of the settings makes of the data plane; a reload makes it anew, whole."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from outrider.config.checks import is_loopback
+from outrider.config.load import Loaded
+from outrider.config.settings import Limits, Settings, Upstream
+from outrider.core.exchange import Exchange, Reply, RequestHead
+from outrider.core.ports import Clock, CredentialProvider, Route
+from outrider.core.secret import Secret
+from outrider.core.strict_json import JsonLimits
+from outrider.core.vocabulary import ProtocolName
+from outrider.credentials.providers.file import FileProvider
+from outrider.pipeline.enforcer import Enforcer
+from outrider.pipeline.routing import RouteTable
+from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
+from outrider.protocols.adapters.mcp.adapter import McpAdapter
+from outrider.protocols.gate import GateRules, RouteRules
+from outrider.server.dns import Resolver
+from outrider.server.edge import GateRefusal
+from outrider.server.events import EdgeEvents
+from outrider.server.origin import origin_of, pool_limits
+from outrider.server.pool import UpstreamPool
+from outrider.server.wheel import Wheel
+
+_NO_ROUTE: Final = RouteRules()
+
+
+def routes_of(settings: Settings) -> RouteTable:
+    """A route for each prefix and each host of each upstream."""
+    routes: list[Route] = []
+    for name, upstream in settings.upstreams.items():
+        places = [(upstream.prefix, None)] if upstream.prefix else []
+        for prefix, host in [*places, *(("", host) for host in upstream.hosts)]:
+            routes.append(
+                Route(
+                    name=name,
+                    upstream=name,
+                    protocol=ProtocolName(upstream.protocol),
+                    prefix=prefix or "",
+                    host=host,
+                    base_path=urlsplit(upstream.url).path.rstrip("/"),
+                    options=upstream.mcp if upstream.protocol == "mcp" else upstream.http,
+                )
+            )
+    return RouteTable(routes)
+
+
+def upstream_hosts(settings: Settings) -> dict[str, str]:
+    """`host:port` of each upstream, as a destination is named to policy."""
+    found: dict[str, str] = {}
+    for name, upstream in settings.upstreams.items():
+        url = urlsplit(upstream.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        found[name] = f"{url.hostname}:{port}"
+    return found
+
+
+def pool_of(settings: Settings, clock: Clock, wheel: Wheel, events: EdgeEvents) -> UpstreamPool:
+    """Blocking where an upstream brings CAs. Raises `ConfigError`."""
+    return UpstreamPool(
+        origins=[origin_of(name, upstream) for name, upstream in settings.upstreams.items()],
+        limits=pool_limits(settings.limits),
+        clock=clock,
+        wheel=wheel,
+        events=events,
+        resolver=Resolver(clock=clock, ttl_s=settings.limits.dns_ttl_s),
+    )
+
+
+def providers_of(loaded: Loaded, key: Secret, clock: Clock) -> dict[str, CredentialProvider]:
+    """Raises `ConfigError`."""
+    return {
+        name: FileProvider(
+            name=name,
+            credential=credential,
+            profile=loaded.settings.profile,
+            key=key,
+            clock=clock,
+            directory=loaded.base,
+        )
+        for name, credential in loaded.settings.credentials.items()
+    }
+
+
+def http_adapter(limits: Limits) -> HttpAdapter:
+    return HttpAdapter(
+        limits=HttpLimits(
+            body_bytes=limits.body_bytes,
+            opaque_bytes=limits.opaque_body_bytes,
+            response_bytes=limits.response_bytes,
+            request=JsonLimits(depth=limits.json_depth, nodes=limits.json_nodes),
+            response=JsonLimits(depth=limits.json_depth, nodes=limits.response_nodes),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPlane:
+    """The enforcer of one version of the settings, and what must be closed after it."""
+
+    loaded: Loaded
+    routes: RouteTable
+    pool: UpstreamPool
+    enforcer: Enforcer
+
+
+def gate_rules(loaded: Loaded, routes: RouteTable, ports: tuple[int, ...]) -> GateRules:
+    """What the egress listener accepts: its own loopback names, and the hosts that are routed."""
+    limits, listener = loaded.settings.limits, loaded.settings.listeners.egress
+    own = {"localhost"} if listener.unix else set()
+    for port in ports:
+        own |= {f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"}
+    for address in listener.addresses:
+        if not is_loopback(address):
+            own |= {f"{address.rpartition(':')[0]}:{port}" for port in ports}
+    opted = {name: _opted(upstream, limits) for name, upstream in loaded.settings.upstreams.items()}
+
+    def options(host: str, path: str) -> RouteRules:
+        route = routes.find(host, path)
+        return _NO_ROUTE if route is None else opted[route.upstream]
+
+    return GateRules(
+        hosts=frozenset(own) | routes.hosts,
+        origins=frozenset(f"http://{host}" for host in own),
+        route=options,
+        head_fields=limits.head_fields,
+        head_bytes=limits.head_bytes,
+        path_bytes=limits.path_bytes,
+        query_bytes=limits.query_string_bytes,
+    )
+
+
+def _opted(upstream: Upstream, limits: Limits) -> RouteRules:
+    http = upstream.http
+    opaque = upstream.protocol == "http" and http.body == "opaque"
+    return RouteRules(
+        encoded_slash=http.encoded_slash,
+        semicolon=http.semicolon,
+        case_insensitive=http.case_insensitive,
+        body_methods=frozenset(http.body_methods),
+        gzip=not opaque,
+        https=upstream.url.startswith("https://"),
+        body_bytes=limits.opaque_body_bytes if opaque else limits.body_bytes,
+    )
+
+
+class _NoBody:
+    """The body of a request that was turned away before any of it was read."""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        raise RuntimeError(f"nothing of the {limit_bytes} bytes is read")
+
+    def stream(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        raise RuntimeError(f"nothing of the {limit_bytes} bytes is read")
+
+    def release(self) -> None:
+        return
+
+
+def refuse_at_gate(enforcer: Enforcer, refusal: GateRefusal) -> Reply:
+    """The answer to a request that the gate turned away, in words that fit its path."""
+    exchange = Exchange(
+        id=refusal.id,
+        direction=refusal.direction,
+        listener=refusal.listener,
+        head=RequestHead(
+            method=refusal.method or "",
+            scheme="http",
+            host="",
+            path=refusal.path or "",
+            query="",
+            headers=(),
+        ),
+        peer=refusal.peer,
+        body=_NoBody(),
+        trace=refusal.trace,
+        started_s=refusal.started_s,
+    )
+    return enforcer.refuse_unread(exchange, refusal.error)
+
+
+def adapters_of(limits: Limits, mcp: McpAdapter) -> Mapping[ProtocolName, HttpAdapter | McpAdapter]:
+    return {ProtocolName.HTTP: http_adapter(limits), ProtocolName.MCP: mcp}

@@ -1,0 +1,93 @@
+"""Policy's parts, as the settings name them: engine, gate, keeper, decision point."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from outrider.app.data_plane import upstream_hosts
+from outrider.config.load import Loaded, cache_dir
+from outrider.config.paths import shipped_rego
+from outrider.config.settings import Profile
+from outrider.core.ports import Clock
+from outrider.policy.engines.embedded import EmbeddedEngine
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, SocketLink
+from outrider.policy.gate import shipped_gate
+from outrider.policy.keeper import PolicyKeeper, PolicySource, ReleaseEngine
+from outrider.policy.opa_child import ChildPlan, OpaChild
+from outrider.policy.opa_install import OpaPlaces, find
+from outrider.policy.pdp import DecisionLimits, PolicyDecisionPoint
+from outrider.policy.query import QueryBuilder
+from outrider.telemetry.metrics import Metrics
+
+
+def source_of(loaded: Loaded) -> PolicySource:
+    policy = loaded.settings.policy
+    return PolicySource(
+        path=loaded.path(policy.path) if policy.path else shipped_rego(),
+        overlays=tuple(loaded.path(name) for name in policy.overlay),
+        hosts=upstream_hosts(loaded.settings),
+        complete=loaded.settings.profile is Profile.PRODUCTION,
+    )
+
+
+def opa_places(loaded: Loaded, environ: Mapping[str, str]) -> OpaPlaces:
+    opa = loaded.settings.policy.opa
+    return OpaPlaces(
+        cache=cache_dir(environ),
+        search_path=environ.get("PATH", ""),
+        binary=loaded.path(opa.binary) if opa.binary else None,
+        sha256=opa.sha256,
+    )
+
+
+def engine_of(
+    loaded: Loaded, environ: Mapping[str, str], clock: Clock, metrics: Metrics
+) -> EmbeddedEngine | OpaEngine:
+    """Blocking: looks for OPA. Raises `ConfigError` saying where it looked."""
+    policy = loaded.settings.policy
+    if policy.engine == "embedded":
+        return EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
+    link: OpaLink
+    if policy.opa.mode == "socket":
+        link = SocketLink(Path(policy.opa.socket or ""))
+    else:
+        plan = ChildPlan(binary=find(opa_places(loaded, environ)), system=shipped_rego() / "system")
+        link = OpaChild(plan=plan, clock=clock)
+    return OpaEngine(
+        link=link,
+        clock=clock,
+        entrypoint=policy.entrypoint,
+        limits=OpaLimits(connections=policy.opa.connections),
+        on_up=lambda up: metrics.engine_is("opa", up=up),
+    )
+
+
+def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeeper:
+    """Blocking: reads the language of the library that ships."""
+    policy = loaded.settings.policy
+    return PolicyKeeper(
+        source=source_of(loaded),
+        engine=engine,
+        gate=shipped_gate(shipped_rego(), policy.entrypoint),
+        clock=clock,
+        entrypoint=policy.entrypoint,
+        max_staleness_s=policy.max_staleness_s,
+    )
+
+
+def decider_of(loaded: Loaded, keeper: PolicyKeeper, clock: Clock) -> PolicyDecisionPoint:
+    settings = loaded.settings
+    return PolicyDecisionPoint(
+        holder=keeper,
+        builder=QueryBuilder(
+            clock=clock,
+            environment=settings.environment,
+            arguments_bytes=settings.limits.policy_arguments_bytes,
+            query_bytes=settings.policy.query_bytes,
+        ),
+        limits=DecisionLimits(
+            entrypoint=settings.policy.entrypoint,
+            timeout_s=settings.policy.timeout_ms / 1000,
+            list_timeout_s=settings.policy.list_timeout_ms / 1000,
+        ),
+        clock=clock,
+    )
