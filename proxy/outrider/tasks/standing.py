@@ -27,7 +27,7 @@ class StandingTasks:
 
     def __init__(self, *, required: bool) -> None:
         self._required = required
-        self._policy: ActivePolicy | None = None
+        self._agents: dict[str, AgentEntry] = {}  # of the revision `_tasks` were read from
         self._tasks: dict[str, BoundTask | None] = {}
 
     async def bind(
@@ -49,8 +49,8 @@ class StandingTasks:
         entry = policy.agents.get(subject.id)
         if entry is None:
             return None
-        if policy is not self._policy:
-            self._policy, self._tasks = policy, {}
+        if policy.agents is not self._agents:
+            self._agents, self._tasks = policy.agents, {}
         if entry.id not in self._tasks:
             self._tasks[entry.id] = _standing(entry)
         return self._tasks[entry.id]
