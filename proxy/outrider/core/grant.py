@@ -292,7 +292,7 @@ def meet(left: Grant, right: Grant) -> Grant:
         "tools": [str(glob) for glob in globs],
         "effects": [effect.value for effect in ActionEffect if effect in effects],
         "destinations": [str(host) for host in hosts],
-        "arguments": {tool: [rule.document for rule in both] for tool, both in rules.items()},
+        "arguments": {tool: _written(both) for tool, both in rules.items()},
         "sensitivity": sensitivity.value,
     }
     for key, instant in zip(("not_before", "expires_at"), interval, strict=True):
@@ -307,6 +307,11 @@ def meet(left: Grant, right: Grant) -> Grant:
         sensitivity=sensitivity,
         interval=interval,
     )
+
+
+def _written(rules: tuple[ArgumentRule, ...]) -> Json:
+    """One rule as its map, as people write it and policy reads it; several as a list of maps."""
+    return rules[0].document if len(rules) == 1 else [rule.document for rule in rules]
 
 
 def _both(

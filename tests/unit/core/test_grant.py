@@ -204,7 +204,7 @@ def test_meet_is_written_as_a_grant_that_reads_the_same() -> None:
         "tools": ["crm/get_*", "crm/x"],
         "effects": ["read"],
         "destinations": ["crm.internal"],
-        "arguments": {"crm/x": [{"/a": {"max": 1}}, {"/a": {"min": 0}}], "crm/y": [{}]},
+        "arguments": {"crm/x": [{"/a": {"max": 1}}, {"/a": {"min": 0}}], "crm/y": {}},
         "sensitivity": "internal",
         "not_before": "2026-11-01T00:00:00.000000Z",
         "expires_at": "2026-12-01T00:00:00.500000Z",
