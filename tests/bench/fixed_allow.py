@@ -21,6 +21,14 @@ class FixedAllowSnapshot:
 
     revision: str
 
+    @property
+    def expected(self) -> frozenset[str]:
+        return frozenset({self.revision})
+
+    @property
+    def waits(self) -> bool:
+        return False
+
     async def evaluate(
         self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
     ) -> Raw:
@@ -54,12 +62,12 @@ class FixedAllowEngine:
 def main() -> int:
     """Run the sidecar of these settings as `outrider run` would, with this engine in its place."""
     # Only here: the engine is also used without a composition root, by its tests.
-    from outrider.app import serve  # noqa: PLC0415
+    from outrider.cli.run import serve  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fixed_allow")
     parser.add_argument("--config", type=Path, required=True)
     options = parser.parse_args()
-    return int(serve(load(options.config, environment()), engine=FixedAllowEngine()))
+    return int(serve(load(options.config, environment()), engine=lambda _loaded: FixedAllowEngine()))
 
 
 if __name__ == "__main__":
