@@ -61,14 +61,16 @@ class FakeOpa:
     held: asyncio.Event = field(default_factory=asyncio.Event)
     offered: list[str] = field(default_factory=list)
     pids: frozenset[int] | None = None
+    takes: bool = False
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def owns(self, pid: int) -> bool:
         return self.pids is None or pid in self.pids
 
-    async def offer(self, release: Release) -> None:
+    async def offer(self, release: Release) -> bool:
         self.offered.append(release.revision)
+        return self.takes
 
     async def run(self) -> None:
         """Nothing runs here."""

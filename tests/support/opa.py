@@ -15,14 +15,12 @@ from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json
-from outrider.core.manifest import parse_manifest
 from outrider.policy.engines.opa import OpaEngine, OpaLimits
 from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.release import Release
-
-ENTRYPOINT = "data.outrider.decision"
+from tests.support import policy
+from tests.support.policy import ENTRYPOINT
 
 
 @cache
@@ -47,6 +45,14 @@ def opa_binary() -> OpaBinary:
     return found
 
 
+def _plan() -> ChildPlan:
+    return ChildPlan(
+        binary=opa_binary(),
+        system=shipped_rego() / "system",
+        parent=Path(tempfile.gettempdir()),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """An engine with the child it asks."""
@@ -60,11 +66,7 @@ async def running_engine(
     *, connections: int = 8, activation_s: float = 15.0, entrypoint: str = ENTRYPOINT
 ) -> AsyncIterator[Running]:
     """An `OpaEngine` in mode `child`, nothing activated yet; stopped at the end."""
-    plan = ChildPlan(
-        binary=opa_binary(),
-        system=shipped_rego() / "system",
-        parent=Path(tempfile.gettempdir()),
-    )
+    plan = await asyncio.to_thread(_plan)
     clock = SystemClock()
     child = OpaChild(plan=plan, clock=clock)
     engine = OpaEngine(
@@ -86,17 +88,9 @@ decision := {"effect": "allow", "revision": data.outrider.build.revision}
 """
 
 
-def a_release(revision: str, rego: str = ALLOW_ALL, **data: Json) -> Release:
-    """A release of one module under `revision`, with `data` below `data.outrider`."""
-    return Release(
-        revision=revision,
-        digest=revision,
-        modules={"outrider/main.rego": rego},
-        data={"outrider": {**data, "build": {"revision": revision}}},
-        manifest=parse_manifest(None, None, hosts={}),
-        agents={},
-        codes=frozenset(),
-    )
+def a_release(revision: str, rego: str = ALLOW_ALL) -> Release:
+    """A release of one module under `revision`."""
+    return policy.a_release(rego, revision=revision)
 
 
 async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from outrider.core.clock import SystemClock
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.keeper import ReleaseEngine
+from tests.support.opa import running_engine
 from tests.support.policy import ENTRYPOINT
 
 EngineRoom = Callable[[], AbstractAsyncContextManager[ReleaseEngine]]
@@ -17,4 +18,11 @@ async def embedded() -> AsyncIterator[ReleaseEngine]:
     yield EmbeddedEngine(clock=SystemClock(), entrypoint=ENTRYPOINT, slowest_fixture_s=1.0)
 
 
-ENGINES: Mapping[str, EngineRoom] = {"embedded": embedded}
+@asynccontextmanager
+async def opa() -> AsyncIterator[ReleaseEngine]:
+    """A real OPA, supervised as a child; skips where there is none."""
+    async with running_engine() as running:
+        yield running.engine
+
+
+ENGINES: Mapping[str, EngineRoom] = {"embedded": embedded, "opa": opa}

@@ -104,8 +104,10 @@ class BundleListener:
     async def start(self) -> int:
         """Listen; the port."""
         self._server = await asyncio.get_running_loop().create_server(
-            self._connection, "127.0.0.1", 0
+            self._connection, "127.0.0.1", 0, start_serving=False
         )
+        # in two steps: one that is cancelled in the middle would leave an open socket behind
+        await self._server.start_serving()
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

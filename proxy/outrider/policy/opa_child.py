@@ -102,8 +102,8 @@ class OpaChild:
         """Whether `pid`, at the other end of the socket, is the process we started."""
         return pid == self.pid or (pid == -1 and not hasattr(os, "pidfd_open"))
 
-    async def offer(self, release: Release) -> None:
-        """Have OPA take `release`. Returns once it did; waits for as long as the caller lets it.
+    async def offer(self, release: Release) -> bool:
+        """Have OPA take `release`. True once it did; waits for as long as the caller lets it.
 
         Raises `ConfigError` with what OPA says where it does not; what was offered before is then
         offered again, as it is when the caller gives up waiting.
@@ -120,13 +120,14 @@ class OpaChild:
                 self._source.offer(self._last)
         if not taken:
             raise ConfigError(f"OPA does not take the policy: {fault}")
+        return True
 
     async def run(self) -> None:
         """Keep an OPA running. Ends only by cancellation; OPA is then stopped, its folder gone."""
         token = secrets.token_urlsafe(32)
         listener = BundleListener(source=self._source, token=Secret(token))
-        port = await listener.start()
         try:
+            port = await listener.start()
             self._run = await asyncio.to_thread(_make_folder, self._plan.parent, token, port)
             await self._supervise(self._run)
         finally:

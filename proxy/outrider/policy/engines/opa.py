@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -24,7 +25,7 @@ from outrider.policy.opa_breaker import EngineBreaker
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_install import check_version
 from outrider.policy.opa_reply import Reply, named_revision, provenance_version, read_reply
-from outrider.policy.release import Release
+from outrider.policy.release import Release, package_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,11 @@ class OpaLink(Protocol):
     def owns(self, pid: int) -> bool:
         """Whether the process at the other end of the socket is the right one."""
 
-    async def offer(self, release: Release) -> None:
-        """Have OPA take `release`, if that is ours to do. Raises `ConfigError`."""
+    async def offer(self, release: Release) -> bool:
+        """Have OPA take `release`, if that is ours to do; True where it surely has it then.
+
+        Raises `ConfigError` where it does not take it.
+        """
 
     async def run(self) -> None:
         """Whatever must run for as long as OPA is asked. Ends only by cancellation."""
@@ -72,8 +76,9 @@ class SocketLink:
         del pid
         return True
 
-    async def offer(self, release: Release) -> None:
+    async def offer(self, release: Release) -> bool:
         """Nothing is pushed; the activation waits until OPA answers under the release's name."""
+        return False
 
     async def run(self) -> None:
         """Nothing runs here."""
@@ -142,12 +147,13 @@ class OpaEngine:
 
         Raises `ConfigError`; what was in force stays so. Until it returns, answers of both count.
         """
+        _check_entrypoint(release, self._entrypoint)
         before = self._expected
         self._expected = before | {release.revision}
         try:
             async with asyncio.timeout(self._limits.activation_s):
-                await self._link.offer(release)
-                provenance = await self._confirm(release)
+                taken = await self._link.offer(release)
+                provenance = await self._confirm(release, taken=taken)
         except TimeoutError:
             self._expected = before
             raise ConfigError(
@@ -239,27 +245,29 @@ class OpaEngine:
             self._heads[entrypoint, provenance] = head
         return head
 
-    async def _confirm(self, release: Release) -> bool:
+    async def _confirm(self, release: Release, *, taken: bool) -> bool:
         """Wait until OPA answers under the release's revision. True where only OPA's provenance
-        names it, the decision does not. Raises `ConfigError` where it never will."""
+        names it, the decision does not.
+
+        A policy that fails on the canaries too is one that OPA has, where it was `taken`: what it
+        then answers is a fault, and its keeper's to judge.
+        """
         head = request_head(self._entrypoint, provenance=True)
-        query = _dumps(next(iter(release.fixtures.values()), stranger_query(release)))
+        fixture = next(iter(release.fixtures.values()), stranger_query(release))
+        queries = cycle((_dumps(fixture), b"{}"))
         errors = 0
         while True:
             deadline_s = self._clock.monotonic_s() + CANARY_S
-            reply = await self._reach().ask(head, query, deadline_s)
+            reply = await self._reach().ask(head, next(queries), deadline_s)
             if isinstance(reply, Reply) and reply.status == 200:
                 check_version(provenance_version(reply) or "", "OPA at the socket")
-                raw = read_reply(reply, 0)
-                if not isinstance(raw, Failed):
-                    if isinstance(raw, Defined) and named_revision(raw.value) == release.revision:
-                        return False
-                    if raw.meta.revision == release.revision:
-                        return True
-            elif isinstance(reply, Reply):
+                provenance = _names(read_reply(reply, 0), release.revision)
+                if provenance is not None:
+                    return provenance
+            elif isinstance(reply, Reply) or reply.code is Reason.POLICY_MALFORMED:
                 errors += 1
-                if errors > _MOST_ERRORS:
-                    raise ConfigError(f"policy fails on a canary: {_detail(reply)}")
+                if taken and errors > _MOST_ERRORS:
+                    return True
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _watch(self) -> None:
@@ -338,9 +346,24 @@ def _opens(value: Json) -> bool:
     return value is True or (isinstance(value, dict) and value.get("effect") in ("allow", "hold"))
 
 
-def _detail(reply: Reply) -> str:
-    raw = read_reply(reply, 0)
-    return raw.detail if isinstance(raw, Failed) else "it answers otherwise than it did"
+def _names(raw: Raw, revision: str) -> bool | None:
+    """Whether OPA alone names `revision` (True), the decision too (False), or neither (None)."""
+    if isinstance(raw, Defined) and named_revision(raw.value) == revision:
+        return False
+    return True if not isinstance(raw, Failed) and raw.meta.revision == revision else None
+
+
+def _check_entrypoint(release: Release, entrypoint: str) -> None:
+    """Raises `ConfigError` where no module can define `entrypoint`: OPA would call that undefined,
+    as it does a rule whose conditions are not met."""
+    for name, text in release.modules.items():
+        package = f"data.{package_of(name, text)[0]}."
+        if not entrypoint.startswith(package):
+            continue
+        rule = re.escape(entrypoint.removeprefix(package).split(".")[0])
+        if re.search(rf"^[ \t]*(default[ \t]+)?{rule}\b", text, re.MULTILINE):
+            return
+    raise ConfigError(f"the entry point {entrypoint} is defined nowhere")
 
 
 def _dumps(query: JsonObject) -> bytes:

@@ -239,11 +239,47 @@ async def test_an_opa_that_says_no_version_is_refused():
             await an_engine(opa, MovedClock()).activate(a_release("r1"))
 
 
-async def test_a_policy_that_fails_on_its_canary_is_refused_soon():
-    body = {"code": "internal_error", "errors": [{"code": "eval_conflict_error"}]}
-    async with fake_opa(an_answer(body, status=500)) as opa:
-        with pytest.raises(ConfigError, match="eval_conflict_error"):
-            await an_engine(opa, MovedClock()).activate(a_release("r1"))
+async def test_a_policy_that_fails_on_every_canary_is_active_where_opa_surely_took_it():
+    async with fake_opa(an_answer(b"{}", status=500)) as opa:
+        opa.takes = True
+        snapshot = await an_engine(opa, MovedClock()).activate(a_release("r1"))
+        assert snapshot.provenance
+        assert reason(await ask(snapshot)) is Reason.POLICY_ERROR
+
+
+async def test_a_policy_that_fails_on_every_canary_is_not_known_to_be_the_one_beside_us():
+    async with fake_opa(an_answer(b"{}", status=500)) as opa:
+        with pytest.raises(ConfigError, match="did not answer"):
+            await an_engine(opa, MovedClock(), activation_s=0.3).activate(a_release("r1"))
+
+
+@pytest.mark.parametrize(
+    "rego",
+    [
+        "package outrider\n\nx := 1\n",
+        "package outrider\n\n# decision := true\n",
+        "package outrider\n\ndecisions := true\n",
+        "package outrider.decision_\n\ndecision := true\n",
+    ],
+)
+async def test_a_release_that_cannot_define_the_entry_point_never_reaches_opa(rego):
+    async with fake_opa(named()) as opa:
+        with pytest.raises(ConfigError, match="defined nowhere"):
+            await an_engine(opa, MovedClock()).activate(a_release("r1", rego))
+        assert (opa.requests, opa.offered) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "rego",
+    [
+        "package outrider\n\ndefault decision := false\n",
+        "package outrider\n\ndecision contains 1\n",
+    ],
+)
+async def test_a_release_that_may_define_the_entry_point_is_tried(rego):
+    async with fake_opa(named()) as opa:
+        await an_engine(opa, MovedClock()).activate(a_release("r1", rego))
+        assert opa.offered == ["r1"]
 
 
 async def test_where_nothing_was_activated_there_is_no_snapshot():
