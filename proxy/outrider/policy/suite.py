@@ -305,7 +305,7 @@ def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def uncovered(tree: Tree, results: Sequence[TestResult]) -> list[str]:
+def uncovered(results: Sequence[TestResult]) -> list[str]:
     """Suites that lack a positive, a near-miss or a hostile case (POLICY §9)."""
     found: dict[str, set[str]] = {}
     for one in results:
