@@ -1,12 +1,11 @@
 """The side store of queries (`audit.inputs: store`), so that a decision can be replayed.
 
-Laws: each query is sealed with AES-256-GCM under a key file of our own, bound to its decision id;
-the store is bounded by dropping its oldest segment; destroying the key erases all. Blocking.
+Laws: each query is sealed with AES-256-GCM under a key of our own, bound to its decision id; the
+store is bounded by dropping its oldest segment; destroying the key erases all. Blocking.
 """
 
 import os
 import secrets
-import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,36 +14,13 @@ from typing import BinaryIO, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from outrider.core.errors import ConfigError
 from outrider.core.secret import Secret
 
-_KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _HEAD: Final = struct.Struct(">HI")  # bytes of the id, bytes of nonce and ciphertext
 _ID_LIMIT: Final = 128
 _SEGMENTS: Final = 8
 _NEW: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-
-
-def load_key(path: Path, *, create: bool) -> Secret:
-    """The key of `path` (0600, 32 bytes), made where it is missing and `create` says so.
-
-    Raises `ConfigError` for a key others can read, or of another length.
-    """
-    if create and not path.exists():
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-    try:
-        mode = path.stat().st_mode
-        key = path.read_bytes()
-    except OSError as fault:
-        raise ConfigError(f"the key of the input store cannot be read: {fault.strerror}") from None
-    if stat.S_IMODE(mode) & 0o077 or len(key) != _KEY_BYTES:
-        raise ConfigError(f"the key of the input store must be 0600 and {_KEY_BYTES} bytes")
-    return Secret(key)
 
 
 class InputStore:

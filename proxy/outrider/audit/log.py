@@ -251,16 +251,19 @@ class FileAuditLog:
         entry.seq, entry.generation = self._seq, self._generation
         self._seq += 1
         self._head = entry.hash
-        if not durable and query is None and not self._pending and self._write_now(entry):
+        if not durable and query is None and self._write_now(entry):
             return entry
         self._pending.append(entry)
         self._queue.put(entry)
         return entry
 
     def _write_now(self, entry: Entry) -> bool:
-        if entry.at_s < self._direct_from_s or self._full or self._writer is None:
+        writer = self._writer
+        if writer is None or self._full or entry.at_s < self._direct_from_s:
             return False
-        entry.written = self._writer.write_now(entry)
+        if self._pending:
+            return False  # not before what is queued, nor beside a sync, where a write may wait
+        entry.written = writer.write_now(entry)
         took_s = self._clock.monotonic_s() - entry.at_s
         if took_s > self._bounds.slow_s:
             self._direct_from_s = entry.at_s + self._bounds.direct_pause_s
@@ -298,8 +301,9 @@ class FileAuditLog:
     def _failed(self, report: BatchReport) -> None:
         if report.entries[-1].generation == self._generation:
             self._generation += 1
-            if report.last is not None:
-                self._seq, self._head = report.last.seq + 1, report.last.hash
+            last = self._writer.last if self._writer else None
+            if last is not None:
+                self._seq, self._head = last.seq + 1, last.hash
             self._begin_fault(report.fault or "write_failed")
         self._fail(report.entries, "the record could not be written")
 

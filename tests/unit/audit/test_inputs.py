@@ -1,9 +1,10 @@
 """Queries kept beside the chain: sealed, bounded, bound to their decision."""
 
+import os
+
 import pytest
 
-from outrider.audit.inputs import InputStore, load_key, read_input
-from outrider.core.errors import ConfigError
+from outrider.audit.inputs import InputStore, read_input
 from outrider.core.secret import Secret
 
 KEY = Secret(b"k" * 32)
@@ -68,25 +69,18 @@ def test_a_new_start_begins_a_new_segment(tmp_path):
     assert read_input(tmp_path, KEY, "dec-1") == b"q"
 
 
-def test_a_key_is_made_once_and_for_us_alone(tmp_path):
-    path = tmp_path / "inputs.key"
-    first = load_key(path, create=True).reveal()
-    assert (len(first), path.stat().st_mode & 0o777) == (32, 0o600)
-    assert load_key(path, create=True).reveal() == first
-
-
-@pytest.mark.parametrize(
-    ("content", "mode"),
-    [
-        pytest.param(b"k" * 32, 0o644, id="others-may-read"),
-        pytest.param(b"k" * 31, 0o600, id="short"),
-        pytest.param(None, 0o600, id="missing"),
-    ],
-)
-def test_a_key_that_cannot_be_used_is_refused(tmp_path, content, mode):
-    path = tmp_path / "inputs.key"
-    if content is not None:
-        path.write_bytes(content)
-        path.chmod(mode)
-    with pytest.raises(ConfigError, match="key of the input store"):
-        load_key(path, create=False)
+def test_a_query_that_was_taken_in_part_ends_its_segment(tmp_path, monkeypatch):
+    store = _store(tmp_path)
+    store.append("dec-1", b"query-1")
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: whole(fd, data[:10]))
+    with pytest.raises(OSError, match="part"):
+        store.append("dec-2", b"query-2")
+    monkeypatch.undo()
+    store.append("dec-3", b"query-3")
+    store.close()
+    assert [read_input(tmp_path, KEY, f"dec-{n}") for n in (1, 2, 3)] == [
+        b"query-1",
+        None,
+        b"query-3",
+    ]
