@@ -308,7 +308,7 @@ class Sidecar:
         )
         self.edits = Edits()
 
-    def post(self, message: Json, headers: Headers | None = None, **who: str) -> Answered:
+    def post(self, message: Json | bytes, headers: Headers | None = None, **who: str) -> Answered:
         body = message if isinstance(message, bytes) else orjson.dumps(message)
         head = a_head(headers=legacy_headers() if headers is None else headers)
         return self.exchange(head, body, subject=who.get("subject", AGENT))

@@ -76,8 +76,6 @@ def settle(message: Message, fields: Mapping[str, str], min_version: str) -> Spo
     claimed = meta.get(spec.META_VERSION) if isinstance(meta, dict) else None
     if claimed is None and not is_modern_version(sent):
         return _settle_legacy(message, params, sent, min_version)
-    if message.method == "initialize":
-        raise MalformedError("initialize has no place in this version", code=INVALID_REQUEST)
     return _settle_modern(message, params, fields)
 
 

@@ -42,9 +42,7 @@ def mismatch(detail: str, cause: str = "header_mismatch") -> MalformedError:
 def decode(value: str) -> str:
     """What a field says: itself, or the text in its `=?base64?…?=` wrapping, read strictly."""
     if not (value.startswith(_START) and value.endswith(_END)):
-        if value[:9].lower() == _START:
-            raise mismatch("an encoded header is not spelt as it must be", "sentinel")
-        return value
+        return value  # any other spelling is a literal, and so differs from what it wraps
     coded = value[len(_START) : -len(_END)]
     try:
         raw = base64.b64decode(coded, validate=True)
@@ -58,7 +56,7 @@ def decode(value: str) -> str:
 
 def encode(text: str) -> str:
     """The field value for `text`: plain where it may stand so, else wrapped."""
-    if _PLAIN.fullmatch(text) and not text.lower().startswith(_START):
+    if _PLAIN.fullmatch(text) and not text.startswith(_START):
         return text
     return _START + base64.b64encode(text.encode()).decode() + _END
 

@@ -82,7 +82,7 @@ def _is_unknown_method(envelope: Envelope) -> bool:
 
 
 def _code(refusal: Refusal, envelope: Envelope | None) -> int:
-    named = envelope is not None and envelope.method in _NAMED
+    named = envelope is not None and envelope.method in _NAMED and refusal.code is None
     if refusal.reason is Reason.UNRECOGNISED and named:
         return INVALID_PARAMS  # hidden and unknown names look alike
     return refusal.code if refusal.code is not None else refusal.answer.rpc

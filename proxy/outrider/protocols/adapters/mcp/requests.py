@@ -28,7 +28,7 @@ from outrider.protocols.adapters.mcp.spec import Listing
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
 from outrider.protocols.pins import Pin, PinMode
 from outrider.protocols.sessions import Seen
-from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 
 _LEVELS: Final = frozenset(
     {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
@@ -269,7 +269,6 @@ def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
         like = lookalike_of(name, known_names(turn.manifest, turn.route.upstream, seen))
         raise UnrecognisedError(
             "no such name is offered here",
-            code=METHOD_NOT_FOUND,
             cause="lookalike" if like is not None else "name",
         )
     if not pin.fits and turn.options.pinning != PinMode.ALERT.value:

@@ -281,7 +281,7 @@ INITIALIZE = request(
 
 ERAS = [
     pytest.param(CALL, {"mcp-protocol-version": MODERN}, -32602, id="case-25-modern-header"),
-    pytest.param(modern(INITIALIZE), {}, -32600, id="case-25-initialize-with-meta"),
+    pytest.param(modern(INITIALIZE), {}, -32020, id="case-25-initialize-with-meta"),
     pytest.param(CALL, {"mcp-protocol-version": "1999-01-01"}, -32600, id="case-25-unknown"),
     pytest.param(modern(CALL), {}, -32020, id="case-25-meta-without-header"),
     pytest.param(

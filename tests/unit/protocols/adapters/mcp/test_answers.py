@@ -1,0 +1,503 @@
+"""PROTOCOLS §12, streams, results and what servers ask: what passes, is changed, is dropped."""
+
+import orjson
+import pytest
+
+from outrider.config.settings import Limits, McpOptions
+from outrider.core.action import Ask
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.obligation import RedactObligation
+from outrider.core.ports import Edits
+from outrider.core.vocabulary import ActionEffect, Phase, Reason
+from tests.support.mcp_exchange import (
+    OTHER,
+    FakeUpstream,
+    Sidecar,
+    a_head,
+    a_tool,
+    event,
+    legacy_headers,
+    modern,
+    modern_headers,
+    replies,
+    request,
+    streams,
+)
+
+CALL: JsonObject = request("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
+DONE: JsonObject = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "result": {"content": [{"type": "text", "text": "done"}], "resultType": "complete"},
+}
+PROGRESS: JsonObject = {
+    "jsonrpc": "2.0",
+    "method": "notifications/progress",
+    "params": {"progressToken": 1, "progress": 0.5, "message": "half"},
+}
+MESSAGE: JsonObject = {
+    "jsonrpc": "2.0",
+    "method": "notifications/message",
+    "params": {"level": "info", "data": "secret"},
+}
+
+
+def _told(*chunks: bytes, verdict: bool = True, era: str = "legacy") -> Sidecar:
+    def judge(ask: Ask) -> bool:
+        return verdict or ask.phase is not Phase.RESPONSE
+
+    sidecar = Sidecar(verdict=judge)
+    sidecar.modern(request("tools/list")) if era == "modern" else sidecar.post(
+        request("tools/list")
+    )
+    sidecar.upstream.answers["tools/call"] = streams(*chunks)
+    return sidecar
+
+
+def test_case_43_any_split_gives_the_same_events() -> None:
+    whole = b"\xef\xbb\xbf: hi\r\n" + event(PROGRESS) + event(DONE).replace(b"\n", b"\r\n")
+    expected = _told(whole).post(CALL)
+    assert expected.messages == [PROGRESS, DONE]
+    for cut in range(1, len(whole)):
+        split = _told(whole[:cut], whole[cut:]).post(CALL)
+        assert split.body == expected.body
+    assert _told(*(whole[at : at + 1] for at in range(len(whole)))).post(CALL).body == expected.body
+
+
+def test_case_43_an_unterminated_last_event_is_no_event() -> None:
+    answered = _told(event(DONE).rstrip(b"\n")).post(CALL)
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR
+    assert DONE not in answered.messages
+
+
+def test_case_44_comments_pass_at_once() -> None:
+    answered = _told(b": still here\n", event(DONE)).post(CALL)
+    assert answered.body.startswith(b": still here\n\n")
+    assert answered.headers["x-accel-buffering"] == "no"
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [b"data: " + b"x" * 2048 + b"\n\n", b"data: x\n" * 400, b"x" * 2048],
+    ids=["case-45-long-line", "case-45-many-lines", "case-45-endless"],
+)
+def test_a_long_event_cuts_the_stream(chunk: bytes) -> None:
+    sidecar = _told(event(PROGRESS), chunk)
+    limited = Sidecar(sidecar.upstream, limits=Limits(sse_event_bytes=1024))
+    limited.post(request("tools/list"))
+    answered = limited.post(CALL)
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR
+    final = answered.messages[-1]
+    assert (final["id"], "result" in final) == (1, True)
+
+
+DROPPED = [
+    pytest.param(b"event: other\ndata: {}\n\n", "event_dropped", id="case-46-unknown-event"),
+    pytest.param(b"data: hello\n\n", "event_dropped", id="case-46-no-json"),
+    pytest.param(
+        event({"jsonrpc": "2.0", "id": 2, "result": {}}), "response_dropped", id="case-47"
+    ),
+    pytest.param(
+        event({"jsonrpc": "2.0", "id": "1", "result": {}}), "response_dropped", id="case-47-type"
+    ),
+    pytest.param(
+        event({"jsonrpc": "2.0", "method": "notifications/made_up"}),
+        "notification_dropped",
+        id="unknown-notification",
+    ),
+    pytest.param(event([DONE]), "message_dropped", id="batch"),
+    pytest.param(event({**PROGRESS, "extra": 1}), "message_dropped", id="extra-member"),
+]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+@pytest.mark.parametrize(("chunk", "note"), DROPPED)
+def test_what_is_not_the_answer_is_dropped_and_noted(chunk: bytes, note: str, era: str) -> None:
+    sidecar = _told(chunk, event(DONE), era=era)
+    answered = sidecar.modern(CALL) if era == "modern" else sidecar.post(CALL)
+    assert answered.messages == [DONE]
+    assert answered.events == [note]
+
+
+def test_case_47_a_second_final_response_is_dropped() -> None:
+    answered = _told(event(DONE), event(DONE)).post(CALL)
+    assert answered.messages == [DONE]
+    assert answered.events == ["response_dropped"]
+
+
+SAMPLING: JsonObject = request("sampling/createMessage", {"messages": [], "maxTokens": 5}, 70)
+
+
+def test_case_48_a_request_on_a_modern_stream_is_dropped() -> None:
+    answered = _told(event(SAMPLING), event(DONE), era="modern").modern(CALL)
+    assert answered.messages == [DONE]
+    assert answered.events == ["server_request_dropped"]
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_case_48_a_request_on_a_legacy_stream_is_decided(passes: bool) -> None:
+    answered = _told(event(SAMPLING), event(DONE), verdict=passes).post(CALL)
+    assert answered.messages == ([SAMPLING, DONE] if passes else [DONE])
+    asked = [ask for ask in answered.asked if ask.phase is Phase.RESPONSE]
+    assert [(ask.name, ask.effect) for ask in asked] == [
+        ("sampling/createMessage", ActionEffect.EXECUTE)
+    ]
+
+
+ELICITATIONS = [
+    pytest.param({"mode": "url", "url": "https://a.example/x", "message": ""}, True, id="https"),
+    pytest.param({"mode": "url", "url": "http://a.example/x", "message": ""}, False, id="plain"),
+    pytest.param({"mode": "url", "url": "https://u:p@a.example/", "message": ""}, False, id="user"),
+    pytest.param({"message": "", "requestedSchema": {"properties": {"name": {}}}}, True, id="form"),
+    pytest.param(
+        {"message": "", "requestedSchema": {"properties": {"Password": {}}}}, False, id="password"
+    ),
+]
+
+
+@pytest.mark.parametrize(("params", "passes"), ELICITATIONS)
+def test_an_elicitation_asks_for_no_secret_and_no_plain_url(
+    params: JsonObject, passes: bool
+) -> None:
+    answered = _told(event(request("elicitation/create", params, 7)), event(DONE)).post(CALL)
+    assert len(answered.messages) == (2 if passes else 1)
+
+
+def test_case_52_a_stream_that_dies_ends_in_our_words() -> None:
+    answered = _told(event(PROGRESS), era="modern").modern(CALL)
+    final = answered.messages[-1]
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR
+    assert final["id"] == 1
+    result = final["result"]
+    assert isinstance(result, dict)
+    assert (result["isError"], result["resultType"]) == (True, "complete")
+
+
+def _listening(*chunks: bytes) -> Sidecar:
+    def judge(ask: Ask) -> bool:
+        return ask.resource != "note://secret"
+
+    sidecar = Sidecar(verdict=judge)
+    sidecar.upstream.answers["subscriptions/listen"] = streams(*chunks)
+    return sidecar
+
+
+def _tell(method: str, id_: Json = 1, **params: Json) -> bytes:
+    meta: JsonObject = {"io.modelcontextprotocol/subscriptionId": id_}
+    return event({"jsonrpc": "2.0", "method": method, "params": {"_meta": meta, **params}})
+
+
+def test_case_54_denied_uris_leave_filter_and_acknowledgement() -> None:
+    ended = event({"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete"}})
+    uris: list[Json] = ["note://open", "note://secret"]
+    sidecar = _listening(
+        _tell(
+            "notifications/subscriptions/acknowledged",
+            notifications={"toolsListChanged": True, "resourceSubscriptions": uris},
+        ),
+        _tell("notifications/resources/updated", uri="note://secret"),
+        _tell("notifications/resources/updated", uri="note://open"),
+        _tell("notifications/resources/updated", id_="1", uri="note://open"),
+        _tell("notifications/prompts/list_changed"),
+        _tell("notifications/tools/list_changed"),
+        ended,
+    )
+    wanted: JsonObject = {"toolsListChanged": True, "resourceSubscriptions": uris}
+    answered = sidecar.modern(request("subscriptions/listen", {"notifications": wanted}))
+    assert answered.sent is not None
+    assert isinstance(answered.sent.body, bytes)
+    sent = orjson.loads(answered.sent.body)["params"]["notifications"]
+    assert sent["resourceSubscriptions"] == ["note://open"]
+    assert [one.get("method") for one in answered.messages] == [
+        "notifications/subscriptions/acknowledged",
+        "notifications/resources/updated",
+        "notifications/tools/list_changed",
+        None,
+    ]
+    acknowledged = answered.messages[0]["params"]
+    assert isinstance(acknowledged, dict)
+    assert isinstance(acknowledged["notifications"], dict)
+    assert acknowledged["notifications"]["resourceSubscriptions"] == ["note://open"]
+
+
+ANSWERS = [
+    pytest.param((200, (("content-type", "text/html"),), (b"<p>",)), id="case-55-html"),
+    pytest.param((200, (), (b"{}",)), id="case-55-no-type"),
+    pytest.param((500, (("content-type", "application/json"),), (b"{}",)), id="server-error"),
+    pytest.param((403, (("content-type", "application/json"),), (b"{}",)), id="forbidden"),
+    pytest.param(replies({"jsonrpc": "2.0", "id": 2, "result": {}}), id="case-47-json-foreign"),
+    pytest.param(replies({"jsonrpc": "2.0", "id": 1, "result": []}), id="result-array"),
+    pytest.param(replies([DONE]), id="batch"),
+    pytest.param(
+        (200, (("content-type", "application/json"),), (b'{"jsonrpc":"2.0","id":1,"id":1}',)),
+        id="duplicate-key",
+    ),
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_of_another_kind_becomes_our_error(answer: tuple[int, tuple, tuple]) -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = answer
+    answered = sidecar.post(CALL)
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR
+    assert (answered.status, answered.result["isError"]) == (200, True)
+
+
+def test_case_55_json_and_stream_carry_the_same() -> None:
+    stream = _told(event(DONE)).post(CALL)
+    sidecar = Sidecar()
+    sidecar.upstream.answers["tools/call"] = replies(DONE)
+    plain = sidecar.post(CALL)
+    assert stream.messages == [plain.json]
+    assert [ask.name for ask in stream.asked] == [ask.name for ask in plain.asked][-1:]
+
+
+def test_case_26_a_denied_capability_reaches_no_upstream() -> None:
+    def judge(ask: Ask) -> bool:
+        return ask.resource not in {"sampling/createMessage", "roots/list"}
+
+    wanted: JsonObject = {
+        "sampling": {},
+        "elicitation": {"form": {}},
+        "roots": {"listChanged": True},
+        "tasks": {"requests": {"sampling": {"createMessage": {}}, "elicitation": {"create": {}}}},
+    }
+    kept: JsonObject = {
+        "elicitation": {"form": {}},
+        "tasks": {"requests": {"elicitation": {"create": {}}}},
+    }
+    sidecar = Sidecar(verdict=judge)
+    message = modern(CALL, {"io.modelcontextprotocol/clientCapabilities": dict(wanted)})
+    answered = sidecar.post(message, modern_headers(message))
+    assert answered.sent is not None
+    assert isinstance(answered.sent.body, bytes)
+    meta = orjson.loads(answered.sent.body)["params"]["_meta"]
+    assert meta["io.modelcontextprotocol/clientCapabilities"] == kept
+    params: JsonObject = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": orjson.loads(orjson.dumps(wanted)),
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    begun = sidecar.post(request("initialize", params), legacy_headers(version=None))
+    assert begun.sent is not None
+    assert isinstance(begun.sent.body, bytes)
+    assert orjson.loads(begun.sent.body)["params"]["capabilities"] == kept
+
+
+def test_case_72_only_top_level_meta_counts_and_ours_goes_nowhere() -> None:
+    sidecar = Sidecar()
+    params: JsonObject = {
+        "name": "echo",
+        "arguments": {"text": "hi", "_meta": {"dev.outrider/task": "tsk_inner"}},
+        "_meta": {"dev.outrider/task": "tsk_1", "dev.outrider/decision": {}, "own": 1},
+    }
+    answered = sidecar.post(request("tools/call", params))
+    head = a_head(headers=legacy_headers())
+    body = orjson.dumps(request("tools/call", params))
+    parsed = sidecar.adapter.parse(sidecar.inbound(head, body, "spiffe://acme.test/agent/one"))
+    assert parsed.task_name == "tsk_1"
+    assert answered.sent is not None
+    assert isinstance(answered.sent.body, bytes)
+    sent = orjson.loads(answered.sent.body)["params"]
+    assert sent["_meta"] == {"own": 1}
+    assert sent["arguments"] == params["arguments"]
+
+
+def test_case_72_an_upstream_cannot_write_our_meta() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    item: JsonObject = {"type": "text", "text": "x", "_meta": {"dev.outrider/decision": {}}}
+    forged: JsonObject = {"content": [item], "_meta": {"dev.outrider/decision": {"id": "d"}}}
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": forged})
+    answered = sidecar.post(CALL)
+    assert b"dev.outrider" not in answered.body
+
+
+def test_case_73_trace_context_is_ours_and_baggage_stops() -> None:
+    params: JsonObject = {
+        "name": "echo",
+        "arguments": {"text": "hi"},
+        "_meta": {"traceparent": "nonsense", "tracestate": "a=b", "baggage": "x" * 9000},
+    }
+    answered = Sidecar().post(request("tools/call", params))
+    assert answered.sent is not None
+    assert isinstance(answered.sent.body, bytes)
+    ours = f"00-{'1' * 32}-{'2' * 16}-01"
+    assert orjson.loads(answered.sent.body)["params"]["_meta"] == {"traceparent": ours}
+    assert ("traceparent", ours) in answered.sent.headers
+
+
+STRUCTURED = [
+    pytest.param("alert", {"n": "x"}, True, ["structured_output"], id="case-74-alert"),
+    pytest.param("enforce", {"n": "x"}, False, [], id="case-74-enforce"),
+    pytest.param("enforce", {"n": 1}, True, [], id="case-74-fits"),
+    pytest.param("off", {"n": "x"}, True, [], id="case-74-off"),
+]
+
+
+@pytest.mark.parametrize(("mode", "content", "passes", "notes"), STRUCTURED)
+def test_structured_content_is_held_against_the_output_schema(
+    mode: str, content: JsonObject, passes: bool, notes: list[str]
+) -> None:
+    schema: JsonObject = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    upstream = FakeUpstream(a_tool(outputSchema=schema))
+    sidecar = Sidecar(upstream, options=McpOptions(structured_output=mode))  # type: ignore[arg-type]
+    sidecar.post(request("tools/list"))
+    result: JsonObject = {"content": [], "structuredContent": content}
+    upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": result})
+    answered = sidecar.post(CALL)
+    assert (answered.fault is None) is passes
+    assert answered.events == notes
+
+
+def test_redaction_reaches_the_text_that_repeats_structured_content() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    result: JsonObject = {
+        "content": [{"type": "text", "text": '{"iban":"DE1"}'}],
+        "structuredContent": {"iban": "DE1", "name": "A"},
+    }
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": result})
+    sidecar.edits = Edits(redactions=(RedactObligation(pointer="/result/structuredContent/iban"),))
+    answered = sidecar.post(CALL)
+    assert b"DE1" not in answered.body
+    assert answered.result["structuredContent"] == {"iban": "[redacted]", "name": "A"}
+    assert answered.events == ["redacted"]
+
+
+def test_case_75_where_results_are_redacted_free_text_of_notifications_is_withheld() -> None:
+    sidecar = _told(event(PROGRESS), event(MESSAGE), event(DONE))
+    sidecar.edits = Edits(redactions=(RedactObligation(pointer="/result/content"),))
+    answered = sidecar.post(CALL)
+    assert b"half" not in answered.body
+    assert b"secret" not in answered.body
+    assert len(answered.messages) == 2
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_log_messages_come_on_the_modern_wire_only_where_asked_for(asked: bool) -> None:
+    sidecar = _told(event(MESSAGE), event(DONE), era="modern")
+    level: JsonObject = {"io.modelcontextprotocol/logLevel": "info"} if asked else {}
+    message = modern(CALL, level)
+    answered = sidecar.post(message, modern_headers(message))
+    assert len(answered.messages) == (2 if asked else 1)
+
+
+def test_limits_of_policy_cut_the_answer() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.edits = Edits(response_bytes=16)
+    assert sidecar.post(CALL).fault is not None
+    sidecar.edits = Edits(records=1)
+    many: JsonObject = {"content": [{"type": "text", "text": "a"}] * 2}
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": many})
+    answered = sidecar.post(CALL)
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.OBLIGATION
+
+
+# --- input required, request state ---
+
+ASKS_INPUT: JsonObject = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "result": {
+        "resultType": "input_required",
+        "requestState": "upstream-state",
+        "inputRequests": {
+            "who": {
+                "method": "elicitation/create",
+                "params": {"message": "?", "requestedSchema": {"properties": {"name": {}}}},
+            }
+        },
+    },
+}
+
+
+def _asked_for_input() -> tuple[Sidecar, Json]:
+    sidecar = Sidecar()
+    sidecar.modern(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = replies(ASKS_INPUT)
+    answered = sidecar.modern(CALL)
+    del sidecar.upstream.answers["tools/call"]
+    return sidecar, answered.result["requestState"]
+
+
+def _again(state: Json, arguments: JsonObject | None = None, name: str = "echo") -> JsonObject:
+    params: JsonObject = {
+        "name": name,
+        "arguments": arguments or {"text": "hi"},
+        "requestState": state,
+        "inputResponses": {"who": {"action": "accept", "content": {"name": "A"}}},
+    }
+    return request("tools/call", params, 2)
+
+
+def test_request_state_is_sealed_and_comes_back_byte_for_byte() -> None:
+    sidecar, state = _asked_for_input()
+    assert isinstance(state, str)
+    assert "upstream-state" not in state
+    answered = sidecar.modern(_again(state))
+    assert answered.status == 200
+    assert answered.sent is not None
+    assert isinstance(answered.sent.body, bytes)
+    assert orjson.loads(answered.sent.body)["params"]["requestState"] == "upstream-state"
+    assert [(ask.name, ask.effect) for ask in answered.asked] == [
+        ("tools/call", None),
+        ("elicitation/create", ActionEffect.SHARE),
+    ]
+
+
+def test_case_59_a_state_that_was_not_issued_for_this_request_is_refused() -> None:
+    sidecar, state = _asked_for_input()
+    assert isinstance(state, str)
+    hostile: list[tuple[JsonObject, str]] = [
+        (_again(state[:-4] + "AAAA"), ""),
+        (_again("upstream-state"), ""),
+        (_again(7), ""),
+        (_again(state, {"text": "other"}), ""),
+        (_again(state), OTHER),
+    ]
+    for message, subject in hostile:
+        answered = sidecar.modern(message, **({"subject": subject} if subject else {}))
+        assert (answered.status, answered.code) == (400, -32602)
+    assert sidecar.upstream.methods.count("tools/call") == 1
+    assert sidecar.modern(_again(state)).status == 200
+    replayed = sidecar.modern(_again(state))
+    assert (replayed.status, replayed.code) == (400, -32602)
+
+
+def test_case_59_a_state_expires() -> None:
+    sidecar, state = _asked_for_input()
+    sidecar.clock.now_s += 3600
+    assert sidecar.modern(_again(state)).code == -32602
+
+
+def test_what_a_server_asks_within_a_result_is_decided() -> None:
+    sidecar = Sidecar(verdict=lambda ask: ask.phase is not Phase.RESPONSE)
+    sidecar.modern(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = replies(ASKS_INPUT)
+    answered = sidecar.modern(CALL)
+    assert answered.fault is not None
+    assert b"upstream-state" not in answered.body
+
+
+def test_case_59_a_task_belongs_to_the_subject_it_was_given_to() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    made: JsonObject = {"task": {"taskId": "t-1", "status": "working"}}
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": made})
+    assert sidecar.post(CALL).status == 200
+    fetch = request("tasks/get", {"taskId": "t-1"}, 2)
+    assert sidecar.post(fetch).status == 200
+    assert sidecar.post(fetch, subject=OTHER).code == -32602
+    assert sidecar.post(request("tasks/get", {"taskId": "t-2"}, 2)).code == -32602
+    listed: JsonObject = {"tasks": [{"taskId": "t-1"}, {"taskId": "t-9"}]}
+    sidecar.upstream.answers["tasks/list"] = replies({"jsonrpc": "2.0", "id": 1, "result": listed})
+    assert sidecar.post(request("tasks/list", {})).result["tasks"] == [{"taskId": "t-1"}]
