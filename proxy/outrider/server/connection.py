@@ -44,6 +44,7 @@ _HIGH_BYTES: Final = 65_536
 _LOW_BYTES: Final = 16_384
 _OVERHEAD_BYTES: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST: Final = b"\r\n0\r\n\r\n"
 _CONNECT: Final = b"CONNECT "
 _PREFACE: Final = b"PRI * HTTP/2"
 _CLIENT_HELLO: Final = 0x16
@@ -74,6 +75,8 @@ class AgentConnection(RequestHandler):
         "_peer",
         "_raw_bytes",
         "_served",
+        "_tail",
+        "_tainted",
         "_wait_for",
         "born_s",
         "deadline_s",
@@ -105,6 +108,8 @@ class AgentConnection(RequestHandler):
         self._head_bytes = 0
         self._raw_bytes = 0
         self._served = 0
+        self._tail = b""
+        self._tainted = False
         self._wait_for = Wait.IDLE
         self.born_s = edge.clock.monotonic_s()
         self.deadline_s = NEVER
@@ -142,8 +147,11 @@ class AgentConnection(RequestHandler):
         before, inside = self._request_count, self._incoming
         in_body = inside is not None and not inside.is_eof()
         super().data_received(data)
+        if in_body and self._chunked:
+            self._check_end(data, inside)
         if self._request_count != before:
-            self._queued(inside)
+            self._queued(inside, self._request_count - before)
+            self._check_end(data, self._incoming)
         elif in_body:
             self._check_overhead(len(data))
         elif data:
@@ -167,9 +175,12 @@ class AgentConnection(RequestHandler):
         self._first = None
         return seen
 
-    def _queued(self, inside: StreamReader | None) -> None:
-        """Messages were read: the last of them owns the bytes that follow."""
+    def _queued(self, inside: StreamReader | None, count: int) -> None:
+        """`count` messages were read: the last of them owns the bytes that follow."""
         message, payload = self._messages[-1]
+        for index in range(-count, -1):
+            earlier = self._messages[index][0]
+            self._tainted |= not isinstance(earlier, _ErrInfo) and earlier.chunked
         if isinstance(message, _ErrInfo):
             if inside is not None and not inside.is_eof():
                 inside.set_exception(
@@ -180,6 +191,16 @@ class AgentConnection(RequestHandler):
         self._incoming = payload
         self._chunked = message.chunked
         self._raw_bytes = self._head_bytes = 0
+        self._tail = b""
+
+    def _check_end(self, data: bytes, payload: StreamReader | None) -> None:
+        """Taint the connection where a chunked body ended with trailers or bytes behind it: aiohttp
+        keeps the last trailer and hands it to the next request as a header of its own."""
+        if not self._chunked or payload is None:
+            return
+        self._tail = (self._tail + data)[-len(_LAST) :]
+        if payload.is_eof() and self._tail != _LAST:
+            self._tainted = True
 
     def _check_overhead(self, count: int) -> None:
         inside = self._incoming
@@ -341,6 +362,7 @@ class AgentConnection(RequestHandler):
         self._served += 1
         return (
             not payload.is_eof()
+            or self._tainted
             or edge.draining
             or self._served >= edge.limits.connection_requests
             or edge.level >= Level.NO_KEEPALIVE

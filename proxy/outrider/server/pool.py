@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, nullcontext, suppress
+from dataclasses import replace
 from typing import Final
 
 from outrider.core.decision import Permit
