@@ -18,7 +18,7 @@ _ORDER: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.DENY: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonEntry:
-    """One of policy's own reasons. `mode` is enforce, shadow or approved; only enforce has effect."""
+    """One of policy's own reasons. `mode`: enforce, shadow, approved; only enforce has effect."""
 
     code: str
     message: str = ""

@@ -8,7 +8,7 @@ class OutriderError(Exception):
 
 
 class ConfigError(OutriderError):
-    """Settings, policy or data that cannot be used; the text names key, value and what is allowed."""
+    """Settings, policy or data that cannot be used; the text names key, value and the remedy."""
 
 
 class EnforcementError(OutriderError):
@@ -22,7 +22,7 @@ class EnforcementError(OutriderError):
 
     reason: Reason = Reason.INTERNAL
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing a refusal may say
         self,
         detail: str,
         *,

@@ -5,7 +5,7 @@ Every port has a working fake in tests/support and one contract suite for all im
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast
 
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
@@ -413,7 +413,6 @@ class Inbound:
     trace: TraceContext
 
 
-@runtime_checkable
 class OptionalAsks(Protocol):
     """A conversation that offers abilities which policy may take out before it leaves.
 
@@ -426,12 +425,22 @@ class OptionalAsks(Protocol):
         """One verdict for each optional ask; what is not allowed does not leave."""
 
 
-@runtime_checkable
 class Prelude(Protocol):
     """A conversation that needs another first (PROTOCOLS §4.5: the sidecar lists before a call)."""
 
     def prelude(self) -> Conversation | None:
         """The next conversation the sidecar must hold itself, or None once enough is known."""
+
+
+def optional_of(conversation: Conversation) -> OptionalAsks | None:
+    """`conversation` as one that offers less, if it is. (A runtime-checked protocol costs 8 µs.)"""
+    return cast("OptionalAsks", conversation) if hasattr(conversation, "optional_asks") else None
+
+
+def prelude_of(conversation: Conversation) -> Callable[[], Conversation | None] | None:
+    """How `conversation` asks for another first, if it does."""
+    found: Callable[[], Conversation | None] | None = getattr(conversation, "prelude", None)
+    return found
 
 
 # --- upstream -------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from outrider.core.manifest import complete
 from outrider.core.ports import (
     ApprovalFacts,
     Conversation,
-    OptionalAsks,
     Question,
+    optional_of,
 )
 from outrider.core.vocabulary import (
     Effect,
@@ -141,11 +141,10 @@ class Admission:
             )
 
     async def _judge_optional(self, passage: Passage, conversation: Conversation) -> None:
-        if not isinstance(conversation, OptionalAsks):
-            return
-        asks = conversation.optional_asks()
-        if asks:
-            conversation.allow_optional(await self.visible(passage, asks, Phase.LIST))
+        offer = optional_of(conversation)
+        asks = offer.optional_asks() if offer is not None else ()
+        if offer is not None and asks:
+            offer.allow_optional(await self.visible(passage, asks, Phase.LIST))
 
     def _cover(self, passage: Passage, action: Action) -> None:
         uncovered = self._uncovered(passage, action)

@@ -15,7 +15,7 @@ from outrider.core.errors import (
     UnrecognisedError,
 )
 from outrider.core.exchange import Ending, Exchange, Reply
-from outrider.core.ports import Conversation, Inbound, Prelude, TaskNames, Watcher
+from outrider.core.ports import Conversation, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.vocabulary import Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.closing import Closing
@@ -65,9 +65,7 @@ class Enforcer:
     def refuse_unread(self, exchange: Exchange, fault: EnforcementError) -> Reply:
         """The refusal of a request that the listener's gate turned away: recorded and counted
         like any other, in the words of the protocol its path belongs to."""
-        passage = Passage(
-            exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id)
-        )
+        passage = Passage(exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id))
         route = self._parts.routes.choose(exchange.head)
         if route is not None:
             passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
@@ -191,10 +189,11 @@ class Enforcer:
 
     async def _prepare(self, passage: Passage, conversation: Conversation) -> Conversation:
         """Hold the conversations that this one needs first, then read it anew (§4.5)."""
-        if not isinstance(conversation, Prelude):
+        prelude = prelude_of(conversation)
+        if prelude is None:
             return conversation
         for _ in range(_PRELUDES):
-            before = conversation.prelude()
+            before = prelude()
             if before is None:
                 break
             leg = passage.leg = Leg(conversation=before)
