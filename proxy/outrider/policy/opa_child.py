@@ -40,6 +40,8 @@ GOGC: Final = 400
 
 _STEADY_S: Final = 10.0
 _STOP_S: Final = 7.0
+_SAY_S: Final = 0.5
+_LONGEST_LINE: Final = 400
 _LONG_POLL_S: Final = 30
 _MAX_BUNDLE_BYTES: Final = 32 << 20
 _MAX_QUERY_BYTES: Final = 1 << 20
@@ -74,6 +76,8 @@ class OpaChild:
         self._run: Path | None = None
         self._last: Release | None = None
         self._starts = 0
+        self._said = ""
+        self._said_more = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -110,6 +114,7 @@ class OpaChild:
         """
         taken = False
         try:
+            self._said = ""
             self._source.offer(release)
             taken = await self._source.taken()
             fault = "" if taken else await self._fault()
@@ -168,7 +173,7 @@ class OpaChild:
         self._starts += 1
         logger.info("OPA started", extra={"pid": process.pid, "version": self._plan.binary.version})
         try:
-            await _log_lines(process)
+            await self._listen(process)
             code = await process.wait()
             logger.warning("OPA ended", extra={"pid": process.pid, "code": code})
         finally:
@@ -181,8 +186,32 @@ class OpaChild:
             delay_s = min(delay_s * 2, longest_s)
 
     async def _fault(self) -> str:
+        """Why OPA refused: what its status says, else (it listens only once it has a first
+        bundle) what it wrote."""
         async with OpaControl(self.path) as control:
-            return await control.bundle_fault() or "it does not say why"
+            fault = await control.bundle_fault()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SAY_S):
+                while fault is None and not self._said:
+                    self._said_more.clear()
+                    await self._said_more.wait()
+        return fault or self._said or "it does not say why"
+
+    async def _listen(self, process: Process) -> None:
+        """What OPA writes until it ends. Our log's own throttle bounds how much of it is kept."""
+        stderr = process.stderr
+        while stderr is not None:
+            try:
+                line = await stderr.readline()
+            except ValueError:  # longer than the reader holds: dropped
+                continue
+            if not line:
+                return
+            level, said = _read_line(line)
+            logger.warning("OPA says", extra={"level_said": level, "said": said})
+            if level == "error" and "undle" in said:
+                self._said = said
+                self._said_more.set()
 
 
 def command(plan: ChildPlan, run: Path) -> tuple[str, ...]:
@@ -280,21 +309,14 @@ def _dies_with(parent: int) -> Callable[[], None] | None:
     return tie
 
 
-async def _log_lines(process: Process) -> None:
-    """What OPA says until it ends. The log's own throttle bounds how much of it is written."""
-    stderr = process.stderr
-    while stderr is not None:
-        try:
-            line = await stderr.readline()
-        except ValueError:  # longer than the reader holds: dropped
-            continue
-        if not line:
-            return
-        try:
-            said = as_object(orjson.loads(line))
-        except orjson.JSONDecodeError:
-            said = {"msg": line.decode("utf-8", "replace").strip()}
-        logger.warning("OPA says", extra={"level_said": said.get("level"), "said": said.get("msg")})
+def _read_line(line: bytes) -> tuple[str, str]:
+    """Level and message of a line of OPA's log, cut to one line of ours."""
+    try:
+        members = as_object(orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return "", " ".join(line.decode("utf-8", "replace").split())[:_LONGEST_LINE]
+    said = " ".join(str(members.get("msg", "")).split())
+    return str(members.get("level", ""))[:16], said[:_LONGEST_LINE]
 
 
 async def _stop(process: Process) -> None:
