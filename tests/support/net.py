@@ -1,6 +1,8 @@
 """Raw bytes on loopback: a client that sends exactly what it is told, upstreams that record."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -128,7 +130,9 @@ class UpstreamTurn:
         await self.writer.drain()
 
     def reset(self) -> None:
-        """End the connection with a reset."""
+        """End the connection with a reset, not an orderly end."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 

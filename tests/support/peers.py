@@ -193,7 +193,8 @@ async def running_pool(
     clock = clock or SystemClock()
     events = RecordingEvents()
     wheel = Wheel(clock=clock)
-    settings = Upstream(url=f"http://127.0.0.1:{port}", networks=("127.0.0.0/8",), **upstream)
+    values: dict[str, Any] = {"networks": ("127.0.0.0/8",)}
+    settings = Upstream(url=f"http://127.0.0.1:{port}", **values | upstream)
     origin = origin_of("crm", settings)
     pool = UpstreamPool(
         origins=[origin],

@@ -134,13 +134,16 @@ def read_head(data: bytes, reader: HeadReader, *, method: str, set_cookie: bool)
     if len(reader.fields) > _FIELDS:
         raise bad_answer("the upstream sent too many header fields")
     fields = _decoded(reader.fields)
-    framing, length = _framing(fields, status, method, old=data[7:8] == b"0")
-    idle_s, kept = _kept(fields, set_cookie)
+    old = data[7:8] == b"0"
+    framing, length = _framing(fields, status, method, old=old)
+    named = _nominated(fields)
+    idle_s, kept = _kept(fields, named, set_cookie)
     return AnswerHead(
         head=ResponseHead(status=status, headers=kept),
         framing=framing,
         length=length,
-        keep_alive=parser.should_keep_alive() and framing is not Framing.CLOSE,
+        # llhttp's own word is lost once a message without a body is complete
+        keep_alive=not old and "close" not in named and framing is not Framing.CLOSE,
         idle_s=idle_s,
         gzip=_is_gzip(kept),
         parser=parser if framing is Framing.CHUNKED else None,
@@ -177,18 +180,23 @@ def _framing(
     return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
 
 
+def _nominated(fields: list[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(
+        part.strip(" \t").lower()
+        for name, value in fields
+        if name == "connection"
+        for part in value.split(",")
+    )
+
+
 def _kept(
-    fields: list[tuple[str, str]], set_cookie: bool
+    fields: list[tuple[str, str]], named: frozenset[str], set_cookie: bool
 ) -> tuple[float | None, tuple[tuple[str, str], ...]]:
     """How long the upstream keeps an idle connection, and the fields that go on."""
     gone = _HOP
-    idle_s = None
-    for name, value in fields:
-        if name == "connection":
-            named = {part.strip().lower() for part in value.split(",")}
-            gone = gone | {part for part in named if not part.startswith("mcp-")}
-        elif name == "keep-alive":
-            idle_s = _timeout(value)
+    if named and not named <= _HOP:
+        gone = _HOP | {name for name in named if not name.startswith("mcp-")}
+    idle_s = next((_timeout(value) for name, value in fields if name == "keep-alive"), None)
     kept: list[tuple[str, str]] = []
     once: dict[str, str] = {}
     for name, value in fields:
