@@ -20,13 +20,13 @@ from outrider.core.ports import (
     Inbound,
     Judge,
     Note,
-    OptionalAsks,
     Persist,
-    Prelude,
     Refused,
     Route,
     Step,
     Watcher,
+    optional_of,
+    prelude_of,
 )
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import (
@@ -348,8 +348,8 @@ class Sidecar:
             need = self.adapter.need(head, self.route)
             inbound = self.inbound(head, body if need.judged else None, subject)
             conversation = self.adapter.parse(inbound)
-            if isinstance(conversation, Prelude):
-                while (before := conversation.prelude()) is not None:
+            if (prelude := prelude_of(conversation)) is not None:
+                while (before := prelude()) is not None:
                     self.converse(before, answered)
                 answered = Answered(
                     status=0, headers={}, body=b"", notes=answered.notes, stored=answered.stored
@@ -396,10 +396,10 @@ class Sidecar:
         return self.adapter.refuse(refusal, head, conversation, begun)
 
     def converse(self, conversation: Conversation, answered: Answered) -> None:
-        if isinstance(conversation, OptionalAsks):
-            asks = conversation.optional_asks()
+        if (offer := optional_of(conversation)) is not None:
+            asks = offer.optional_asks()
             answered.asked += asks
-            conversation.allow_optional(tuple(self.verdict(ask) for ask in asks))
+            offer.allow_optional(tuple(self.verdict(ask) for ask in asks))
         answered.asked += conversation.asks
         if not all(self.verdict(ask) for ask in conversation.asks):
             raise DeniedError("denied by the test")
