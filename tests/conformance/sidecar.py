@@ -36,9 +36,9 @@ def settings(
         "policy": {"engine": engine, "path": str(policy), "watch": False},
         "upstreams": {
             UPSTREAM: {
-                "url": f"{parts.scheme}://{parts.netloc}",
+                "url": target,
                 "protocol": "mcp",
-                "prefix": f"/{UPSTREAM}",
+                "prefix": f"/{UPSTREAM}{parts.path}",
                 "networks": ["127.0.0.0/8"],
             }
         },
