@@ -1,0 +1,131 @@
+"""Sessions and scopes: whose they are, what they remember, and that they are bounded."""
+
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.ports import Persist, Step
+from outrider.protocols.sessions import Bounded, Scope, SessionTable, session_key, subject_key
+
+
+def _bind(table: SessionTable, session: str = "s", subject: str = "a") -> list[Step]:
+    return table.bind(session, subject=subject, upstream="crm", route="r", version="2025-11-25")
+
+
+def _stored(steps: list[Step]) -> dict[str, JsonObject | None]:
+    return {step.key: step.value for step in steps if isinstance(step, Persist)}
+
+
+def test_a_session_is_found_by_its_owner_alone() -> None:
+    table = SessionTable()
+    stored = _stored(_bind(table))
+    assert list(stored) == [session_key("crm", "s")]
+    assert "s" not in stored
+    found = table.find("s", subject="a", upstream="crm", route="r")
+    assert found is not None
+    assert found.version == "2025-11-25"
+    for changes in ({"subject": "b"}, {"upstream": "erp"}, {"route": "x"}):
+        facts = {"subject": "a", "upstream": "crm", "route": "r", **changes}
+        assert table.find("s", **facts) is None
+    assert table.find("other", subject="a", upstream="crm", route="r") is None
+
+
+def test_an_ended_session_is_gone_with_all_it_held() -> None:
+    table = SessionTable()
+    _bind(table)
+    key = session_key("crm", "s")
+    table.scope(key).passed(1, "ping")
+    assert _stored(table.end(key)) == {key: None}
+    assert table.end(key) == []
+    assert table.scope(key).expected(1) is None
+
+
+def test_sessions_are_bounded_and_the_oldest_goes() -> None:
+    table = SessionTable(sessions_max=2)
+    _bind(table, "s1")
+    _bind(table, "s2")
+    stored = _stored(_bind(table, "s3"))
+    assert stored[session_key("crm", "s1")] is None
+    assert table.find("s1", subject="a", upstream="crm", route="r") is None
+    assert table.find("s3", subject="a", upstream="crm", route="r") is not None
+
+
+def test_only_whole_objects_are_taken_up() -> None:
+    before = SessionTable()
+    stored = {key: value for key, value in _stored(_bind(before)).items() if value is not None}
+    table = SessionTable()
+    table.load({**stored, "broken": {"subject": "a"}, "odd": {"subject": 7}})
+    assert table.find("s", subject="a", upstream="crm", route="r") is not None
+
+
+def test_an_answer_fits_one_request_by_type_and_once() -> None:
+    scope = Scope()
+    scope.passed(1, "roots/list")
+    assert (scope.expected(1), scope.expected("1"), scope.expected(2)) == ("roots/list", None, None)
+    scope.answered(1)
+    assert scope.expected(1) is None
+    for id_ in range(300):
+        scope.passed(id_, "ping")
+    assert (scope.expected(0), scope.expected(299)) == (None, "ping")
+
+
+class _Anything:
+    """Something that lives as long as its request."""
+
+
+def test_an_id_is_under_way_while_its_conversation_lives() -> None:
+    scope = Scope()
+    one, two = _Anything(), _Anything()
+    assert scope.begin(1, one)
+    assert not scope.begin(1, two)
+    assert scope.begin("1", two)
+    assert scope.is_in_flight(1)
+    scope.finish(1)
+    assert not scope.is_in_flight(1)
+    assert scope.begin(1, one)
+    del one
+    assert scope.begin(1, two)
+
+
+def test_a_first_page_forgets_the_list_before() -> None:
+    scope = Scope()
+    scope.list_begins("tools").shown.add("a")
+    seen = scope.seen("tools")
+    assert seen is not None
+    assert seen.knows("a")
+    assert not scope.list_begins("tools").knows("a")
+    scope.forget_list("tools")
+    assert scope.seen("tools") is None
+
+
+def test_streams_are_found_by_the_events_they_sent() -> None:
+    scope = Scope()
+    stream = _Anything()
+    scope.streamed("e1", stream)
+    assert scope.stream_of("e1") is stream
+    assert scope.stream_of("e2") is None
+
+
+def test_handles_belong_to_a_subject_at_an_upstream() -> None:
+    table = SessionTable()
+    table.give_handle(subject="a", upstream="crm", handle="t")
+    assert table.has_handle(subject="a", upstream="crm", handle="t")
+    assert not table.has_handle(subject="b", upstream="crm", handle="t")
+    assert not table.has_handle(subject="a", upstream="erp", handle="t")
+
+
+def test_keys_of_callers_without_a_session_do_not_meet() -> None:
+    keys = {
+        subject_key("crm", "r", "a"),
+        subject_key("crm", "r", "b"),
+        subject_key("crm", "q", "a"),
+        subject_key("erp", "r", "a"),
+        session_key("crm", "a"),
+    }
+    assert len(keys) == 5
+
+
+def test_what_was_used_last_stays() -> None:
+    kept: Bounded[str, int] = Bounded(2)
+    kept.put("a", 1)
+    kept.put("b", 2)
+    assert kept.get("a") == 1
+    assert kept.put("c", 3) == ("b", 2)
+    assert len(kept) == 2
