@@ -21,7 +21,7 @@ from outrider.audit.chain import NAMED_LIMIT, ZERO_HASH, seal
 from outrider.audit.inputs import InputStore
 from outrider.audit.repeat import RepeatFolder
 from outrider.audit.sinks.file import FileSink, Recovered
-from outrider.audit.writer import BatchReport, Command, Entry, Item, Stage, Writer
+from outrider.audit.writer import WRITE_FAILED, BatchReport, Command, Entry, Item, Stage, Writer
 from outrider.core.clock import rfc3339
 from outrider.core.errors import AuditUnavailableError
 from outrider.core.ids import uuid7
@@ -205,10 +205,7 @@ class FileAuditLog:
         except AuditUnavailableError:
             if not self._full:
                 self._fault = self._fault or "queue_full"
-            if len(self._held) < self._tail and self._thread is not None:
-                self._held.append(record)
-            else:
-                self._lose()
+            self._hold(record)
 
     def append_refusal(self, record: JsonObject) -> None:
         if self._folder.admit(record, self._clock.monotonic_s()):
@@ -304,7 +301,11 @@ class FileAuditLog:
             last = self._writer.last if self._writer else None
             if last is not None:
                 self._seq, self._head = last.seq + 1, last.hash
-            self._begin_fault(report.fault or "write_failed")
+            self._begin_fault(report.fault or WRITE_FAILED)
+        if report.fault == WRITE_FAILED:
+            for entry in report.entries:
+                if entry.done is None:
+                    self._hold(entry.record)
         self._fail(report.entries, "the record could not be written")
 
     def _fail(self, entries: Iterable[Entry], detail: str) -> None:
@@ -349,6 +350,14 @@ class FileAuditLog:
         if self._fault and not self._pending and not self._probing and now_s >= self._probe_at_s:
             self._probe()
         self._release_held()
+
+    def _hold(self, record: JsonObject) -> None:
+        if record.get("kind") == RecordKind.GAP.value:
+            return  # told anew by the next probe
+        if len(self._held) < self._tail and self._thread is not None:
+            self._held.append(record)
+        else:
+            self._lose()
 
     def _release_held(self) -> None:
         while self._held and self.healthy() and len(self._pending) < self._tail:

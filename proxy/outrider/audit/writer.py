@@ -21,6 +21,8 @@ from outrider.audit.sinks.file import FileSink
 from outrider.core.jsonvalue import JsonObject, as_object
 
 _BATCH: Final = 256
+WRITE_FAILED: Final = "write_failed"
+SYNC_FAILED: Final = "sync_failed"
 
 
 class Entry:
@@ -127,7 +129,7 @@ class Writer:
                 self._restore()
             stale = tuple(e for e in entries if e.generation < self._generation)
             if stale:
-                self._tell(Stage.FAILED, stale, "write_failed")
+                self._tell(Stage.FAILED, stale, WRITE_FAILED)
             fresh = entries[len(stale) :] if stale else entries
             if fresh:
                 self._serve(fresh)
@@ -150,7 +152,7 @@ class Writer:
             self._sink.write(b"".join([entry.line for entry in entries]))
         except OSError:
             self._generation = entries[-1].generation + 1
-            self._tell(Stage.FAILED, entries, "write_failed")
+            self._tell(Stage.FAILED, entries, WRITE_FAILED)
             return
         for entry in entries:
             self._sink.open_decisions.see(entry.record)
@@ -164,7 +166,7 @@ class Writer:
             self._sink.sync()
         except OSError:
             self._generation = entries[-1].generation + 1
-            self._tell(Stage.FAILED, entries, "sync_failed")
+            self._tell(Stage.FAILED, entries, SYNC_FAILED)
             return
         self._tell(Stage.SYNCED, entries)
 

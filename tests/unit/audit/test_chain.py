@@ -149,7 +149,7 @@ def test_a_denial_needs_no_outcome():
 
 
 def test_a_gap_resolves_the_decisions_it_names():
-    gap = a_record("gap", 2, gap={"cause": "unresolved", "decisions": ["dec-1"]})
+    gap = a_record("gap", 2, gap={"cause": "unresolved", "decisions": [7, "dec-1"]})
     report = verify(a_chain(a_record("decision", 1), gap))
     assert (report.broken, report.unresolved, report.gaps) == (None, (), 1)
 

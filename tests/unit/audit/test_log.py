@@ -3,15 +3,21 @@
 import asyncio
 import errno
 import threading
+from queue import SimpleQueue
 
 import pytest
 
 from outrider.audit.inputs import InputStore, read_input
+from outrider.audit.log import Bounds, FileAuditLog
+from outrider.audit.sinks.file import FileSink
+from outrider.audit.writer import Command, Entry, Item, Writer
 from outrider.core.errors import AuditUnavailableError
 from outrider.core.secret import Secret
 from tests.support.audit import (
+    CountingMetrics,
     FaultyDisk,
     FullDisk,
+    a_chain,
     a_record,
     a_refusal_record,
     an_open_log,
@@ -20,6 +26,7 @@ from tests.support.audit import (
     report_of,
     until,
 )
+from tests.support.builders import FixedClock
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -370,3 +377,94 @@ async def test_a_closed_log_refuses(tmp_path):
     assert not opened.log.healthy()
     opened.log.append_nowait(a_record("admin"))
     assert opened.metrics.failed == 1
+
+
+async def test_outcomes_that_were_queued_when_a_write_failed_stand_behind_the_gap(tmp_path):
+    async with an_open_log(tmp_path, direct=False) as opened:
+        await opened.log.append(a_record("decision", 1), durable=True)
+        opened.disk.write_error = errno.EIO
+        opened.log.append_nowait(a_record("outcome", 1))
+        await until(lambda: not opened.log.healthy())
+        opened.log.append_nowait(a_record("admin", 2))
+        opened.disk.write_error = None
+        await opened.recover()
+        await until(lambda: not opened.log._probing)
+    assert [r["kind"] for r in records_of(tmp_path)[2:]] == ["gap", "outcome", "admin"]
+    assert report_of(tmp_path).unresolved == ()
+    assert opened.metrics.failed == 0
+
+
+async def test_what_is_still_held_back_at_the_end_is_counted_as_lost(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        opened.disk.write_error = errno.EIO
+        opened.log.append_nowait(a_record("admin", 1))
+        await until(lambda: not opened.log.healthy())
+    assert opened.metrics.failed == 1
+    assert report_of(tmp_path).records == 1
+
+
+async def test_refusals_on_a_full_disk_are_held_back_without_a_fault(tmp_path):
+    disk = FullDisk()
+    async with an_open_log(tmp_path, disk=disk) as opened:
+        disk.full = True
+        await opened.log.append(a_record("admin", 1), durable=False)
+        disk.allocate_error = errno.ENOSPC
+        opened.log.check()  # asks for the reserve in vain
+        opened.log.append_refusal(a_refusal_record(2))
+        assert opened.log.state().fault == "disk_full"
+        disk.full, disk.allocate_error = False, None
+        opened.log.check()
+        await until(opened.log.healthy)
+        opened.log.check()
+    assert len(records_of(tmp_path, "decision")) == 1
+
+
+async def test_a_failed_sync_keeps_what_needed_none(tmp_path):
+    gate = threading.Event()
+    async with an_open_log(tmp_path, direct=False) as opened:
+        opened.disk.gate, opened.disk.sync_error = gate, errno.EIO
+        async with asyncio.TaskGroup() as group:
+            opened.log.append_nowait(a_record("admin", 1))
+            await until(lambda: opened.disk.writes == 2)
+            decided = group.create_task(
+                _outcome(opened.log.append(a_record("decision", 2), durable=True))
+            )
+            plain = group.create_task(
+                _outcome(opened.log.append(a_record("admin", 3), durable=False))
+            )
+            await until(lambda: opened.log.state().queued == 3)
+            gate.set()
+        assert (decided.result(), plain.result()) == ("refused", "written")
+        opened.disk.sync_error = None
+        await opened.recover()
+    report = report_of(tmp_path)
+    assert (report.broken, report.unresolved) == (None, ())
+    assert len(records_of(tmp_path, "admin")) == 2
+
+
+async def test_a_log_that_never_started_can_be_closed(tmp_path):
+    log = FileAuditLog(
+        sink=FileSink(directory=tmp_path, file_bytes=1024),
+        sidecar="x",
+        clock=FixedClock(),
+        metrics=CountingMetrics(),
+        bounds=Bounds(queue=64),
+    )
+    await log.close()
+    with pytest.raises(AuditUnavailableError):
+        await log.append(a_record(), durable=False)
+
+
+def test_a_writer_whose_loop_is_gone_ends_in_peace(tmp_path):
+    loop = asyncio.new_event_loop()
+    loop.close()
+    sink = FileSink(directory=tmp_path, file_bytes=1 << 20)
+    sink.open()
+    queue: SimpleQueue[Item] = SimpleQueue()
+    writer = Writer(sink=sink, inputs=None, queue=queue, loop=loop, report=lambda _: None)
+    entry = Entry(a_record("boot", 0), durable=False, query=None, at_s=0.0)
+    entry.line = a_chain()[0]
+    queue.put(entry)
+    queue.put(Command.STOP)
+    writer.run()
+    assert report_of(tmp_path).records == 1

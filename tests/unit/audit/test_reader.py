@@ -92,6 +92,7 @@ def test_a_decision_is_found_by_its_id(chain):
     assert found is not None
     assert (found["kind"], found["seq"]) == ("decision", 3)
     assert find_decision(chain, "dec-9") is None
+    assert find_decision(chain, "dec") is None
 
 
 def test_a_follower_tells_what_is_new_and_waits_for_whole_lines(chain):

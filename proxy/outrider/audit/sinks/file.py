@@ -17,7 +17,7 @@ import orjson
 
 from outrider.audit.chain import LINE_LIMIT_BYTES, ZERO_HASH, OpenDecisions, read_record
 from outrider.core.errors import AuditUnavailableError
-from outrider.core.jsonvalue import Json, digest
+from outrider.core.jsonvalue import digest
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAIL_BYTES: Final = 4 * LINE_LIMIT_BYTES
@@ -115,7 +115,15 @@ class FileSink:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock_fd)
+            self._lock_fd = -1
             raise AuditUnavailableError("another process writes to the audit directory") from None
+        try:
+            return self._opened()
+        except OSError:
+            self.close()
+            raise
+
+    def _opened(self) -> Recovered:
         self.restore_reserve()
         files = chain_files(self._directory)
         found = _recover(self._directory, files)
@@ -292,8 +300,8 @@ def _unresolved(path: Path) -> tuple[str, ...]:
     with path.open("rb") as file:
         for line in read_lines(file):
             if b'"kind":"decision"' in line or b'"kind":"outcome"' in line or b'"gap":' in line:
-                record: Json = orjson.loads(line) if line.endswith(b"}\n") else None
-                if isinstance(record, dict):
+                record = read_record(line)
+                if record is not None:
                     open_decisions.see(record)
     return open_decisions.ids()
 

@@ -112,6 +112,7 @@ class FileProvider:
                         await asyncio.to_thread(self._refresh)
                         self._checked_s = self._clock.monotonic_s()
             except TimeoutError:
+                self._checked_s = self._clock.monotonic_s()  # a stuck disk is asked once a second
                 raise CredentialUnavailableError("the file could not be read in time") from None
         if self._value is None:
             raise CredentialUnavailableError("the credential's file cannot be used")

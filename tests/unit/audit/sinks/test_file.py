@@ -178,3 +178,63 @@ def test_a_file_whose_sync_failed_is_never_written_again(tmp_path):
     sink.close()
     assert len(chain_files(tmp_path)) == 2
     assert lines_of(tmp_path) == LINES[:2]
+
+
+def test_a_short_write_is_carried_on(tmp_path):
+    disk = _ShortDisk()
+    sink = _sink(tmp_path, disk)
+    sink.open()
+    sink.write(LINES[0])
+    sink.close()
+    assert lines_of(tmp_path) == LINES[:1]
+
+
+class _ShortDisk(FaultyDisk):
+    def write(self, fd, data):
+        return super().write(fd, data[:100])
+
+
+def test_what_cannot_be_cut_is_cut_before_anything_else_is_written(tmp_path):
+    disk = _UncutDisk(part_bytes=10)
+    sink = _sink(tmp_path, disk)
+    sink.open()
+    with pytest.raises(OSError, match="injected"):
+        sink.write(LINES[0])
+    disk.part_bytes = None
+    with pytest.raises(OSError, match="uncut"):
+        sink.write(LINES[0])
+    disk.uncut = False
+    sink.write(LINES[0])
+    sink.close()
+    assert lines_of(tmp_path) == LINES[:1]
+
+
+class _UncutDisk(FaultyDisk):
+    uncut = True
+
+    def cut(self, fd, size):
+        if self.uncut:
+            raise OSError(errno.EIO, "uncut")
+        super().cut(fd, size)
+
+
+def test_a_directory_that_could_not_be_opened_can_be_tried_again(tmp_path):
+    disk = FaultyDisk(allocate_error=errno.ENOSPC)
+    sink = _sink(tmp_path, disk)
+    with pytest.raises(OSError, match="injected"):
+        sink.open()
+    disk.allocate_error = None
+    sink.open()
+    sink.close()
+
+
+def test_a_damaged_line_in_the_middle_does_not_keep_us_from_starting(tmp_path):
+    _written(tmp_path, b"".join([LINES[0], b'{"kind":"decision"}}\n', *LINES[1:]]))
+    assert _reopened(tmp_path).unresolved == ()
+
+
+@pytest.mark.parametrize("hint", [b"nonsense", b"{}", b"[7]"])
+def test_a_hint_that_cannot_be_read_is_no_hint(tmp_path, hint):
+    _written(tmp_path, b"".join(LINES))
+    (tmp_path / "00000001.open").write_bytes(hint)
+    assert _reopened(tmp_path).unresolved == ()
