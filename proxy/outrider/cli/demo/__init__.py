@@ -1,0 +1,1 @@
+"""`outrider demo`: a governed agent with real parts, in one terminal."""
