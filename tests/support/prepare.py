@@ -1,0 +1,48 @@
+"""`python -m tests.support.prepare`: the servers that tests need, installed once, with progress."""
+
+import os
+import sys
+from pathlib import Path
+
+from outrider.config.load import cache_dir
+from outrider.core.errors import ConfigError
+from outrider.policy.opa_install import OpaPlaces, find, install
+from tests.support import mcp_env
+
+
+def _say(text: str) -> None:
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def opa() -> None:
+    """The pinned OPA: found, else installed. Tests that need it are skipped where neither works."""
+    named = os.environ.get("OUTRIDER_TEST_OPA")
+    places = OpaPlaces(
+        cache=cache_dir(os.environ),
+        search_path=os.environ.get("PATH", ""),
+        binary=Path(named) if named else None,
+    )
+    try:
+        found = find(places)
+    except ConfigError:
+        _say("building the pinned OPA (once; some two minutes)")
+        try:
+            found = install(places, os.environ)
+        except ConfigError as fault:
+            _say(f"no OPA, its tests will be skipped: {fault}")
+            return
+    _say(f"OPA {found.version}: {found.path}")
+
+
+def sdks() -> None:
+    """The official MCP packages that the demo's test runs against."""
+    for version in ("2.3.0", "1.30.0"):
+        try:
+            mcp_env.sdk_python(version, say=_say)
+        except mcp_env.UnavailableError as fault:
+            _say(f"no mcp {version}, its tests will be skipped: {fault}")
+
+
+if __name__ == "__main__":
+    opa()
+    sdks()
