@@ -161,3 +161,18 @@ async def test_many_callers_read_once(directory):
 def test_what_must_not_be_is_refused_when_it_is_built(directory, settings):
     with pytest.raises(ConfigError, match=r"credentials\.crm-token"):
         _provider(directory, **settings)
+
+
+async def test_a_file_that_does_not_answer_is_unavailable_and_asked_once_a_second(
+    directory, monkeypatch
+):
+    monkeypatch.setattr("outrider.credentials.providers.file._READ_S", 0.01)
+    clock = FixedClock()
+    provider = _provider(directory, clock)
+    async with provider._reading:
+        with pytest.raises(CredentialUnavailableError, match="in time"):
+            await provider.acquire(_request())
+    with pytest.raises(CredentialUnavailableError, match="cannot be used"):
+        await provider.acquire(_request())
+    clock.pass_s(1)
+    assert _sent(await provider.acquire(_request()))
