@@ -11,7 +11,7 @@ key is a hash, so that the store holds no session id. Add, never repurpose.
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from outrider.core.jsonvalue import JsonObject, digest
@@ -22,6 +22,9 @@ TABLE: Final = "mcp_sessions"
 _PENDING: Final = 256
 _EVENTS: Final = 256
 _KINDS: Final = 16
+
+ScopeKey: TypeAlias = str | tuple[str, str, str]
+"""A session's key, or (upstream, route, subject) of a caller that speaks without a session."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -146,7 +149,8 @@ class SessionTable:
 
     def __init__(self, *, sessions_max: int = 10_000, scopes_max: int = 4096) -> None:
         self._sessions: Bounded[str, Session] = Bounded(sessions_max)
-        self._scopes: Bounded[str, Scope] = Bounded(scopes_max)
+        self._scopes: Bounded[ScopeKey, Scope] = Bounded(scopes_max)
+        self._keys: Bounded[tuple[str, str], str] = Bounded(scopes_max)
         self._handles: Bounded[tuple[str, str, str], bool] = Bounded(sessions_max)
 
     def bind(
@@ -170,9 +174,14 @@ class SessionTable:
 
     def find(self, session_id: str, *, subject: str, upstream: str, route: str) -> Session | None:
         """The session if it is this caller's, else None: unknown and foreign look alike."""
-        session = self._sessions.get(session_key(upstream, session_id))
+        named = (upstream, session_id)
+        key = self._keys.get(named)
+        if key is None:
+            key = session_key(upstream, session_id)
+        session = self._sessions.get(key)
         if session is None or (session.subject, session.route) != (subject, route):
             return None
+        self._keys.put(named, key)
         return session
 
     def end(self, key: str) -> list[Step]:
@@ -199,7 +208,7 @@ class SessionTable:
                 case _:
                     continue
 
-    def scope(self, key: str) -> Scope:
+    def scope(self, key: ScopeKey) -> Scope:
         """What is open under `key`; empty where nothing is remembered."""
         found = self._scopes.get(key)
         if found is None:
@@ -217,8 +226,3 @@ class SessionTable:
 
 def session_key(upstream: str, session_id: str) -> str:
     return digest(f"{upstream}\n{session_id}".encode())
-
-
-def subject_key(upstream: str, route: str, subject: str) -> str:
-    """The scope of a caller that speaks without a session."""
-    return digest(f"{upstream}\n\n{route}\n{subject}".encode())

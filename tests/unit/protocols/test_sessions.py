@@ -2,7 +2,7 @@
 
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Persist, Step
-from outrider.protocols.sessions import Bounded, Scope, SessionTable, session_key, subject_key
+from outrider.protocols.sessions import Bounded, Scope, SessionTable, session_key
 
 
 def _bind(table: SessionTable, session: str = "s", subject: str = "a") -> list[Step]:
@@ -111,15 +111,12 @@ def test_handles_belong_to_a_subject_at_an_upstream() -> None:
     assert not table.has_handle(subject="a", upstream="erp", handle="t")
 
 
-def test_keys_of_callers_without_a_session_do_not_meet() -> None:
-    keys = {
-        subject_key("crm", "r", "a"),
-        subject_key("crm", "r", "b"),
-        subject_key("crm", "q", "a"),
-        subject_key("erp", "r", "a"),
-        session_key("crm", "a"),
-    }
-    assert len(keys) == 5
+def test_callers_without_a_session_share_nothing() -> None:
+    table = SessionTable()
+    scope = table.scope(("crm", "r", "a"))
+    assert table.scope(("crm", "r", "a")) is scope
+    for other in (("crm", "r", "b"), ("crm", "q", "a"), ("erp", "r", "a"), "a"):
+        assert table.scope(other) is not scope
 
 
 def test_what_was_used_last_stays() -> None:

@@ -49,11 +49,11 @@ class Message:
 
 def is_id(value: Json) -> bool:
     """Whether `value` may stand as an id: text up to 256 bytes or an integer within ±(2^53-1)."""
+    if type(value) is int:
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
     if isinstance(value, str):
         return len(value) <= _ID_BYTES and len(value.encode()) <= _ID_BYTES
-    if isinstance(value, bool) or not isinstance(value, int):
-        return False
-    return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
+    return False
 
 
 def id_of(value: Json) -> RpcId | None:

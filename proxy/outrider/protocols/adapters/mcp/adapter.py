@@ -1,5 +1,7 @@
 """The MCP adapter: Streamable HTTP, legacy and modern, one exchange at a time (PROTOCOLS §4)."""
 
+from typing import Final
+
 from outrider.config.settings import Limits, McpOptions
 from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
@@ -38,7 +40,7 @@ from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.adapters.mcp.spec import DEFAULT_LEGACY, SERVER_ASKS, Era
 from outrider.protocols.adapters.mcp.turn import ConversationError, Desk, Envelope, Faulted, Turn
 from outrider.protocols.pins import PinTable
-from outrider.protocols.sessions import Session, SessionTable, subject_key
+from outrider.protocols.sessions import ScopeKey, Session, SessionTable
 from outrider.protocols.wire.jsonrpc import (
     INVALID_REQUEST,
     Kind,
@@ -46,6 +48,8 @@ from outrider.protocols.wire.jsonrpc import (
     id_of,
     read_message,
 )
+
+_NOTHING: Final = BodyNeed(judged=False, limit_bytes=0)
 
 
 class McpAdapter:
@@ -60,6 +64,7 @@ class McpAdapter:
         seal_key: bytes,
         clock: Clock,
     ) -> None:
+        self._whole = BodyNeed(judged=True, limit_bytes=limits.body_bytes)
         self._desk = Desk(
             limits=limits,
             request_json=JsonLimits(depth=limits.json_depth, nodes=limits.json_nodes),
@@ -78,9 +83,7 @@ class McpAdapter:
     def need(self, head: RequestHead, route: Route) -> BodyNeed:
         """A POST is read whole. Raises `EnforcementError` for a head that no era takes."""
         check_head(head, options_of(route).min_version)
-        if head.method == "POST":
-            return BodyNeed(judged=True, limit_bytes=self._desk.limits.body_bytes)
-        return BodyNeed(judged=False, limit_bytes=0)
+        return self._whole if head.method == "POST" else _NOTHING
 
     def parse(self, inbound: Inbound) -> Conversation:
         """The conversation. Raises `ConversationError` where the message's id is known."""
@@ -212,10 +215,11 @@ def options_of(route: Route) -> McpOptions:
     return route.options if isinstance(route.options, McpOptions) else McpOptions()
 
 
-def _scope_key(inbound: Inbound, session: Session | None) -> str:
+def _scope_key(inbound: Inbound, session: Session | None) -> ScopeKey:
+    """A session's own scope, or that of a caller that speaks without one."""
     if session is not None:
         return session.key
-    return subject_key(inbound.route.upstream, inbound.route.name, inbound.subject.id)
+    return (inbound.route.upstream, inbound.route.name, inbound.subject.id)
 
 
 def _version(spoken: Spoken, session: Session | None, fields: dict[str, str]) -> str:

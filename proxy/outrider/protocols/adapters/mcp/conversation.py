@@ -48,7 +48,6 @@ class Call:
         "_desk",
         "_optional",
         "_read",
-        "envelope",
         "head",
         "target",
         "trace",
@@ -60,10 +59,14 @@ class Call:
         self.head = inbound.head
         self.trace = inbound.trace
         self.target = target_of(inbound.head, turn.route) or "/"
-        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=turn.id, method=turn.method)
         self._read = read
         self._desk = desk
         self._optional: tuple[tuple[str, Ask], ...] = ()
+
+    @property
+    def envelope(self) -> Envelope:
+        turn = self.turn
+        return Envelope(era=turn.era, kind=turn.kind, id=turn.id, method=turn.method)
 
     @property
     def asks(self) -> tuple[Ask, ...]:
@@ -85,6 +88,8 @@ class Call:
     def optional_asks(self) -> tuple[Ask, ...]:
         """Capabilities by which the server could ask the agent; URIs a listen request names."""
         turn = self.turn
+        if turn.era is spec.Era.LEGACY and turn.method != "initialize":
+            return ()
         found: list[tuple[str, Ask]] = []
         for capability in spec.CAPABILITY_OF.keys() & _capabilities(turn).keys():
             method = spec.CAPABILITY_OF[capability]

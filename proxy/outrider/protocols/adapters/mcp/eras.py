@@ -51,21 +51,29 @@ def allowed_methods(head: RequestHead, min_version: str) -> tuple[str, ...]:
 
 def check_head(head: RequestHead, min_version: str) -> None:
     """Refuse a head that no era takes, before any body is read."""
+    if head.method == "POST":  # 1; taken in every era
+        _check_post(head)
+        return
     allowed = allowed_methods(head, min_version)
     if head.method not in allowed:
         raise MalformedError(
             "this method is not taken here", status=405, cause="method", allow_methods=allowed
         )
-    accept = head.header("accept")
-    if head.method == "POST":  # 1
-        if not is_json(head.header("content-type")):
-            raise MalformedError("the body must be JSON", status=415, cause="content_type")
-        if not accepts_both(accept):
-            raise MalformedError(
-                "Accept must name JSON and event streams", status=406, cause="accept"
-            )
-    elif head.method == "GET" and not accepts_stream(accept):
+    if head.method == "GET" and not accepts_stream(head.header("accept")):
         raise MalformedError("Accept must name event streams", status=406, cause="accept")
+
+
+def _check_post(head: RequestHead) -> None:
+    content = accept = None
+    for name, value in head.headers:
+        if name == "content-type":
+            content = value
+        elif name == "accept":
+            accept = value
+    if not is_json(content):
+        raise MalformedError("the body must be JSON", status=415, cause="content_type")
+    if not accepts_both(accept):
+        raise MalformedError("Accept must name JSON and event streams", status=406, cause="accept")
 
 
 def settle(message: Message, fields: Mapping[str, str], min_version: str) -> Spoken:

@@ -98,6 +98,8 @@ def is_json(content_type: str | None) -> bool:
 
 def media_type(content_type: str) -> tuple[str, bool]:
     """The media type in lower case, and whether its parameters are none or charset=utf-8."""
+    if content_type == JSON:
+        return JSON, True
     media, _, rest = content_type.partition(";")
     parameters = [field.strip().lower() for field in rest.split(";") if field.strip()]
     fine = all(field in {"charset=utf-8", 'charset="utf-8"'} for field in parameters)

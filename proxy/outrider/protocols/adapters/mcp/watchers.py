@@ -56,7 +56,8 @@ class JsonWatcher:
     def __init__(self, answering: Answering, status: int) -> None:
         self._answering = answering
         self._status = status
-        self._body = bytearray()
+        self._chunks: list[bytes] = []
+        self._size = 0
         self._limit = answering.response_bytes
 
     def head(self) -> ResponseHead:
@@ -68,13 +69,14 @@ class JsonWatcher:
         return False
 
     def feed(self, chunk: bytes) -> list[Step]:
-        self._body += chunk
-        if len(self._body) > self._limit:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > self._limit:
             raise UpstreamFailedError("the answer is longer than the limit", cause="response_bytes")
         return []
 
     def end(self) -> list[Step]:
-        value = read_answer(bytes(self._body), self._answering.json_limits)
+        value = read_answer(b"".join(self._chunks), self._answering.json_limits)
         steps = self._answering.take(value, _emit_body)
         if not self._answering.is_final:
             raise UpstreamFailedError("the answer is no response to the request")
