@@ -10,6 +10,7 @@ CREDENTIAL_HEADERS: Final = frozenset(
 )
 _CREDENTIAL_PREFIX: Final = "x-amz-"
 _OWN_PREFIX: Final = "outrider-"
+_PREFIXES: Final = (_CREDENTIAL_PREFIX, _OWN_PREFIX)
 _IDENTITY: Final = "proxy-authorization"  # the agent's token for us, not for an upstream
 
 
@@ -29,12 +30,12 @@ def strip(head: RequestHead) -> Stripped:
     credentials = 0
     for field in head.headers:
         name = field[0]
-        if name in CREDENTIAL_HEADERS or name.startswith(_CREDENTIAL_PREFIX):
-            credentials += name != _IDENTITY
+        if name not in CREDENTIAL_HEADERS and not name.startswith(_PREFIXES):
+            kept.append(field)
         elif name.startswith(_OWN_PREFIX):
             task = field[1] if name == "outrider-task" else task
         else:
-            kept.append(field)
+            credentials += name != _IDENTITY
     if len(kept) == len(head.headers):
         return Stripped(head=head, task=task, credentials=0)
     return Stripped(head=replace(head, headers=tuple(kept)), task=task, credentials=credentials)
