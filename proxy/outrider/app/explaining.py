@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from outrider.audit.inputs import read_input
-from outrider.audit.reader import Filter, records
+from outrider.audit.reader import find_decision
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.secret import Secret
@@ -18,8 +18,7 @@ def explain_decision(
 
     Raises `ConfigError` where no such decision is on the chain.
     """
-    wanted = Filter(kind="decision", decision=decision_id)
-    record = next(iter(records(directory, wanted)), None)
+    record = find_decision(directory, decision_id)
     if record is None:
         raise ConfigError(f"no decision {decision_id} is on the chain in {directory}")
     query = read_input(directory / "inputs", key, decision_id)

@@ -154,7 +154,7 @@ class Sidecar:
         )
         self._token = await asyncio.to_thread(read)
         inputs = None
-        self._inputs_key = Secret(self._key.reveal()[:32])
+        self._inputs_key = await asyncio.to_thread(own_secret, loaded.data("keys/inputs.key"))
         if settings.audit.inputs == "store":
             inputs = InputStore(
                 directory=loaded.data(settings.audit.path) / "inputs",

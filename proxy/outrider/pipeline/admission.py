@@ -82,7 +82,6 @@ class Admission:
         if leg.permit is None:
             raise MalformedError("nothing that a permit could be for")
         await self._record(passage, leg, questions, Effect.ALLOW, None)  # 14: record
-        leg.recorded = tuple(decision.id for decision in decisions)
         return leg, planned
 
     def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:
@@ -126,8 +125,7 @@ class Admission:
         enforced = Effect.ALLOW if allowed else Effect.DENY
         reason = None if allowed else decision.reason or Reason.OBLIGATION
         await self._record(passage, leg, questions, enforced, reason)
-        if allowed:
-            passage.owed.append(decision.id)
+        passage.owed += leg.recorded
         return allowed
 
     def _check_cut_off(self, passage: Passage, actions: tuple[Action, ...]) -> None:
@@ -226,6 +224,8 @@ class Admission:
             records.completed(record, action, judged, questions[index].arguments_digest)
             record["decision"] = records.decision_facts(judged.decision, enforced, reason)
             await parts.audit.append(record, durable=durable and index == last, query=judged.query)
+            if enforced is Effect.ALLOW:
+                leg.recorded = (*leg.recorded, judged.decision.id)  # owed an outcome from now on
             self._count(action, judged.decision, enforced, reason)
 
     def _count(
