@@ -3,7 +3,8 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from outrider.core.errors import ConfigError
 from outrider.policy.engines.opa import OpaEngine, OpaLimits
 from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
+from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release
 from tests.support import policy
 from tests.support.policy import ENTRYPOINT
@@ -98,3 +100,33 @@ async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - other processes set no event
             await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def bare_opa(release: Release) -> AsyncIterator[Path]:
+    """The socket of an OPA with `release`, whose data may be written over."""
+    binary = await asyncio.to_thread(opa_binary)
+    with tempfile.TemporaryDirectory(prefix="opa-") as folder:
+        path = Path(folder) / "opa.sock"
+        modules = Path(folder) / "modules"
+        await asyncio.to_thread(_write, modules, release.modules)
+        process = await asyncio.create_subprocess_exec(
+            binary.path, "run", "--server", "--addr", f"unix://{path}", "--log-level", "error",
+            "--skip-version-check", modules, env={"GOGC": "400", "HOME": folder},
+            stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
+        )  # fmt: skip
+        try:
+            async with OpaControl(path, timeout_s=30) as control:
+                await control.wait_for_ready(timeout=20, interval=0.02)
+                await control.update_or_create_data(release.data["outrider"], "outrider")
+            yield path
+        finally:
+            process.kill()
+            await process.wait()
+
+
+def _write(folder: Path, modules: Mapping[str, str]) -> None:
+    for name, text in modules.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -169,13 +170,11 @@ class HotClient:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
                 self._free_slot()
-            else:
-                self._waiters.remove(turn)
             raise
         finally:
             timer.cancel()
-        if not granted:
-            self._waiters.remove(turn)
+            with suppress(ValueError):  # whoever freed a slot may have taken it out already
+                self._waiters.remove(turn)
         return granted
 
     def _free_slot(self) -> None:

@@ -218,6 +218,23 @@ async def test_cancelling_one_who_waits_leaves_the_line_whole():
         assert isinstance(last.result(), Reply)
 
 
+@pytest.mark.parametrize("given_up", ["cancelled", "too late"])
+async def test_one_who_leaves_the_line_as_a_slot_comes_free_does_no_harm(given_up):
+    async with fake_opa(OK) as opa:
+        client = a_client(opa, connections=1)
+        assert await client._slot(SystemClock().monotonic_s() + 5)
+        async with asyncio.TaskGroup() as group:
+            leaving = group.create_task(client._slot(SystemClock().monotonic_s() + 5))
+            await asyncio.sleep(0)
+            if given_up == "cancelled":
+                leaving.cancel()
+            else:
+                client._waiters[0].set_result(False)
+            client._free_slot()
+        assert leaving.cancelled() or leaving.result() is False
+        assert isinstance(await ask(client), Reply)
+
+
 async def test_a_deadline_in_the_past_asks_nothing():
     async with fake_opa(OK) as opa:
         assert reason(await ask(a_client(opa), within_s=-1)) is Reason.POLICY_TIMEOUT
