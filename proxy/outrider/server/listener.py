@@ -51,7 +51,6 @@ class Listener:
         self._edge = edge
         self._settings = settings
         self._servers: list[asyncio.Server] = []
-        self._path: Path | None = None
         self.ports: tuple[int, ...] = ()
 
     @property
@@ -68,19 +67,19 @@ class Listener:
         for sock in socks:
             self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
         if self._settings.unix is not None:
-            self._path = Path(self._settings.unix)
-            sock = bound_unix(self._path, self._settings.unix_mode)
+            path = Path(self._settings.unix)
+            sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
             made = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG)
             self._servers.append(made)
 
     def stop_accepting(self) -> None:
-        """New connections are refused from now on; those that are go on. Idempotent."""
+        """New connections are refused from now on; those that are go on. Idempotent.
+
+        A Unix socket's file stays: nobody answers on it, and the next start replaces it.
+        """
         for server in self._servers:
             server.close()
         self._servers.clear()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path = None
 
     def drain(self) -> None:
         """Every answer from now on ends its connection."""

@@ -1,0 +1,39 @@
+import ssl
+
+import pytest
+
+from outrider.config.settings import Limits, Upstream
+from outrider.core.errors import ConfigError
+from outrider.server.origin import client_context, origin_of, pool_limits
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "authority", "tls"),
+    [
+        ("http://crm.internal/base", "crm.internal", 80, "crm.internal", False),
+        ("http://crm.internal:8080", "crm.internal", 8080, "crm.internal:8080", False),
+        ("https://api.example.com", "api.example.com", 443, "api.example.com", True),
+        ("https://[::1]:8443/x", "::1", 8443, "[::1]:8443", True),
+    ],
+)
+def test_an_origin_is_read_from_its_url(url, host, port, authority, tls):
+    origin = origin_of("crm", Upstream(url=url))
+    assert (origin.host, origin.port, origin.authority) == (host, port, authority)
+    assert (origin.tls is not None) is tls
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "http://", "a.b", "http://u:p@a"])
+def test_what_is_no_origin_is_refused_by_name(url):
+    with pytest.raises(ConfigError, match=r"upstreams\.crm\.url"):
+        origin_of("crm", Upstream(url=url))
+
+
+def test_a_context_verifies():
+    context = client_context(None)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_limits_carry_over():
+    limits = pool_limits(Limits(connect_s=1.5, breaker_failures=3))
+    assert (limits.connect_s, limits.breaker_failures) == (1.5, 3)
