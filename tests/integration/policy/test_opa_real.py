@@ -18,7 +18,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.ports import Defined, Failed, Raw, Undefined
 from outrider.core.vocabulary import Reason
-from outrider.policy.engines.opa import OpaSnapshot
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, SocketLink
 from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release, load
 from tests.support.opa import ENTRYPOINT, Running, a_release, opa_binary, running_engine, until
@@ -264,6 +264,25 @@ async def test_the_slow_client_reads_health_and_status_on_the_same_socket():
             assert await control.bundle_fault() is None
             status = await control.get_status()
     assert status["result"]["bundles"]["outrider"]["active_revision"] == "r1"
+
+
+async def test_an_opa_beside_us_is_asked_only_under_the_revision_it_serves():
+    async with running_engine() as running:
+        await running.engine.activate(a_release("r1"))
+        beside = OpaEngine(
+            link=SocketLink(running.child.path),
+            clock=CLOCK,
+            entrypoint=ENTRYPOINT,
+            limits=OpaLimits(connections=2, activation_s=0.5),
+        )
+        snapshot = await beside.activate(a_release("r1"))
+        assert isinstance(await ask(snapshot, within_s=5), Defined)
+        with pytest.raises(ConfigError, match="did not answer under revision r2"):
+            await beside.activate(a_release("r2"))
+        assert beside.snapshot() is snapshot
+        await running.engine.activate(a_release("r2"))
+        assert reason(await ask(snapshot, within_s=5)) is Reason.POLICY_STALE
+        assert (await beside.activate(a_release("r2"))).expected == {"r2"}
 
 
 async def test_a_stranger_on_its_socket_is_asked_nothing():
