@@ -119,13 +119,17 @@ class AgentEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivePolicy:
-    """Policy, manifest and agents of one revision, with the engine snapshot that answers for it."""
+    """Policy, manifest and agents of one revision, with the engine snapshot that answers for it.
+
+    `reads` are the input paths its modules name, each standing for all below it; None: all.
+    """
 
     revision: str
     manifest: Manifest
     agents: dict[str, AgentEntry]
     snapshot: Snapshot
     engine: str
+    reads: frozenset[tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

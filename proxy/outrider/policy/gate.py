@@ -4,39 +4,43 @@ Law: what an engine would notice only when it gets there, or never, is noticed h
 line; anything found refuses the release whole.
 """
 
-from pathlib import Path
+from pathlib import Path as File
 from typing import Final
 
 from outrider.core.errors import ConfigError
 from outrider.policy.calls import check_calls, check_names, check_recursion
 from outrider.policy.composition import check_composition, check_entrypoint, check_paths
-from outrider.policy.inputs import check_inputs
+from outrider.policy.inputs import check_inputs, reads
 from outrider.policy.negation import check_negations
 from outrider.policy.release import Release
-from outrider.policy.syntax import parse
-from outrider.policy.world import Language, Problem, read_language, world_of
+from outrider.policy.syntax import Path, parse
+from outrider.policy.world import Language, Problem, World, read_language, world_of
 
 _SHOWN: Final = 5
 
 
 class LoadGate:
-    """Call it with a release: it returns, or raises `ConfigError`. Safe on any thread."""
+    """Call it with a release: it gives the input paths the release reads (`inputs.reads`), or
+    raises `ConfigError`. Safe on any thread."""
 
     def __init__(self, *, language: Language, entrypoint: str) -> None:
         self._language = language
         self._entrypoint = entrypoint
 
-    def __call__(self, release: Release) -> None:
-        found = self.problems(release)
+    def __call__(self, release: Release) -> frozenset[Path]:
+        world = world_of(parse(release.modules), self._language)
+        found = self._problems(world, release)
         if not found:
-            return
+            return reads(world)
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
         raise ConfigError("; ".join(str(problem) for problem in found[:_SHOWN]) + more)
 
     def problems(self, release: Release) -> list[Problem]:
         """All that is wrong with the release, by file and line. Raises `ConfigError` for what
         does not even parse."""
-        world = world_of(parse(release.modules), self._language)
+        return self._problems(world_of(parse(release.modules), self._language), release)
+
+    def _problems(self, world: World, release: Release) -> list[Problem]:
         found = [
             *check_entrypoint(world, self._entrypoint),
             *check_calls(world),
@@ -50,6 +54,6 @@ class LoadGate:
         return sorted(set(found), key=lambda problem: (problem.file, problem.line, problem.message))
 
 
-def shipped_gate(folder: Path, entrypoint: str) -> LoadGate:
+def shipped_gate(folder: File, entrypoint: str) -> LoadGate:
     """The gate by the language of the library in `folder`. Blocking; raises `ConfigError`."""
     return LoadGate(language=read_language(folder), entrypoint=entrypoint)

@@ -5,16 +5,19 @@ ever sends is a rule that never fires.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Final
 
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.syntax import (
+    REFERENCES,
     Module,
     Node,
     Path,
     Reference,
     Rule,
     called_name,
+    children,
     constant_text,
     node_of,
     parameters,
@@ -54,6 +57,40 @@ def read_paths(world: World, module: Module, rule: Rule) -> Iterator[tuple[tuple
         found = _got(world, module, rule, node, aliases) if node.kind == "Call" else None
         if found is not None:
             yield found, node.line
+
+
+def reads(world: World) -> frozenset[Path]:
+    """The input paths that the modules name, each standing for all below it.
+
+    A step that is not constant, or a part handed on whole, keeps all below it.
+    """
+    found = {path for module, rule in world.each_rule() for path in _prefixes(world, module, rule)}
+    return frozenset(
+        path for path in found if not any(path[:length] in found for length in range(len(path)))
+    )
+
+
+def _prefixes(world: World, module: Module, rule: Rule) -> Iterator[Path]:
+    ahead = [rule.node]
+    while ahead:
+        node = ahead.pop()
+        if node.kind in REFERENCES:
+            chain = reference(node)
+            if chain.root == "input":
+                yield chain.static
+            ahead.extend((*chain.dynamic, *((chain.base,) if chain.base else ())))
+            continue
+        got = _got(world, module, rule, node, {}) if node.kind == "Call" else None
+        if got is not None:
+            yield tuple(step for step in takewhile(_is_constant, got) if step is not None)
+            given = parameters(node)
+            ahead.extend((*reference(given[0]).dynamic, *given[1:]))
+            continue
+        ahead.extend(children(node))
+
+
+def _is_constant(step: Step) -> bool:
+    return step is not None
 
 
 def _input_steps(

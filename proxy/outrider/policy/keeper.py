@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import orjson
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 1.0
 _SETTLING_S: Final = 0.1
 _CANARY_S: Final = 5.0
+InputPaths: TypeAlias = frozenset[tuple[str, ...]]
+
 _STILL: Final = 10  # looks at a tree that keeps changing before it is left for the next poll
 
 
@@ -96,7 +98,7 @@ class PolicyKeeper:
         *,
         source: PolicySource,
         engine: ReleaseEngine,
-        gate: Callable[[Release], None],
+        gate: Callable[[Release], InputPaths | None],
         clock: Clock,
         entrypoint: str,
         max_staleness_s: float = 0,
@@ -198,7 +200,7 @@ class PolicyKeeper:
     async def _replace(self, source: PolicySource) -> bool:
         # 1: read it when it holds still
         self._seen = await self._settled(source)
-        release = await asyncio.to_thread(self._load, source)
+        release, reads = await asyncio.to_thread(self._load, source)
         now = self._in_force
         if now and now.release.digest == release.digest and source == self._source:
             return False
@@ -217,6 +219,7 @@ class PolicyKeeper:
             agents=release.agents,
             snapshot=snapshot,
             engine=self._engine.name,
+            reads=reads,
         )
         self._in_force = _InForce(
             release=release,
@@ -229,10 +232,9 @@ class PolicyKeeper:
             told(policy)
         return True
 
-    def _load(self, source: PolicySource) -> Release:
+    def _load(self, source: PolicySource) -> tuple[Release, InputPaths | None]:
         release = source.load()
-        self._gate(release)
-        return release
+        return release, self._gate(release)
 
     async def _settled(self, source: PolicySource) -> object:
         """The fingerprint of a tree nobody is in the middle of writing."""

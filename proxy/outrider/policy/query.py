@@ -1,43 +1,40 @@
-"""The query: what policy sees of one action, `outrider.input/v1` in full shape (CONTRACTS §1).
+"""The query: what policy sees of one action, `outrider.input/v1` (CONTRACTS §1).
 
 Laws: built once, serialised once, keys sorted, and the bytes that are digested are the bytes that
-are sent; every path of the schema is there, null where unknown; nothing is cut: what is too large
-is refused. Literals below stand in sorted order, so that nothing is sorted twice; a test holds it.
+are sent; every path of the schema is there, null where unknown, absent only where no module of
+the policy reads it; nothing is cut: what is too large is refused. Literals below stand in sorted
+order, so that nothing is sorted twice; a test holds it.
 """
 
-import ipaddress
-from collections.abc import Hashable
-from datetime import UTC, datetime
-from typing import Final, TypeVar
-from urllib.parse import parse_qsl, unquote
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import orjson
 
 from outrider.core.action import Action, Destination
 from outrider.core.errors import MalformedError, TooLargeError
-from outrider.core.exchange import Exchange, Headers
-from outrider.core.jsonvalue import Json, JsonObject, digest
+from outrider.core.exchange import Exchange
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import ActivePolicy, AgentEntry, ApprovalFacts, Clock, Question
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import Role
+from outrider.policy.facts import (
+    host_port,
+    instant,
+    ip_class,
+    parsed_path,
+    parsed_query,
+    pointer_parts,
+    shorten_at,
+    time_parts,
+    told_headers,
+)
 
 VERSION: Final = "outrider.input/v1"
-CONTENT_BYTES: Final = 1024  # a longer leaf of role `content` stands as digest and size
-HEADERS: Final = frozenset(
-    {"accept", "content-type", "mcp-protocol-version", "origin", "user-agent"}
-)
 _SORTED: Final = orjson.OPT_SORT_KEYS
 _CACHED: Final = 1024
-_QUERY_FIELDS: Final = 256
-_WEEKDAYS: Final = (
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-)  # fmt: skip
-
-
-def _fragment(value: Json) -> orjson.Fragment:
-    return orjson.Fragment(orjson.dumps(value, option=_SORTED))
-
 
 _UNGATHERED: Final = (
     "amount_target_24h", "approval_misuse", "beacon", "bytes_read", "consent_other_agent",
@@ -45,8 +42,8 @@ _UNGATHERED: Final = (
     "rejected_same_3600s", "secret_destinations", "target_age_s",
 )  # fmt: skip
 # What later capabilities gather stands at its neutral value until they do.
-_BEHAVIOUR: Final = _fragment(
-    {
+_NEUTRAL: Final[Mapping[str, Json]] = {
+    "behaviour": {
         "flags": {"untrusted_read": False, "sensitive_read": False, "external_send": False},
         "highest_sensitivity_read": None,
         "counters": {
@@ -61,9 +58,16 @@ _BEHAVIOUR: Final = _fragment(
         "tags": {},
         "signals": dict.fromkeys(_UNGATHERED)
         | {"first_use": False, "distinct_subjects": 0, "outside_template": False},
-    }
-)
-_DELEGATION: Final = _fragment({"depth": 0, "chain": [], "flags": {}, "root_principal": None})
+    },
+    "delegation": {"depth": 0, "chain": [], "flags": {}, "root_principal": None},
+    "model_call": None,
+}
+
+
+def _fragment(value: Json) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(value, option=_SORTED))
+
+
 _NO_APPROVAL: Final = _fragment({"state": "none", "id": None, "approvers": []})
 _BUDGET: Final = _fragment(
     {
@@ -77,7 +81,133 @@ _BUDGET: Final = _fragment(
 _NULL: Final = orjson.Fragment(b"null")
 _EMPTY: Final = orjson.Fragment(b"{}")
 
-Key = TypeVar("Key", bound=Hashable)
+Reads: TypeAlias = frozenset[tuple[str, ...]]
+Document: TypeAlias = dict[str, object]
+_Part: TypeAlias = "Callable[[QueryBuilder, Question, ActivePolicy], object]"
+_Parts: TypeAlias = tuple[tuple[str, _Part], ...]
+
+
+# --- what is read ---------------------------------------------------------------------------
+
+
+class Keep:
+    """The part of the input's tree that policy reads; `None` reads are the whole."""
+
+    def __init__(self, reads: Reads | None) -> None:
+        self._reads = reads
+
+    def below(self, *steps: str) -> "Keep | None":
+        """What is read below `steps`, or None where nothing there is."""
+        if self._reads is None:
+            return self
+        found: set[tuple[str, ...]] = set()
+        for path in self._reads:
+            if path == steps[: len(path)]:
+                return Keep(None)
+            if path[: len(steps)] == steps:
+                found.add(path[len(steps) :])
+        return Keep(frozenset(found)) if found else None
+
+    def pruned(self, value: Json) -> Json:
+        """`value` with the members of objects that are read."""
+        if self._reads is None or not isinstance(value, dict):
+            return value
+        kept: JsonObject = {}
+        for key, inner in value.items():
+            below = self.below(key)
+            if below is not None:
+                kept[key] = below.pruned(inner)
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a query is built for one set of reads: the parts of each section that are kept."""
+
+    reads: Reads | None
+    action: _Parts
+    context: _Parts
+    resource: _Parts
+    grants: dict[int, tuple[JsonObject, orjson.Fragment]]
+
+
+def _plan(reads: Reads | None) -> _Plan:
+    keep = Keep(reads)
+    grants: dict[int, tuple[JsonObject, orjson.Fragment]] = {}
+    kept_grant = keep.below("context", "task", "grant")
+    context: dict[str, _Part] = {
+        "approval": lambda _b, question, _p: _approval(question.approval),
+        "environment": lambda builder, _q, _p: builder.environment,
+        "request": _section(_REQUEST, keep.below("context", "request")),
+        "task": _task_section(keep.below("context", "task"), kept_grant, grants),
+        "time": lambda builder, _q, _p: builder.now(),
+    }
+    for name, neutral in _NEUTRAL.items():
+        kept = keep.below("context", name)
+        context[name] = _constant(_fragment(kept.pruned(neutral) if kept else None))
+    return _Plan(
+        reads=reads,
+        action=_kept(_ACTION, keep.below("action", "properties"), always=("arguments",)),
+        context=_kept(context, keep.below("context")),
+        resource=_kept(_RESOURCE, keep.below("resource", "properties")),
+        grants=grants,
+    )
+
+
+def _kept(parts: Mapping[str, _Part], keep: Keep | None, always: tuple[str, ...] = ()) -> _Parts:
+    return tuple(
+        (name, parts[name])
+        for name in sorted(parts)
+        if name in always or (keep is not None and keep.below(name) is not None)
+    )
+
+
+def _section(parts: Mapping[str, _Part], keep: Keep | None) -> _Part:
+    kept = _kept(parts, keep)
+    return lambda builder, question, policy: {
+        name: part(builder, question, policy) for name, part in kept
+    }
+
+
+def _constant(fragment: orjson.Fragment) -> _Part:
+    return lambda _b, _q, _p: fragment
+
+
+def _task_section(
+    keep: Keep | None,
+    kept_grant: Keep | None,
+    grants: dict[int, tuple[JsonObject, orjson.Fragment]],
+) -> _Part:
+    kept = tuple(
+        (name, part) for name, part in _TASK if keep is not None and keep.below(name) is not None
+    )
+
+    def section(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> Document | None:
+        task = question.task
+        if task is None:
+            return None
+        found = {name: part(task) for name, part in kept}
+        if kept_grant is not None:
+            found["grant"] = _grant(task.grant.document, kept_grant, grants)
+        return found
+
+    return section
+
+
+def _grant(
+    document: JsonObject, keep: Keep, grants: dict[int, tuple[JsonObject, orjson.Fragment]]
+) -> orjson.Fragment:
+    known = grants.get(id(document))
+    if known is not None and known[0] is document:
+        return known[1]
+    if len(grants) >= _CACHED:
+        grants.clear()
+    made = _fragment(keep.pruned(document))
+    grants[id(document)] = (document, made)  # held, so that its id stays its own
+    return made
+
+
+# --- the builder ----------------------------------------------------------------------------
 
 
 class QueryBuilder:
@@ -87,22 +217,32 @@ class QueryBuilder:
         self, *, clock: Clock, environment: str, arguments_bytes: int, query_bytes: int
     ) -> None:
         self._clock = clock
-        self._environment = environment
-        self._arguments_bytes = arguments_bytes
+        self.environment: Final = environment
+        self.arguments_bytes: Final = arguments_bytes
         self._query_bytes = query_bytes
         self._subjects: dict[tuple[Subject, int], tuple[AgentEntry | None, orjson.Fragment]] = {}
-        self._grants: dict[int, tuple[JsonObject, orjson.Fragment]] = {}
+        self._plan = _plan(None)
         self._second = -1
         self._time = _NULL
 
     def build(self, question: Question, policy: ActivePolicy) -> bytes:
         """The query's JSON bytes. Raises `TooLargeError` and `MalformedError`."""
-        action = question.action
+        plan = self._plan
+        if plan.reads is not policy.reads:
+            plan = self._plan = _plan(policy.reads)
+        ask = question.action.ask
+        properties = {name: part(self, question, policy) for name, part in plan.action}
         query = orjson.dumps(
             {
-                "action": {"name": action.ask.name, "properties": self._action(question)},
-                "context": self._context(question),
-                "resource": _resource(action, policy),
+                "action": {"name": ask.name, "properties": properties},
+                "context": {name: part(self, question, policy) for name, part in plan.context},
+                "resource": {
+                    "id": ask.resource_id,
+                    "properties": {
+                        name: part(self, question, policy) for name, part in plan.resource
+                    },
+                    "type": ask.resource_type,
+                },
                 "subject": self._subject(question.subject, policy),
                 "version": VERSION,
             }
@@ -111,102 +251,13 @@ class QueryBuilder:
             raise TooLargeError(self._query_bytes, cause="query")
         return query
 
-    def _action(self, question: Question) -> dict[str, object]:
-        action = question.action
-        ask = action.ask
-        return {
-            "arguments": self._arguments(action),
-            "arguments_digest": question.arguments_digest,
-            "body": ask.body,
-            "class": action.effect_class,
-            "destinations": [_destination(place) for place in action.destinations],
-            "effect": action.effect,
-            "impact": action.impact,
-            "phase": ask.phase,
-            "protocol": ask.protocol,
-            "provenance": _EMPTY,
-            "provenance_incomplete": False,
-            "reversible": action.reversible,
-            "schema_valid": ask.schema_valid,
-        }
-
-    def _arguments(self, action: Action) -> orjson.Fragment:
-        arguments = action.ask.arguments
-        if arguments is None:
-            return _NULL
-        told: Json = arguments
-        for pointer, role in action.roles:
-            if role is Role.CONTENT:
-                told = _shorten_at(told, _parts(pointer))
-        try:
-            shown = orjson.dumps(told, option=_SORTED)
-        except orjson.JSONEncodeError as fault:
-            raise MalformedError("the arguments have no JSON form") from fault
-        if len(shown) > self._arguments_bytes:
-            raise TooLargeError(self._arguments_bytes, cause="arguments")
-        return orjson.Fragment(shown)
-
-    def _context(self, question: Question) -> dict[str, object]:
-        return {
-            "approval": _approval(question.approval),
-            "behaviour": _BEHAVIOUR,
-            "delegation": _DELEGATION,
-            "environment": self._environment,
-            "model_call": None,
-            "request": _request(question.exchange),
-            "task": self._task(question.task),
-            "time": self._now(),
-        }
-
-    def _now(self) -> orjson.Fragment:
+    def now(self) -> orjson.Fragment:
+        """`context.time`, made once a second."""
         second = int(self._clock.unix_s())
         if second != self._second:
-            moment = datetime.fromtimestamp(second, UTC)
-            self._time = _fragment(
-                {
-                    "rfc3339": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "unix_s": second,
-                    "weekday": _WEEKDAYS[moment.weekday()],
-                    "minute_of_day": moment.hour * 60 + moment.minute,
-                }
-            )
+            self._time = _fragment(time_parts(second))
             self._second = second
         return self._time
-
-    def _task(self, task: BoundTask | None) -> dict[str, object] | None:
-        if task is None:
-            return None
-        principal = None
-        if task.principal is not None:
-            principal = {
-                "acr": None,
-                "auth_time": None,
-                "id": task.principal,
-                "tenant": task.tenant,
-            }
-        return {
-            "budget": _BUDGET,
-            "deadline": _when(task.deadline_unix_s),
-            "grant": self._grant(task.grant.document),
-            "grant_revision": task.grant_revision,
-            "id": task.id,
-            "principal": principal,
-            "purpose": task.purpose,
-            "purpose_digest": task.purpose_digest,
-            "standing": task.standing,
-            "state": "active",
-            "template": task.template,
-        }
-
-    def _grant(self, document: JsonObject) -> orjson.Fragment:
-        known = self._grants.get(id(document))
-        if known is not None and known[0] is document:
-            return known[1]
-        if len(self._grants) >= _CACHED:
-            self._grants.clear()
-        made = _fragment(document)
-        self._grants[id(document)] = (document, made)  # held, so that its id stays its own
-        return made
 
     def _subject(self, subject: Subject, policy: ActivePolicy) -> orjson.Fragment:
         entry = policy.agents.get(subject.id)
@@ -227,7 +278,7 @@ def _subject_document(subject: Subject, entry: AgentEntry | None) -> JsonObject:
         "properties": {
             "trust_domain": subject.trust_domain,
             "credential": subject.credential,
-            "expires_at": _when(subject.expires_unix_s),
+            "expires_at": instant(subject.expires_unix_s),
             "instance": subject.instance,
             "owner": entry.owner if entry else None,
             "sponsor": entry.sponsor if entry else None,
@@ -238,66 +289,28 @@ def _subject_document(subject: Subject, entry: AgentEntry | None) -> JsonObject:
     }
 
 
-def _resource(action: Action, policy: ActivePolicy) -> dict[str, object]:
-    ask = action.ask
-    pinned = ask.definition
-    host = policy.manifest.hosts.get(ask.upstream)
-    zone, first_seen = _own_place(action)
-    name, port = _host_port(host)
-    return {
-        "id": ask.resource_id,
-        "properties": {
-            "declared": action.declared,
-            "definition": {"digest": pinned.digest, "pinned": pinned.pinned} if pinned else None,
-            "destination": {
-                "first_seen": first_seen,
-                "host": name,
-                "ip_class": ip_class(name),
-                "port": port,
-                "zone": zone,
-            },
-            "owner": action.owner,
-            "sensitivity": action.sensitivity,
-            "tags": action.tags,
-            "tenant": action.tenant,
-            "upstream": ask.upstream,
-        },
-        "type": ask.resource_type,
-    }
+# --- the parts ------------------------------------------------------------------------------
 
 
-def _own_place(action: Action) -> tuple[str, bool]:
-    for place in action.destinations:
-        if place.pointer is None:
-            return place.zone, place.first_seen
-    return "external", False
-
-
-def _host_port(host: str | None) -> tuple[str | None, int | None]:
-    if host is None:
-        return None, None
-    name, _, port = host.rpartition(":")
-    if not name or not port.isdecimal():
-        return host, None
-    return name.removeprefix("[").removesuffix("]"), int(port)
-
-
-def ip_class(host: str | None) -> str | None:
-    """What kind of address a literal host is; None for a name, whose address policy never sees."""
-    if host is None or not (host[:1].isdigit() or ":" in host):
-        return None
+def _arguments(builder: QueryBuilder, question: Question, _: ActivePolicy) -> orjson.Fragment:
+    action = question.action
+    arguments = action.ask.arguments
+    if arguments is None:
+        return _NULL
+    told: Json = arguments
+    for pointer, role in action.roles:
+        if role is Role.CONTENT:
+            told = shorten_at(told, pointer_parts(pointer))
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    if address.is_loopback:
-        return "loopback"
-    if address.is_link_local:
-        return "link_local"
-    return "private" if address.is_private else "public"
+        shown = orjson.dumps(told, option=_SORTED)
+    except orjson.JSONEncodeError as fault:
+        raise MalformedError("the arguments have no JSON form") from fault
+    if len(shown) > builder.arguments_bytes:
+        raise TooLargeError(builder.arguments_bytes, cause="arguments")
+    return orjson.Fragment(shown)
 
 
-def _destination(place: Destination) -> dict[str, object]:
+def _destination(place: Destination) -> Document:
     return {
         "first_seen": place.first_seen,
         "host": place.host,
@@ -317,87 +330,83 @@ def _approval(facts: ApprovalFacts | None) -> object:
     }
 
 
-def _request(exchange: Exchange) -> dict[str, object]:
-    head = exchange.head
+def _definition(action: Action) -> Document | None:
+    pinned = action.ask.definition
+    return {"digest": pinned.digest, "pinned": pinned.pinned} if pinned else None
+
+
+def _own_destination(action: Action, policy: ActivePolicy) -> Document:
+    own = next((place for place in action.destinations if place.pointer is None), None)
+    name, port = host_port(policy.manifest.hosts.get(action.ask.upstream))
     return {
-        "direction": exchange.direction,
-        "headers": _headers(head.headers),
-        "host": head.host,
-        "id": exchange.id,
-        "method": head.method,
-        "parsed_path": parsed_path(head.path),
-        "parsed_query": parsed_query(head.query) if head.query else _EMPTY,
-        "path": head.path,
-        "scheme": head.scheme,
+        "first_seen": own.first_seen if own else False,
+        "host": name,
+        "ip_class": ip_class(name),
+        "port": port,
+        "zone": own.zone if own else "external",
     }
 
 
-def _headers(headers: Headers) -> orjson.Fragment | dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in headers:
-        if name in HEADERS:
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return dict(sorted(found.items())) if len(found) > 1 else found
+def _query_fields(exchange: Exchange) -> object:
+    query = exchange.head.query
+    return parsed_query(query) if query else _EMPTY
 
 
-def parsed_path(path: str) -> list[str]:
-    """The segments of `path`, unescaped one by one; exactly one leading `/` is no segment."""
-    segments = path.removeprefix("/").split("/")
-    if "%" not in path:
-        return segments
-    try:
-        return [unquote(segment, errors="strict") for segment in segments]
-    except UnicodeDecodeError as fault:
-        raise MalformedError("the path is not UTF-8", cause="path") from fault
-
-
-def parsed_query(query: str) -> dict[str, list[str]]:
-    """The fields of a query string, each with the list of its values, sorted by name."""
-    try:
-        pairs = parse_qsl(
-            query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS
-        )
-    except ValueError as fault:  # a UnicodeDecodeError is one
-        raise MalformedError("the query string cannot be read", cause="query") from fault
-    found: dict[str, list[str]] = {}
-    for name, value in pairs:
-        found.setdefault(name, []).append(value)
-    return dict(sorted(found.items(), key=lambda item: item[0].encode()))
-
-
-def _when(unix_s: float | None) -> str | None:
-    if unix_s is None:
+def _principal(task: BoundTask) -> Document | None:
+    if task.principal is None:
         return None
-    return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"acr": None, "auth_time": None, "id": task.principal, "tenant": task.tenant}
 
 
-def _parts(pointer: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-
-
-def _shorten_at(value: Json, parts: list[str]) -> Json:
-    """`value` with long leaves at or below `parts` as digest and size; the rest is shared."""
-    if not parts:
-        return _shorten(value)
-    head, rest = parts[0], parts[1:]
-    if isinstance(value, dict) and head in value:
-        return {**value, head: _shorten_at(value[head], rest)}
-    if isinstance(value, list) and head.isdecimal() and int(head) < len(value):
-        place = int(head)
-        return [*value[:place], _shorten_at(value[place], rest), *value[place + 1 :]]
-    return value
-
-
-def _shorten(value: Json) -> Json:
-    if isinstance(value, str):
-        if len(value) * 4 <= CONTENT_BYTES:  # no text of so few characters can be longer
-            return value
-        content = value.encode("utf-8", errors="surrogatepass")
-        if len(content) <= CONTENT_BYTES:
-            return value
-        return {"digest": digest(content), "bytes": len(content)}
-    if isinstance(value, list):
-        return [_shorten(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _shorten(item) for key, item in value.items()}
-    return value
+_ACTION: Final[Mapping[str, _Part]] = {
+    "arguments": _arguments,
+    "arguments_digest": lambda _b, question, _p: question.arguments_digest,
+    "body": lambda _b, question, _p: question.action.ask.body,
+    "class": lambda _b, question, _p: question.action.effect_class,
+    "destinations": lambda _b, question, _p: [
+        _destination(place) for place in question.action.destinations
+    ],
+    "effect": lambda _b, question, _p: question.action.effect,
+    "impact": lambda _b, question, _p: question.action.impact,
+    "phase": lambda _b, question, _p: question.action.ask.phase,
+    "protocol": lambda _b, question, _p: question.action.ask.protocol,
+    "provenance": lambda _b, _q, _p: _EMPTY,
+    "provenance_incomplete": lambda _b, _q, _p: False,
+    "reversible": lambda _b, question, _p: question.action.reversible,
+    "schema_valid": lambda _b, question, _p: question.action.ask.schema_valid,
+}
+_RESOURCE: Final[Mapping[str, _Part]] = {
+    "declared": lambda _b, question, _p: question.action.declared,
+    "definition": lambda _b, question, _p: _definition(question.action),
+    "destination": lambda _b, question, policy: _own_destination(question.action, policy),
+    "owner": lambda _b, question, _p: question.action.owner,
+    "sensitivity": lambda _b, question, _p: question.action.sensitivity,
+    "tags": lambda _b, question, _p: question.action.tags,
+    "tenant": lambda _b, question, _p: question.action.tenant,
+    "upstream": lambda _b, question, _p: question.action.ask.upstream,
+}
+_REQUEST: Final[Mapping[str, _Part]] = {
+    "direction": lambda _b, question, _p: question.exchange.direction,
+    "headers": lambda _b, question, _p: told_headers(question.exchange.head.headers),
+    "host": lambda _b, question, _p: question.exchange.head.host,
+    "id": lambda _b, question, _p: question.exchange.id,
+    "method": lambda _b, question, _p: question.exchange.head.method,
+    "parsed_path": lambda _b, question, _p: parsed_path(question.exchange.head.path),
+    "parsed_query": lambda _b, question, _p: _query_fields(question.exchange),
+    "path": lambda _b, question, _p: question.exchange.head.path,
+    "scheme": lambda _b, question, _p: question.exchange.head.scheme,
+}
+# `grant` is filled in afterwards and keeps its place.
+_TASK: Final[tuple[tuple[str, Callable[[BoundTask], object]], ...]] = (
+    ("budget", lambda _: _BUDGET),
+    ("deadline", lambda task: instant(task.deadline_unix_s)),
+    ("grant", lambda _: _NULL),
+    ("grant_revision", lambda task: task.grant_revision),
+    ("id", lambda task: task.id),
+    ("principal", _principal),
+    ("purpose", lambda task: task.purpose),
+    ("purpose_digest", lambda task: task.purpose_digest),
+    ("standing", lambda task: task.standing),
+    ("state", lambda _: "active"),
+    ("template", lambda task: task.template),
+)

@@ -135,8 +135,10 @@ def _imports(file: str, entries: list[Json], source: bytes) -> dict[str, Path]:
             continue
         if path[0] != "data" or len(path) < 2 or None in chain.steps:
             raise ConfigError(f"{file}:{line_of(entry)}: only packages below data are imported")
-        alias = _slice(source, entry.get("as"))
-        found[alias or path[-1]] = path
+        alias = _slice(source, entry.get("as")) or path[-1]
+        if alias in ("input", "data"):
+            raise ConfigError(f"{file}:{line_of(entry)}: nothing is imported as {alias}")
+        found[alias] = path
     return found
 
 
