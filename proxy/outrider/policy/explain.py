@@ -1,0 +1,359 @@
+"""Why a decision was made, and what would change it: from the record, the query, the release.
+
+Laws: the query is asked again, by the interpreter, of the very rules; a refusal of the proxy's own
+is explained from its record; nothing here decides anything. Output is for operators: it shows
+values of the query.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import orjson
+
+from outrider.core.answers import ANSWERS
+from outrider.core.errors import ConfigError
+from outrider.core.globs import parse_glob
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
+from outrider.core.vocabulary import Reason, Sensitivity
+from outrider.policy.changes import ChangeSearch, decision_of, is_kind_of_action, pointer_of
+from outrider.policy.clauses import Clause, Condition, Lens
+from outrider.policy.release import Release
+from outrider.policy.rule_text import reference_nodes
+from outrider.policy.syntax import Node, Path, constant_text, node_of, reference, walk
+
+ENTRYPOINT: Final = "data.outrider.decision"
+_NEAR: Final = 5
+_TRACED: Final = 12
+_OURS: Final = frozenset(
+    reason.value
+    for reason in Reason
+    if not reason.value.startswith("policy") and reason not in (Reason.HELD, Reason.OBLIGATION)
+)
+
+
+def explain(
+    release: Release, query: JsonObject | bytes, entrypoint: str = ENTRYPOINT
+) -> JsonObject:
+    """The decision of `release` on `query`, the rules that made it, what failed, what would flip
+    it. Blocking, a second at most; on one thread. Raises `ConfigError`.
+
+    `{decision, decided_by[], failed[], near[], change}`; a rule is `{rule, code, title, effect,
+    message, file, line, holds, conditions[]}`, a condition `{line, text, holds, values[],
+    because[]}`; `change` is `{document, pointer, from, to, effect, codes, also[]}` or null.
+    """
+    document = orjson.loads(query) if isinstance(query, bytes) else query
+    if not isinstance(document, dict):
+        raise ConfigError("the stored input is no object")
+    with Lens(release) as lens:
+        lens.look_at(document)
+        decision = decision_of(lens.decide(entrypoint))
+        effect = str(decision.get("effect"))
+        found = _deciding(lens, entrypoint, decision)
+        deciding = [clause for clause, _ in found]
+        near = list(_near(lens))
+        mined = [*deciding, *near] if effect == "allow" else deciding
+        change = ChangeSearch(lens, document, entrypoint).find(effect, mined)
+        return {
+            "decision": decision,
+            "revision": release.revision,
+            "decided_by": [_rule(clause, finding) for clause, finding in found],
+            "failed": list(_failed(deciding)),
+            "near": [_rule(clause, None) for clause in near[:_NEAR]],
+            "change": change,
+        }
+
+
+def explain_record(
+    record: JsonObject,
+    query: bytes | None,
+    release: Release,
+    entrypoint: str = ENTRYPOINT,
+) -> JsonObject:
+    """The explanation of an audit record of kind decision, as `explain` with `record` and `by`.
+
+    `by` is `policy` or `proxy`; `replayed` says whether policy, asked again, says the same.
+    """
+    made = as_object(record.get("decision"))
+    action = as_object(record.get("action"))
+    facts: JsonObject = {
+        "decision_id": made.get("id"),
+        "time": record.get("time"),
+        "subject": as_object(record.get("subject")).get("id"),
+        "resource": action.get("resource"),
+        "effect": made.get("effect"),
+        "enforced": made.get("enforced"),
+        "reason": made.get("reason"),
+        "detail": made.get("detail"),
+        "revision": made.get("revision"),
+    }
+    reason = made.get("reason")
+    if reason in _OURS and query is None:
+        return {"by": "proxy", "record": facts, **_refusal(record, release, Reason(str(reason)))}
+    if query is None:
+        return {
+            "by": "policy",
+            "record": facts,
+            "decided_by": [],
+            "failed": [],
+            "near": [],
+            "change": None,
+            "summary": "the input was not kept: set audit.inputs to store to have it explained",
+            "reasons": made.get("reasons"),
+        }
+    found = explain(release, query, entrypoint)
+    now = as_object(found["decision"]).get("effect")
+    replayed: JsonObject = {
+        "same": now == made.get("effect"),
+        "effect": now,
+        "revision": release.revision,
+        "recorded_revision": made.get("revision"),
+    }
+    return {"by": "policy", "record": facts, "replayed": replayed, **found}
+
+
+# --- the deciding rules ---------------------------------------------------------------------
+
+
+def _deciding(
+    lens: Lens, entrypoint: str, decision: JsonObject
+) -> list[tuple[Clause, JsonObject | None]]:
+    """The bodies that made the decision, each with the finding it gave."""
+    effect = decision.get("effect")
+    pairs: list[tuple[Clause, JsonObject | None]] = []
+    if effect != "allow":
+        for item in as_list(decision.get("reasons")):
+            reason = as_object(item)
+            if reason.get("mode", "enforce") == "enforce":
+                pairs += _finders(lens, reason)
+        pairs = _merged(pair for pair in pairs if _gave(pair[1], effect))
+    if not pairs:
+        traced = _trace(lens, tuple(entrypoint.split(".")), set())
+        pairs = [(clause, None) for clause in list(traced)[:_TRACED]]
+    return pairs
+
+
+def _gave(finding: JsonObject | None, effect: Json) -> bool:
+    return as_object(finding).get("effect", effect) == effect
+
+
+def _merged(
+    pairs: Iterable[tuple[Clause, JsonObject | None]],
+) -> list[tuple[Clause, JsonObject | None]]:
+    """One entry a body and code, with all its messages."""
+    found: dict[tuple[str, int, str], tuple[Clause, JsonObject | None]] = {}
+    for clause, finding in pairs:
+        given = as_object(finding)
+        key = (clause.module.file, clause.line, str(given.get("code")))
+        if key in found:
+            before = as_object(found[key][1])
+            given = {**before, "message": f"{before.get('message')}; {given.get('message')}"}
+        found[key] = (clause, given)
+    return list(found.values())
+
+
+def _finders(lens: Lens, reason: JsonObject) -> list[tuple[Clause, JsonObject | None]]:
+    """The bodies that gave a finding of this code and message: those that write the code, or, where
+    none does, those that pass it on."""
+    writing: list[tuple[Clause, JsonObject | None]] = []
+    passing: list[tuple[Clause, JsonObject | None]] = []
+    code = reason.get("code")
+    for module, rule in lens.world.each_rule():
+        if rule.kind != "set":
+            continue
+        writes = any(
+            node.kind in ("String", "RawString") and node.body.get("value") == code
+            for node in walk(rule.node)
+        )
+        if not writes and writing:
+            continue
+        for clause in lens.of_rule(module, rule):
+            for value in clause.values:
+                given = as_object(value)
+                if given.get("code") == code and given.get("message") == reason.get("message"):
+                    (writing if writes else passing).append((clause, given))
+                    break
+    return writing or passing[:1]
+
+
+def _trace(lens: Lens, path: Path, seen: set[Path]) -> Iterator[Clause]:
+    """What the value at `path` came from: bodies that hold, or all that failed for its default."""
+    if path in seen or len(seen) >= _TRACED:
+        return
+    seen.add(path)
+    clauses = lens.clauses(path, seen=frozenset(seen))
+    holding = [clause for clause in clauses if clause.holds]
+    whole = len(seen) == 1  # the entry point itself
+    told = [clause for clause in holding if clause.conditions]  # an `else` alone has none
+    yield from (
+        clause
+        for clause in told or clauses
+        if clause.conditions and (whole or not clause.values or _is_verdict(clause.values[0]))
+    )
+    for clause in holding:
+        for part in (*(one.node for one in clause.conditions), *clause.parts):
+            for place in reference_nodes(part):
+                found = lens.world.resolve(clause.module, clause.rule, reference(place))
+                target = lens.world.rule_at(found) if found and found[0] == "data" else None
+                if target and all(one.kind in _SINGLE for one in lens.world.rules[target]):
+                    yield from _trace(lens, target, seen)
+
+
+def _is_verdict(value: Json) -> bool:
+    return value is True or value in ("allow", "hold", "deny")
+
+
+_SINGLE: Final = frozenset({"complete", "default"})
+
+
+def _near(lens: Lens) -> Iterator[Clause]:
+    """Bodies of findings that one condition alone kept from holding, but for those about another
+    kind of action."""
+    for module, rule in lens.world.each_rule():
+        head = node_of(rule.node.body.get("head"))
+        key = node_of(head.body.get("key")) if head is not None and rule.kind == "set" else None
+        if key is None or key.kind not in ("Call", "Object") or not _names_a_code(lens, key):
+            continue
+        for clause in lens.of_rule(module, rule, depth=1):
+            failed = [one for one in clause.conditions if not one.holds]
+            if not clause.holds and len(failed) == 1 and not _is_of_another_kind(failed[0]):
+                yield clause
+
+
+def _names_a_code(lens: Lens, key: Node) -> bool:
+    known = as_object(as_object(lens.data.get("outrider")).get("rules"))
+    texts = (constant_text(node) for node in walk(key))
+    return any(text is not None and (text in known or text == "code") for text in texts)
+
+
+def _is_of_another_kind(condition: Condition) -> bool:
+    chains = [reference(node) for node in reference_nodes(condition.node)]
+    read = [pointer_of(chain.static) for chain in chains if chain.root == "input"]
+    return len(read) == len(chains) and bool(read) and all(map(is_kind_of_action, read))
+
+
+# --- telling --------------------------------------------------------------------------------
+
+
+def _rule(clause: Clause, finding: JsonObject | None) -> JsonObject:
+    metadata = clause.metadata
+    given = as_object(finding)
+    return {
+        "rule": ".".join(clause.rule.path),
+        "code": given.get("code") or metadata.get("id"),
+        "title": metadata.get("title") or metadata.get("description"),
+        "effect": given.get("effect"),
+        "message": given.get("message"),
+        "file": clause.module.file,
+        "line": clause.line,
+        "holds": clause.holds,
+        "conditions": [_condition(condition) for condition in clause.conditions],
+    }
+
+
+def _condition(condition: Condition) -> JsonObject:
+    return {
+        "line": condition.line,
+        "text": condition.text,
+        "holds": condition.holds,
+        "reached": condition.reached,
+        "values": [
+            {"name": value.name, "missing": True}
+            if value.missing
+            else {"name": value.name, "value": value.value}
+            for value in condition.values
+        ],
+        "because": [_rule(clause, None) for clause in condition.because],
+    }
+
+
+def _failed(clauses: Iterable[Clause]) -> Iterator[JsonObject]:
+    """The conditions that failed, at the bottom of what made the deciding rules hold or fail."""
+    seen: set[tuple[str, int, str]] = set()
+    stack = list(clauses)
+    while stack:
+        clause = stack.pop(0)
+        for condition in clause.conditions:
+            stack += condition.because
+            key = (clause.module.file, condition.line, condition.text)
+            if condition.holds or condition.because or not condition.reached or key in seen:
+                continue
+            seen.add(key)
+            yield {
+                "rule": ".".join(clause.rule.path),
+                "file": clause.module.file,
+                **_condition(condition),
+            }
+
+
+# --- refusals of the proxy's own ------------------------------------------------------------
+
+
+def _refusal(record: JsonObject, release: Release, reason: Reason) -> JsonObject:
+    answer = ANSWERS[reason]
+    made = as_object(record.get("decision"))
+    told: JsonObject = {
+        "decided_by": [],
+        "failed": [],
+        "near": [],
+        "change": None,
+        "summary": f"{answer.title}: {made.get('detail') or answer.advice}",
+        "advice": answer.advice,
+    }
+    return {**told, **_grant_gap(record, release)} if reason is Reason.GRANT else told
+
+
+def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
+    """What a standing grant lacks for the recorded action, as far as the record tells."""
+    agent = str(as_object(record.get("subject")).get("id"))
+    entry = release.agents.get(agent)
+    if entry is None or entry.grant is None:
+        return {}
+    action, document = as_object(record.get("action")), entry.grant.document
+    resource, effect = str(action.get("resource")), action.get("effect")
+    detail = as_object(record.get("decision")).get("detail")
+    key, lacks = "", True
+    wanted: Json = None
+    if not any(parse_glob(pattern).matches(resource) for pattern in entry.grant.tools):
+        key, wanted = "tools", resource
+    elif effect not in {one.value for one in entry.grant.effects}:
+        key, wanted = "effects", effect
+    elif isinstance(detail, str) and "sensitive" in detail:
+        key, wanted, lacks = "sensitivity", _sensitivity(release, resource), False
+    granted: Json = document.get(key) if key else dict(document)
+    failed: JsonObject = {
+        "rule": "the task's grant",
+        "file": None,
+        "line": None,
+        "text": _wanting(key, wanted) if key else detail,
+        "holds": False,
+        "values": [{"name": f"grant.{key}" if key else "grant", "value": granted}],
+        "because": [],
+    }
+    if wanted is None:
+        return {"failed": [failed]}
+    base = pointer_of(("outrider", "agents", agent, "grant", key))
+    change: JsonObject = {
+        "document": "data",
+        "pointer": base,
+        "from": granted,
+        "to": [*as_list(granted), wanted] if lacks else wanted,
+        "effect": "asked",
+        "codes": [],
+        "also": [],
+    }
+    return {"failed": [failed], "change": change}
+
+
+def _wanting(key: str, wanted: Json) -> str:
+    return {
+        "tools": f"the grant names {wanted}",
+        "effects": f"the grant allows {wanted}",
+        "sensitivity": f"the grant reaches {wanted}",
+    }[key]
+
+
+def _sensitivity(release: Release, resource: str) -> Json:
+    upstream, _, name = resource.partition("/")
+    found = release.manifest.upstreams.get(upstream)
+    tool = found.tools.get(name) if found is not None else None
+    return tool.sensitivity.value if tool is not None else Sensitivity.CONFIDENTIAL.value

@@ -1,0 +1,343 @@
+"""Why a decision was made; the change that is told, applied, flips it."""
+
+import copy
+from pathlib import Path
+
+import orjson
+import pytest
+
+from outrider.config.paths import shipped_rego
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
+from outrider.policy.changes import decision_of, get, put
+from outrider.policy.clauses import Lens
+from outrider.policy.explain import ENTRYPOINT, explain, explain_record
+from outrider.policy.release import Release, load
+from tests.support.policy import a_release
+
+TRIAGE = "spiffe://acme.test/ns/support/sa/triage"
+RETIRED = "spiffe://acme.test/ns/support/sa/retired"
+STATUS = "/subject/properties/status"
+ARGUMENTS = "/action/properties/arguments"
+UNDECLARED: dict[str, Json] = {
+    "/resource/id": "notes/wipe",
+    "/resource/properties/declared": False,
+    "/action/properties/effect": "execute",
+    "/action/properties/class": "execute",
+    "/action/properties/reversible": False,
+}
+
+
+@pytest.fixture(scope="module", name="release")
+def _release() -> Release:
+    return load(shipped_rego())
+
+
+def a_query(release: Release, base: str, changes: dict[str, Json]) -> JsonObject:
+    query = copy.deepcopy(release.fixtures[f"fixtures/{base}.yaml"])
+    for pointer, value in changes.items():
+        put(query, pointer, value)
+    return query
+
+
+def decided(release: Release, query: JsonObject, data: JsonObject | None = None) -> str:
+    with Lens(release) as lens:
+        lens.look_at(query)
+        if data is not None:
+            lens.lay(data)
+        return str(decision_of(lens.decide(ENTRYPOINT)).get("effect"))
+
+
+def applied(release: Release, query: JsonObject, change: Json) -> str:
+    """What policy says once the told change is made, by hand."""
+    query, data = copy.deepcopy(query), copy.deepcopy(release.data)
+    told = as_object(change)
+    for one in [told, *map(as_object, as_list(told["also"]))]:
+        place = data if one["document"] == "data" else query
+        assert get(place, str(one["pointer"])) == one["from"]
+        put(place, str(one["pointer"]), one["to"])
+    return decided(release, query, data)
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "effect", "code", "line_text"),
+    [
+        pytest.param(
+            "mcp_send",
+            {STATUS: "suspended"},
+            "deny",
+            "EF-00",
+            'input.subject.properties.status == "active"',
+            id="unknown-agent-status",
+        ),
+        pytest.param(
+            "mcp_send",
+            {STATUS: None, "/subject/id": "spiffe://acme.test/nobody", "/context/task": None},
+            "deny",
+            "EF-00",
+            'input.context.task.state == "active"',
+            id="agent-nobody-knows",
+        ),
+        pytest.param(
+            "mcp_send",
+            {"/subject/id": RETIRED, STATUS: "offboarded"},
+            "deny",
+            "ID-03",
+            'input.subject.properties.status == "active"',
+            id="offboarded-in-the-data",
+        ),
+        pytest.param("mcp_call", UNDECLARED, "deny", "TS-02", None, id="undeclared-tool"),
+        pytest.param("mcp_pay", {f"{ARGUMENTS}/amount": 40}, "hold", "EF-02", None, id="pay"),
+        pytest.param(
+            "mcp_call",
+            {
+                "/resource/id": "notes/write_note",
+                "/action/properties/effect": "write",
+                "/action/properties/class": "write",
+                "/action/properties/reversible": False,
+            },
+            "hold",
+            "EF-01",
+            None,
+            id="irreversible-write",
+        ),
+        pytest.param(
+            "mcp_send", {f"{ARGUMENTS}/ticket_id": "9001"}, "deny", "HD-01", None, id="team-rule"
+        ),
+        pytest.param("mcp_send", {}, "allow", None, None, id="allowed"),
+    ],
+)
+def test_names_the_rule_and_a_change_that_flips_the_decision(
+    release: Release,
+    base: str,
+    changes: dict[str, Json],
+    effect: str,
+    code: str | None,
+    line_text: str | None,
+) -> None:
+    query = a_query(release, base, changes)
+
+    found = explain(release, orjson.dumps(query))
+
+    assert as_object(found["decision"])["effect"] == effect == decided(release, query)
+    rules = [as_object(rule) for rule in as_list(found["decided_by"])]
+    assert all(str(rule["file"]).endswith(".rego") and rule["line"] for rule in rules)
+    if code is not None:
+        named = next(rule for rule in rules if rule["code"] == code)
+        assert named["holds"] is True
+        assert named["title"]
+        text = (shipped_rego() / str(named["file"])).read_text().splitlines()
+        assert "contains" in text[int(str(named["line"])) - 1]
+    if line_text is not None:
+        assert line_text in [as_object(item)["text"] for item in as_list(found["failed"])]
+    change = as_object(found["change"])
+    assert change["effect"] != effect
+    assert applied(release, query, change) == change["effect"]
+
+
+def test_a_failed_condition_is_told_with_the_value_it_had(release: Release) -> None:
+    query = a_query(release, "mcp_send", {STATUS: "suspended"})
+
+    found = explain(release, query)
+
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert failed["rule"] == "data.outrider.permitted"
+    assert failed["file"] == "outrider/main.rego"
+    assert failed["values"] == [
+        {"name": "input.subject.properties.status", "value": "suspended"},
+    ]
+    assert found["change"] == {
+        "document": "input",
+        "pointer": STATUS,
+        "from": "suspended",
+        "to": "active",
+        "effect": "allow",
+        "codes": [],
+        "also": [],
+    }
+
+
+def test_a_value_that_is_not_there_is_told_as_missing(release: Release) -> None:
+    query = a_query(release, "mcp_send", {"/context/task": None})
+
+    found = explain(release, query)
+
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert failed["values"] == [{"name": "input.context.task.state", "missing": True}]
+
+
+def test_a_fact_from_policy_data_is_changed_where_the_data_stands(release: Release) -> None:
+    query = a_query(release, "mcp_send", {"/subject/id": RETIRED, STATUS: "offboarded"})
+
+    change = as_object(explain(release, query)["change"])
+
+    assert change["document"] == "data"
+    assert str(change["pointer"]).endswith("~1retired/status")
+    assert [as_object(one)["pointer"] for one in as_list(change["also"])] == [STATUS]
+
+
+def test_negation_is_judged_as_the_engine_judges_it() -> None:
+    release = a_release(
+        "package outrider\n\ndefault decision := false\n\n"
+        "decision if not _bad\n\n_bad if input.x in {1, 2}\n"
+    )
+
+    bad, good = explain(release, {"x": 1}), explain(release, {"x": 3})
+
+    assert as_object(bad["decision"])["effect"] == "deny"
+    assert as_object(good["decision"])["effect"] == "allow"
+    (failed,) = map(as_object, as_list(bad["failed"]))
+    assert failed["text"] == "not _bad"
+    assert as_object(bad["change"])["pointer"] == "/x"
+    assert applied(release, {"x": 1}, bad["change"]) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("policy", "query", "pointer"),
+    [
+        pytest.param(
+            'decision := {"effect": "allow"} if {\n\tinput.n > 3\n} else := {"effect": "deny"}',
+            {"n": 3},
+            "/n",
+            id="else-chain",
+        ),
+        pytest.param(
+            'default decision := {"effect": "deny"}\n\n'
+            'decision := {"effect": "allow"} if {\n\tevery x in input.xs {\n\t\tx == "a"\n\t}\n}',
+            {"xs": ["a", "b"]},
+            "/xs/1",
+            id="every",
+        ),
+        pytest.param(
+            'default decision := {"effect": "deny"}\n\n'
+            'decision := {"effect": "allow"} if "ok" == input["odd key"].v',
+            {"odd key": {"v": "no"}},
+            "/odd key/v",
+            id="quotes-at-the-edge",
+        ),
+    ],
+)
+def test_a_policy_without_codes_is_traced_from_its_entry_point(
+    policy: str, query: JsonObject, pointer: str
+) -> None:
+    release = a_release(f"package outrider\n\n{policy}\n")
+
+    found = explain(release, query)
+
+    assert as_object(found["decision"])["effect"] == "deny"
+    assert as_object(found["change"])["pointer"] == pointer
+    assert applied(release, query, found["change"]) == "allow"
+
+
+def test_says_so_where_no_single_change_flips_it() -> None:
+    release = a_release('package outrider\n\ndecision := {"effect": "deny"}\n')
+
+    found = explain(release, {"x": 1})
+
+    assert found["change"] is None
+    assert as_object(found["decision"])["effect"] == "deny"
+
+
+def test_policy_data_is_changed_where_no_input_would_do() -> None:
+    release = a_release(
+        'package outrider\n\ndefault decision := {"effect": "deny"}\n\n'
+        'decision := {"effect": "allow"} if data.outrider.switch == true\n',
+        {"switch": False},
+    )
+
+    found = explain(release, {})
+
+    change = as_object(found["change"])
+    assert (change["document"], change["pointer"]) == ("data", "/outrider/switch")
+    assert applied(release, {}, change) == "allow"
+
+
+@pytest.mark.parametrize("query", [b"[]", b'"x"', b"null"])
+def test_refuses_an_input_that_is_no_object(query: bytes) -> None:
+    with pytest.raises(ConfigError, match="no object"):
+        explain(a_release(), query)
+
+
+def test_leaves_the_release_and_the_query_as_they_were(release: Release) -> None:
+    query = a_query(release, "mcp_pay", {})
+    before, data = copy.deepcopy(query), copy.deepcopy(release.data)
+
+    explain(release, query)
+
+    assert query == before
+    assert release.data == data
+
+
+# --- records --------------------------------------------------------------------------------
+
+
+def a_record(**decision: Json) -> JsonObject:
+    return {
+        "kind": "decision",
+        "time": "2026-11-23T09:30:00Z",
+        "subject": {"id": TRIAGE},
+        "action": {"resource": "tickets/reply", "effect": "send"},
+        "decision": {"id": "0193", "effect": "deny", "enforced": "deny", **decision},
+    }
+
+
+def test_a_replayed_record_says_whether_policy_says_the_same(release: Release) -> None:
+    query = orjson.dumps(a_query(release, "mcp_send", {STATUS: "suspended"}))
+
+    same = explain_record(a_record(reason="policy"), query, release)
+    other = explain_record(a_record(effect="allow", enforced="allow"), query, release)
+
+    assert same["by"] == "policy"
+    assert as_object(same["replayed"])["same"] is True
+    assert as_object(other["replayed"])["same"] is False
+    assert as_object(other["replayed"])["effect"] == "deny"
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "wanted"),
+    [
+        pytest.param({"resource": "payroll/raise", "effect": "pay"}, "tools", "payroll/raise"),
+        pytest.param({"resource": "tickets/purge", "effect": "delete"}, "effects", "delete"),
+    ],
+)
+def test_a_grant_that_lacks_something_is_explained_from_the_record(
+    release: Release, action: JsonObject, key: str, wanted: str
+) -> None:
+    record = a_record(reason="grant", detail="the grant does not name this tool")
+    record["action"] = action
+
+    found = explain_record(record, None, release)
+
+    assert found["by"] == "proxy"
+    change = as_object(found["change"])
+    assert str(change["pointer"]).endswith(f"/grant/{key}")
+    assert wanted not in as_list(change["from"])
+    assert as_list(change["to"])[-1] == wanted
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert wanted in str(failed["text"])
+
+
+@pytest.mark.parametrize("reason", ["overload", "unauthenticated", "malformed", "grant"])
+def test_a_refusal_of_the_proxys_own_is_put_in_words(release: Release, reason: str) -> None:
+    record = a_record(reason=reason, detail="a fixed sentence")
+    record["subject"] = None
+
+    found = explain_record(record, None, release)
+
+    assert found["by"] == "proxy"
+    assert "a fixed sentence" in str(found["summary"])
+    assert found["change"] is None
+
+
+def test_says_what_to_set_where_the_input_was_not_kept(release: Release) -> None:
+    found = explain_record(a_record(reason="policy"), None, release)
+
+    assert "audit.inputs" in str(found["summary"])
+
+
+def test_files_named_are_those_of_the_library(release: Release) -> None:
+    found = explain(release, a_query(release, "mcp_send", {f"{ARGUMENTS}/ticket_id": "9001"}))
+
+    files = {str(as_object(rule)["file"]) for rule in as_list(found["decided_by"])}
+    assert files == {"outrider/rules/helpdesk/helpdesk.rego"}
+    assert all((Path(shipped_rego()) / name).is_file() for name in files)
