@@ -9,10 +9,11 @@ current}. Add, never repurpose.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from outrider.core.action import Definition
 from outrider.core.jsonvalue import Json, JsonObject, as_object, digest, json_digest
 from outrider.core.ports import Note, Persist, Step
 
@@ -61,6 +62,11 @@ class Pin:
     seen: str
     pinned: JsonObject
     current: JsonObject
+    definition: Definition = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        judged = Definition(digest=self.seen, pinned=self.fits)
+        object.__setattr__(self, "definition", judged)
 
     @property
     def fits(self) -> bool:

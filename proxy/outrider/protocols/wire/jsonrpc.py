@@ -4,9 +4,8 @@ Laws: one object is one message; a member that the specification does not name i
 is a string or a safe integer and goes back exactly as it came (PROTOCOLS §12, 5-11).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -37,8 +36,13 @@ class Kind(StrEnum):
     RESPONSE = "response"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+# Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
+_REQUEST_KIND: Final = Kind.REQUEST
+_NOTIFICATION_KIND: Final = Kind.NOTIFICATION
+_RESPONSE_KIND: Final = Kind.RESPONSE
+
+
+class Message(NamedTuple):
     """One message. `id` is None for a notification and for an error that answers nothing known."""
 
     kind: Kind
@@ -82,13 +86,13 @@ def _read_call(value: JsonObject) -> Message:
     if "id" not in value:
         if not value.keys() <= _NOTIFICATION:
             raise _invalid("a notification has a member it must not have", "members")
-        return Message(Kind.NOTIFICATION, None, method, value)
+        return Message(_NOTIFICATION_KIND, None, method, value)
     if not value.keys() <= _REQUEST:
         raise _invalid("a request has a member it must not have", "members")
     found = value["id"]
     if not isinstance(found, str | int) or not is_id(found):
         raise _invalid("id must be a short string or a safe integer", "id")
-    return Message(Kind.REQUEST, found, method, value)
+    return Message(_REQUEST_KIND, found, method, value)
 
 
 def _read_response(value: JsonObject) -> Message:
@@ -97,14 +101,14 @@ def _read_response(value: JsonObject) -> Message:
         raise _invalid("neither a request nor a notification nor a response", "members")
     found = value.get("id")
     if found is None and "error" in value:
-        return Message(Kind.RESPONSE, None, "", value)
+        return Message(_RESPONSE_KIND, None, "", value)
     if not isinstance(found, str | int) or not is_id(found):
         raise _invalid("id must be a short string or a safe integer", "id")
     if "error" in value:
         error = value["error"]
         if not isinstance(error, dict) or not _is_error(error):
             raise _invalid("error must have an integer code and a message", "error")
-    return Message(Kind.RESPONSE, found, "", value)
+    return Message(_RESPONSE_KIND, found, "", value)
 
 
 def _is_error(error: JsonObject) -> bool:

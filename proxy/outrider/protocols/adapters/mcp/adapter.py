@@ -50,6 +50,9 @@ from outrider.protocols.wire.jsonrpc import (
 )
 
 _NOTHING: Final = BodyNeed(judged=False, limit_bytes=0)
+_REQUEST: Final = Kind.REQUEST
+_RESPONSE: Final = Kind.RESPONSE
+_MODERN: Final = Era.MODERN
 
 
 class McpAdapter:
@@ -127,7 +130,7 @@ class McpAdapter:
     def _turn(
         self, inbound: Inbound, fields: dict[str, str], message: Message, spoken: Spoken
     ) -> Turn:
-        session = None if spoken.era is Era.MODERN else self._session(inbound, fields)
+        session = None if spoken.era is _MODERN else self._session(inbound, fields)
         return Turn(
             era=spoken.era,
             version=_version(spoken, session, fields),
@@ -165,9 +168,9 @@ class McpAdapter:
         negotiated = not turn.is_modern and turn.method != "initialize"
         if negotiated and below(turn.version, turn.options.min_version):
             raise too_old()
-        if turn.kind is Kind.RESPONSE:
+        if turn.kind is _RESPONSE:
             return Call(turn=turn, read=_posted(turn), desk=desk, inbound=inbound)
-        if turn.kind is Kind.REQUEST and needs_list(turn):
+        if turn.kind is _REQUEST and needs_list(turn):
             return ListFirst(turn=turn, desk=desk, inbound=inbound)
         call = Call(turn=turn, read=read_request(turn, desk), desk=desk, inbound=inbound)
         # On modern HTTP each POST is its own scope: two clients may both send id 1 (case 7).

@@ -38,6 +38,9 @@ _WANTED: Final = {
 _SECRET_FIELD: Final = re.compile(
     r"passw|secret|token|credential|api[-_ ]?key|private[-_ ]?key", re.IGNORECASE
 )
+_REQUEST: Final = Kind.REQUEST
+_NOTIFICATION: Final = Kind.NOTIFICATION
+_RESPONSE: Final = Kind.RESPONSE
 
 
 class Answering:
@@ -58,7 +61,7 @@ class Answering:
 
     @property
     def awaits_final(self) -> bool:
-        return self.turn.kind is Kind.REQUEST and not self._final
+        return self.turn.kind is _REQUEST and not self._final
 
     @property
     def response_bytes(self) -> int:
@@ -108,7 +111,7 @@ class Answering:
     def opening(self) -> list[Step]:
         """What a message that was taken without an answer leaves behind."""
         turn = self.turn
-        if turn.kind is Kind.RESPONSE and turn.id is not None:
+        if turn.kind is _RESPONSE and turn.id is not None:
             turn.scope.answered(turn.id)
         return []
 
@@ -120,9 +123,9 @@ class Answering:
             message = read_message(value)
         except MalformedError as fault:
             return [self._dropped("message_dropped", fault.cause or "malformed")]
-        if message.kind is Kind.RESPONSE:
+        if message.kind is _RESPONSE:
             return self._response(message, emit)
-        if message.kind is Kind.NOTIFICATION:
+        if message.kind is _NOTIFICATION:
             return self._notification(message, emit)
         if self.turn.is_modern or self.turn.version not in spec.SERVER_REQUESTS.get(
             message.method, ()
@@ -132,7 +135,7 @@ class Answering:
 
     def _response(self, message: Message, emit: Emitter) -> list[Step]:
         turn = self.turn
-        if turn.kind is not Kind.REQUEST or self._final:
+        if turn.kind is not _REQUEST or self._final:
             return [self._dropped("response_dropped", "second" if self._final else "unasked")]
         # 1 and "1" are two ids; an error without an id can only be this exchange's.
         ours = type(message.id) is type(turn.id) and message.id == turn.id

@@ -25,6 +25,7 @@ _JSON_FIELDS: Final[Headers] = (
     ("accept-encoding", "identity"),
 )
 _STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "identity"))
+_REQUEST: Final = Kind.REQUEST
 _LIST_ID: Final = "outrider-list-"
 
 
@@ -88,7 +89,7 @@ class Call:
     def optional_asks(self) -> tuple[Ask, ...]:
         """Capabilities by which the server could ask the agent; URIs a listen request names."""
         turn = self.turn
-        if turn.era is spec.Era.LEGACY and turn.method != "initialize":
+        if not turn.is_modern and turn.method != "initialize":
             return ()
         found: list[tuple[str, Ask]] = []
         for capability in spec.CAPABILITY_OF.keys() & _capabilities(turn).keys():
@@ -330,7 +331,7 @@ def watcher_for(answering: Answering, head: ResponseHead) -> Watcher:
     turn = answering.turn
     answering.head_came(head)
     content, _ = media_type(head.header("content-type") or "")
-    if turn.kind is not Kind.REQUEST and turn.method != "GET":
+    if turn.kind is not _REQUEST and turn.method != "GET":
         return _watch_told(answering, head)
     if content == spec.SSE and head.status == 200:
         return SseWatcher(answering)

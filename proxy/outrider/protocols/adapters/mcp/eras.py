@@ -4,8 +4,7 @@ The order of the checks is PROTOCOLS §4.2; the numbers stand at the code.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import RequestHead
@@ -33,8 +32,14 @@ _ORDER: Final = (*spec.LEGACY_VERSIONS, *spec.MODERN_VERSIONS)
 _NO_PARAMS: Final[JsonObject] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
+_REQUEST: Final = Kind.REQUEST
+_NOTIFICATION: Final = Kind.NOTIFICATION
+_RESPONSE: Final = Kind.RESPONSE
+_LEGACY: Final = Era.LEGACY
+_MODERN: Final = Era.MODERN
+
+
+class Spoken(NamedTuple):
     """The era and version of one request, and its params (empty where it has none)."""
 
     era: Era
@@ -92,7 +97,7 @@ def is_modern_version(version: str | None) -> bool:
 
 
 def _params(message: Message) -> JsonObject:
-    if message.kind is Kind.RESPONSE:
+    if message.kind is _RESPONSE:
         return _NO_PARAMS
     params = message.value.get("params", _NO_PARAMS)
     if not isinstance(params, dict):
@@ -125,9 +130,9 @@ def _settle_legacy(
         version = asked if asked in spec.LEGACY_VERSIONS else version
         if asked < min_version:
             raise too_old()
-    if message.kind is not Kind.RESPONSE:
-        _check_method(message, version, Era.LEGACY)
-    return Spoken(Era.LEGACY, version, params)
+    if message.kind is not _RESPONSE:
+        _check_method(message, version, _LEGACY)
+    return Spoken(_LEGACY, version, params)
 
 
 def too_old() -> EnforcementError:
@@ -145,11 +150,11 @@ def below(version: str, min_version: str) -> bool:
 
 
 def _settle_modern(message: Message, params: JsonObject, fields: Mapping[str, str]) -> Spoken:
-    if message.kind is Kind.RESPONSE:  # 2
+    if message.kind is _RESPONSE:  # 2
         raise MalformedError("responses are not posted in this version", code=INVALID_REQUEST)
     meta = params.get("_meta")
     claimed = meta.get(spec.META_VERSION) if isinstance(meta, dict) else None
-    if message.kind is Kind.REQUEST or claimed is not None:  # 3
+    if message.kind is _REQUEST or claimed is not None:  # 3
         capabilities = meta.get(spec.META_CAPABILITIES) if isinstance(meta, dict) else None
         if not isinstance(claimed, str) or not isinstance(capabilities, dict):
             raise MalformedError(
@@ -169,8 +174,8 @@ def _settle_modern(message: Message, params: JsonObject, fields: Mapping[str, st
             code=spec.UNSUPPORTED_VERSION,
             cause="version",
         )
-    _check_method(message, version, Era.MODERN)  # 8; 7 needs the pinned schema: requests.py
-    return Spoken(Era.MODERN, version, params)
+    _check_method(message, version, _MODERN)  # 8; 7 needs the pinned schema: requests.py
+    return Spoken(_MODERN, version, params)
 
 
 def _check_name(method: str, params: JsonObject, fields: Mapping[str, str]) -> None:
@@ -187,7 +192,7 @@ def _check_name(method: str, params: JsonObject, fields: Mapping[str, str]) -> N
 def _check_method(message: Message, version: str, era: Era) -> None:
     """Refuse what is no method of this version. Undeclared ones are decided in `requests`."""
     calls, told = spec.CLIENT_REQUESTS, spec.CLIENT_NOTIFICATIONS
-    if message.kind is Kind.NOTIFICATION:
+    if message.kind is _NOTIFICATION:
         if message.method in calls:
             raise MalformedError("a request must have an id", code=INVALID_REQUEST, cause="no_id")
         if version not in told.get(message.method, ()):
@@ -201,7 +206,7 @@ def _check_method(message: Message, version: str, era: Era) -> None:
 
 
 def _speaks(version: str, versions: frozenset[str], era: Era) -> bool:
-    if era is Era.LEGACY:
+    if era is _LEGACY:
         # The session may have settled on a later version than a missing header says.
         return not versions.isdisjoint(spec.LEGACY_VERSIONS)
     return version in versions

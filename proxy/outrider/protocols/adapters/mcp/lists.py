@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.core.action import Ask, Definition
+from outrider.core.action import Ask
 from outrider.core.errors import MalformedError, UpstreamFailedError
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.ports import Judge, Note, Step
@@ -121,7 +121,7 @@ class Page:
             resource=item.name,
             arguments=None,
             effect=None if self._listing is Listing.TOOLS else ActionEffect.READ,
-            definition=Definition(digest=pin.seen, pinned=pin.fits) if pin else None,
+            definition=pin.definition if pin else None,
         )
 
     def filter(self, items: list[Item], verdicts: tuple[bool, ...]) -> list[Json]:

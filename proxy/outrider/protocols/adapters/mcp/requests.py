@@ -4,10 +4,9 @@ Law: nothing that changes what the upstream does escapes an ask's resource or ar
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from outrider.core.action import Ask, Definition
+from outrider.core.action import Ask
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers
 from outrider.core.jsonvalue import Json, JsonObject, as_object
@@ -38,10 +37,12 @@ _CALL_MEMBERS: Final = frozenset(
 )
 _NOTHING: Final[JsonObject] = {}
 _TEXT_LIMIT: Final = 256
+_MCP: Final = ProtocolName.MCP
+_TOOL: Final = ResourceType.TOOL
+_TOOLS: Final = Listing.TOOLS
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What a message asks, and the mirrored argument headers that must leave with it."""
 
     asks: tuple[Ask, ...]
@@ -61,7 +62,7 @@ def read_request(turn: Turn, desk: Desk) -> Read:
 def plumbing(turn: Turn, method: str) -> Ask:
     """What every caller of an upstream needs."""
     return Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name=method,
         resource_type=ResourceType.API,
         upstream=turn.route.upstream,
@@ -80,7 +81,7 @@ def server_ask(
     url = (arguments or {}).get("url")
     host = uri_host(url) if isinstance(url, str) else None
     return Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name=method,
         phase=phase,
         resource_type=ResourceType.API,
@@ -121,7 +122,7 @@ def named_call(turn: Turn) -> tuple[str, JsonObject]:
 
 def _tools_call(turn: Turn, desk: Desk) -> Read:
     name, arguments = named_call(turn)
-    pin = listed(turn, desk, Listing.TOOLS, name)
+    pin = listed(turn, desk, _TOOLS, name)
     schema = pin.current.get("inputSchema")
     mirrored: Headers = ()
     if turn.is_modern:
@@ -129,14 +130,14 @@ def _tools_call(turn: Turn, desk: Desk) -> Read:
         mirrored = check_params(turn.fields, wanted or {}, arguments)  # 7
     compiled = desk.schemas.get(pin.seen, "inputSchema", schema)
     ask = Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name="tools/call",
-        resource_type=ResourceType.TOOL,
+        resource_type=_TOOL,
         upstream=turn.route.upstream,
         resource=name,
         arguments=arguments,
         schema_valid=compiled.accepts(arguments),
-        definition=Definition(digest=pin.seen, pinned=pin.fits),
+        definition=pin.definition,
     )
     return Read((ask, *_inputs(turn)), mirrored)
 
@@ -208,7 +209,7 @@ def _task(turn: Turn, desk: Desk) -> Read:
         raise _invalid("no such task")
     write = turn.method in {"tasks/cancel", "tasks/update"}
     ask = Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name=turn.method,
         resource_type=ResourceType.API,
         upstream=upstream,
@@ -227,7 +228,7 @@ def _declared(turn: Turn) -> Read:
     if upstream is None or server_only or turn.method not in upstream.tools:
         raise unknown_method()
     ask = Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name=turn.method,
         resource_type=ResourceType.API,
         upstream=turn.route.upstream,
@@ -315,7 +316,7 @@ def _answered(response: JsonObject) -> str:
 def _item(turn: Turn, kind: ResourceType, name: str, arguments: JsonObject | None) -> Ask:
     host = uri_host(name) if kind is ResourceType.RESOURCE and "{" not in name else None
     return Ask(
-        protocol=ProtocolName.MCP,
+        protocol=_MCP,
         name=turn.method,
         resource_type=kind,
         upstream=turn.route.upstream,

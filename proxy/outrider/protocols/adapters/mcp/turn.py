@@ -1,6 +1,7 @@
 """What is known of one exchange while it lasts, and the tables the adapter works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from outrider.config.settings import Limits, McpOptions
 from outrider.core.errors import EnforcementError
@@ -14,6 +15,9 @@ from outrider.protocols.adapters.mcp.spec import Era
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import Scope, Session, SessionTable
 from outrider.protocols.wire.jsonrpc import Kind, RpcId
+
+# Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
+_MODERN: Final = Era.MODERN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +59,12 @@ class Turn:
     answers: str | None = None
     own: bool = False
 
-    @property
-    def upstream(self) -> str:
-        return self.route.upstream
+    is_modern: bool = field(init=False)
+    upstream: str = field(init=False)
 
-    @property
-    def is_modern(self) -> bool:
-        return self.era is Era.MODERN
+    def __post_init__(self) -> None:
+        self.is_modern = self.era is _MODERN
+        self.upstream = self.route.upstream
 
 
 class ConversationError(EnforcementError):
