@@ -4,6 +4,7 @@ Laws: no argument values, only digests and pointers; attacker text stands only a
 bounded; a record is complete before it is handed to the log.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from outrider.core.action import Action
@@ -30,7 +31,7 @@ def base(
 ) -> JsonObject:
     """The members every record has: when, whose, and on which trace."""
     unix_s = clock.unix_s()
-    record: JsonObject = {
+    return {
         "time": rfc3339(unix_s),
         "monotonic_us": int(clock.monotonic_s() * 1e6),
         "id": uuid7(unix_s),
@@ -40,17 +41,19 @@ def base(
         "span_id": exchange.trace.span_id if exchange else None,
         "task": task.id if task else None,
         "principal": task.principal if task else None,
-        "delegation": dict(_NO_DELEGATION),
+        "delegation": _NO_DELEGATION,
+        "subject": None if subject is None else _subject(subject),
     }
-    if subject is not None:
-        record["subject"] = {
-            "id": subject.id,
-            "instance": subject.instance,
-            "credential": subject.credential.value,
-        }
-    else:
-        record["subject"] = None
-    return record
+
+
+@lru_cache(maxsize=256)
+def _subject(subject: Subject) -> JsonObject:
+    """Shared by all records of a subject: nobody writes to it."""
+    return {
+        "id": subject.id,
+        "instance": subject.instance,
+        "credential": subject.credential.value,
+    }
 
 
 def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:

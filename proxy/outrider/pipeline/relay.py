@@ -95,7 +95,8 @@ class Relay:
         if leg.permit is None:
             raise RuntimeError("nothing is forwarded without a permit")
         outgoing = leg.conversation.outgoing(leg.edits)
-        outgoing = replace(outgoing, headers=merged(outgoing.headers, leg.edits.headers))
+        if leg.edits.headers:
+            outgoing = replace(outgoing, headers=merged(outgoing.headers, leg.edits.headers))
         found = self._provider(passage, plan)
         if found is None:
             leg.sent = True

@@ -51,6 +51,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        self._children: dict[tuple[Counter, str, Effect], Counter] = {}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._overflow = self._counter("label_overflow_total", "Labels folded into other", "label")
@@ -222,9 +223,17 @@ class Metrics:
         child = self._decided.get((effect, effect_class, reason))
         if child is not None:
             child.inc()
-        self._by_resource.labels(self._resources.clean(resource), effect.value).inc()
+        self._child(self._by_resource, self._resources.clean(resource), effect).inc()
         for code in codes:
-            self._by_code.labels(self._codes.clean(code), effect.value).inc()
+            self._child(self._by_code, self._codes.clean(code), effect).inc()
+
+    def _child(self, counter: Counter, name: str, effect: Effect) -> Counter:
+        """The child of a name that passed its guard; resolving one anew costs a microsecond."""
+        key = (counter, name, effect)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = counter.labels(name, effect.value)
+        return found
 
     def exchange_ended(
         self,
@@ -262,6 +271,7 @@ class Metrics:
 
     def catalogue(self, resources: Iterable[str], codes: Iterable[str]) -> None:
         """The names that may be labels from now on; children of names gone are removed."""
+        self._children.clear()
         for gone in self._resources.replace(resources):
             for effect in Effect:
                 _forget(self._by_resource, gone, effect.value)
