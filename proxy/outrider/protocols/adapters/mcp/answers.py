@@ -17,7 +17,7 @@ from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.eras import below
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
-from outrider.protocols.adapters.mcp.requests import server_ask, subscribed
+from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
 from outrider.protocols.pins import PinMode
 from outrider.protocols.wire.jsonrpc import METHOD_NOT_FOUND, Kind, Message, read_message
@@ -380,7 +380,8 @@ def fault_of_request(method: str, params: JsonObject) -> str | None:
         return None
     if params.get("mode") == "url" or "url" in params:
         url = params.get("url")
-        return None if isinstance(url, str) and url.startswith("https://") else "elicitation_url"
+        fine = isinstance(url, str) and url.startswith("https://") and host_of(url) is not None
+        return None if fine else "elicitation_url"
     properties = as_object(as_object(params.get("requestedSchema")).get("properties"))
     if any(_SECRET_FIELD.search(name) for name in properties):
         return "elicitation_secret"

@@ -78,8 +78,7 @@ def server_ask(
     upstream: str, method: str, arguments: JsonObject | None, phase: Phase = Phase.REQUEST
 ) -> Ask:
     """What a server asks of the agent, or the agent's answer to it, as the agent's action."""
-    url = (arguments or {}).get("url")
-    host = uri_host(url) if isinstance(url, str) else None
+    host = host_of((arguments or {}).get("url"))
     return Ask(
         protocol=_MCP,
         name=method,
@@ -91,6 +90,14 @@ def server_ask(
         effect=spec.SERVER_ASKS[method],
         hosts=(host,) if host else (),
     )
+
+
+def host_of(url: Json) -> str | None:
+    """The host that a URL in a message points at; None where it names none that can be read."""
+    try:
+        return uri_host(url) if isinstance(url, str) else None
+    except MalformedError:
+        return None
 
 
 def needs_list(turn: Turn) -> bool:

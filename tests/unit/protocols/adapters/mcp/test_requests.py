@@ -1,0 +1,158 @@
+"""What each method asks (PROTOCOLS §4.3)."""
+
+import pytest
+
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.manifest import Manifest, Zones
+from outrider.core.vocabulary import ActionEffect, BodyKind, ResourceType
+from tests.support.mcp_exchange import (
+    Sidecar,
+    a_declared,
+    an_entry,
+    legacy_headers,
+    replies,
+    request,
+)
+
+READ, WRITE = ActionEffect.READ, ActionEffect.WRITE
+API, PROMPT, RESOURCE = ResourceType.API, ResourceType.PROMPT, ResourceType.RESOURCE
+ARGUMENT: JsonObject = {"name": "a", "value": "b"}
+
+ASKS = [
+    ("ping", {}, API, "ping", READ, True),
+    ("logging/setLevel", {"level": "info"}, API, "logging/setLevel", READ, True),
+    ("tools/list", {}, API, "tools/list", READ, True),
+    ("prompts/list", {}, API, "prompts/list", READ, True),
+    ("resources/list", {}, API, "resources/list", READ, True),
+    ("resources/templates/list", {}, API, "resources/templates/list", READ, True),
+    ("resources/read", {"uri": "note://a"}, RESOURCE, "note://a", READ, False),
+    ("resources/subscribe", {"uri": "note://a"}, RESOURCE, "note://a", READ, False),
+    ("resources/unsubscribe", {"uri": "note://a"}, RESOURCE, "note://a", READ, False),
+    (
+        "completion/complete",
+        {"ref": {"type": "ref/prompt", "name": "p"}, "argument": ARGUMENT},
+        PROMPT,
+        "p",
+        READ,
+        False,
+    ),
+    (
+        "completion/complete",
+        {"ref": {"type": "ref/resource", "uri": "note://{x}"}, "argument": ARGUMENT},
+        RESOURCE,
+        "note://{x}",
+        READ,
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "kind", "resource", "effect", "plumbing"), ASKS)
+def test_a_method_asks_for_what_it_does(
+    method: str,
+    params: JsonObject,
+    kind: ResourceType,
+    resource: str,
+    effect: ActionEffect,
+    plumbing: bool,
+) -> None:
+    sidecar = Sidecar()
+    result: JsonObject = {"tools": [], "prompts": [], "resources": [], "resourceTemplates": []}
+    sidecar.upstream.answers[method] = replies({"jsonrpc": "2.0", "id": 1, "result": result})
+    answered = sidecar.post(request(method, params))
+    assert answered.fault is None
+    ask = answered.asked[0]
+    assert (ask.name, ask.resource_type, ask.resource) == (method, kind, resource)
+    assert (ask.effect, ask.plumbing, ask.body) == (effect, plumbing, BodyKind.JUDGED)
+    assert ask.resource_id == f"crm/{resource}"
+
+
+def test_a_prompt_is_asked_for_by_name_with_its_arguments() -> None:
+    sidecar = Sidecar()
+    result: JsonObject = {"prompts": [{"name": "greet"}]}
+    sidecar.upstream.answers["prompts/list"] = lambda message: replies(
+        {"jsonrpc": "2.0", "id": message["id"], "result": result}
+    )
+    call = request("prompts/get", {"name": "greet", "arguments": {"who": "A"}})
+    ask = sidecar.post(call).asked[0]
+    assert (ask.resource_type, ask.resource, ask.arguments) == (PROMPT, "greet", {"who": "A"})
+    unknown = sidecar.post(request("prompts/get", {"name": "unknown"}))
+    assert (unknown.status, unknown.code) == (200, -32602)
+    assert "prompts/get" in sidecar.upstream.methods
+
+
+NOTIFICATIONS = [
+    ("notifications/initialized", {}, 202, READ),
+    ("notifications/progress", {"progressToken": 1, "progress": 1}, 202, READ),
+    ("notifications/roots/list_changed", {}, 202, READ),
+    ("notifications/cancelled", {"requestId": 9}, 202, WRITE),
+    ("notifications/cancelled", {}, 400, WRITE),
+    ("notifications/made_up", {}, 400, READ),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "status", "effect"), NOTIFICATIONS)
+def test_notifications_are_plumbing_and_their_answer_is_empty(
+    method: str, params: JsonObject, status: int, effect: ActionEffect
+) -> None:
+    sidecar = Sidecar()
+    sidecar.open_session("s-1")
+    message: JsonObject = {"jsonrpc": "2.0", "method": method, "params": params}
+    answered = sidecar.post(message, legacy_headers("s-1"))
+    assert answered.status == status
+    if status == 202:
+        assert answered.body == b""
+        assert [(ask.effect, ask.plumbing) for ask in answered.asked] == [(effect, True)]
+
+
+def test_without_a_session_only_what_is_under_way_can_be_cancelled() -> None:
+    message: JsonObject = {
+        "jsonrpc": "2.0",
+        "method": "notifications/cancelled",
+        "params": {"requestId": 1},
+    }
+    sidecar = Sidecar()
+    assert sidecar.post(message).status == 400
+    assert sidecar.upstream.received == []
+
+
+def test_an_undeclared_method_passes_only_where_the_manifest_names_it() -> None:
+    entry = an_entry(**{"vendor/export": a_declared()})
+    sidecar = Sidecar(manifest=Manifest(upstreams={"crm": entry}, zones=Zones()))
+    answered = sidecar.post(request("vendor/export", {"all": True}))
+    ask = answered.asked[0]
+    assert answered.status == 200
+    assert (ask.resource, ask.effect, ask.arguments) == ("vendor/export", None, {"all": True})
+    assert sidecar.post(request("vendor/other", {})).code == -32601
+
+
+PARAMS = [
+    ("logging/setLevel", {"level": "loud"}),
+    ("tools/list", {"cursor": 7}),
+    ("resources/read", {}),
+    ("resources/read", {"uri": "file:///a/../b"}),
+    ("resources/read", {"uri": "https://user@a.example/"}),
+    ("completion/complete", {}),
+    ("completion/complete", {"ref": {"type": "ref/other"}, "argument": {}}),
+    ("prompts/get", {"name": "p", "arguments": []}),
+    ("tasks/get", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "params"), PARAMS)
+def test_params_that_cannot_be_read_are_refused(method: str, params: JsonObject) -> None:
+    sidecar = Sidecar()
+    answered = sidecar.post(request(method, params))
+    assert (answered.status, answered.code) == (400, -32602)
+    assert sidecar.upstream.received == []
+
+
+def test_the_host_of_a_resource_is_a_destination() -> None:
+    answered = Sidecar().post(request("resources/read", {"uri": "https://a.example/x"}))
+    assert answered.asked[0].hosts == ("a.example",)
+
+
+@pytest.mark.parametrize("value", [7, [1], {"a": 1}])
+def test_a_listen_request_names_its_uris_as_strings(value: Json) -> None:
+    wanted: JsonObject = {"notifications": {"resourceSubscriptions": value}}
+    assert Sidecar().modern(request("subscriptions/listen", wanted)).code == -32602

@@ -1,0 +1,76 @@
+"""The watchers' own part: heads, bounds and bodies nobody may see."""
+
+import pytest
+
+from outrider.config.settings import Limits
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.ports import Emit
+from outrider.core.vocabulary import Reason
+from outrider.protocols.adapters.mcp.watchers import EmptyWatcher
+from tests.support.mcp_exchange import Sidecar, event, legacy_headers, replies, request, streams
+
+CALL: JsonObject = request("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
+TOLD: JsonObject = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+DONE: JsonObject = {"jsonrpc": "2.0", "id": 1, "result": {"content": []}}
+
+
+def test_what_an_upstream_says_to_a_notification_is_not_passed_on() -> None:
+    sidecar = Sidecar()
+    sidecar.upstream.answers["notifications/initialized"] = (
+        200,
+        (("content-type", "text/html"),),
+        (b"<p>hello</p>",),
+    )
+    answered = sidecar.post(TOLD)
+    assert (answered.status, answered.body, answered.headers) == (202, b"", {})
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_notification_that_was_not_taken_is_an_error_without_an_id(status: int) -> None:
+    sidecar = Sidecar()
+    sidecar.upstream.answers["notifications/initialized"] = (status, (), ())
+    answered = sidecar.post(TOLD)
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR
+    assert "id" not in answered.json
+
+
+def test_an_answer_is_bounded() -> None:
+    sidecar = Sidecar(limits=Limits(response_bytes=1024))
+    sidecar.post(request("tools/list"))
+    long: JsonObject = {"content": [{"type": "text", "text": "x" * 2000}]}
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": long})
+    answered = sidecar.post(CALL)
+    assert answered.fault is not None
+    assert b"xxx" not in answered.body
+
+
+def test_a_stream_is_never_cached_or_held_back() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = streams(event(DONE))
+    assert sidecar.post(CALL).headers == {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+    }
+
+
+def test_event_ids_pass_on_the_legacy_wire_alone() -> None:
+    sidecar = Sidecar()
+    sidecar.open_session("s-1")
+    sidecar.post(request("tools/list"), legacy_headers("s-1"))
+    priming = b"id: e0\nretry: 300\ndata: \n\n"
+    sidecar.upstream.answers["tools/call"] = streams(priming, event(DONE, "e1"))
+    legacy = sidecar.post(CALL, legacy_headers("s-1"))
+    assert legacy.body.startswith(priming + b"id: e1\n")
+    sidecar.modern(request("tools/list"))
+    assert b"id: " not in sidecar.modern(CALL).body
+
+
+def test_the_same_data_comes_out_as_went_in() -> None:
+    watcher = EmptyWatcher(status=202, headers=(), steps=(Emit(data=b""),))
+    assert watcher.streaming is False
+    assert watcher.feed(b"anything") == []
+    assert watcher.end() == [Emit(data=b"")]
+    assert watcher.end() == []
