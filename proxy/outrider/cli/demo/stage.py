@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import orjson
+
+from outrider.cli.demo.svid import Issuer
 from outrider.config.paths import shipped_rego
 from outrider.core.errors import OutriderError
-from outrider.cli.demo.svid import Issuer
 
 AGENT_ID: Final = "spiffe://acme.test/ns/support/sa/triage"
 SIDECAR_ID: Final = AGENT_ID
@@ -33,15 +35,16 @@ identity:
   trust_bundles: {{acme.test: bundle.json}}
 policy:
   engine: {engine}
+  opa: {opa}
   overlay: [policy]
 upstreams:
   notes:
-    url: {notes}
+    url: {notes}/mcp
     protocol: mcp
     prefix: /notes
     networks: [127.0.0.0/8]
   tickets:
-    url: {tickets}
+    url: {tickets}/mcp
     protocol: mcp
     prefix: /tickets
     networks: [127.0.0.0/8]
@@ -123,15 +126,16 @@ def set_up(home: Path) -> Stage:
     return stage
 
 
-def describe(stage: Stage, engine: str, urls: Mapping[str, str]) -> None:
-    """Write the settings, with where the upstreams are."""
+def describe(stage: Stage, opa: Path | None, urls: Mapping[str, str]) -> None:
+    """Write the settings: where the upstreams are, and which OPA decides, if one does."""
     ports = stage.ports
     text = _SETTINGS.format(
         egress=ports.egress,
         control=ports.control,
         telemetry=ports.telemetry,
         agent=SIDECAR_ID,
-        engine=engine,
+        engine="opa" if opa else "embedded",
+        opa=orjson.dumps({"binary": str(opa)}).decode() if opa else "{}",
         **urls,
     )
     _write(stage.settings, text)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2  # type: ignore[import-not-found]
 from mcp.client.client import Client  # type: ignore[import-not-found]
 from mcp.client.streamable_http import streamable_http_client  # type: ignore[import-not-found]
-from talk import LIMIT, Answer, obey, seen  # type: ignore[import-not-found]
+from talk import LIMIT, Answer, obey, seen, wait_for_go  # type: ignore[import-not-found]
 
 
 class Agent:
@@ -23,7 +23,7 @@ class Agent:
         self._clients = clients
 
     async def do(self, command: dict[str, Any]) -> Answer:
-        client = self._clients.get(command.get("at", ""))
+        client: Any = self._clients.get(command.get("at", ""))
         match command["do"]:
             case "list":
                 listed = await client.list_tools(cache_mode="refresh")
@@ -42,6 +42,7 @@ class Agent:
 
 
 async def run(base: str, secret: str, upstreams: list[str]) -> None:
+    await wait_for_go()
     headers = {"authorization": f"Bearer {secret}"}
     async with AsyncExitStack() as stack:
         clients = {}
@@ -49,7 +50,7 @@ async def run(base: str, secret: str, upstreams: list[str]) -> None:
             http = await stack.enter_async_context(
                 httpx2.AsyncClient(headers=headers, timeout=15, trust_env=False)
             )
-            transport = streamable_http_client(f"{base}/{name}/mcp", http_client=http)
+            transport = streamable_http_client(f"{base}/{name}", http_client=http)
             clients[name] = await stack.enter_async_context(Client(transport))
         http = await stack.enter_async_context(
             httpx2.AsyncClient(headers=headers, timeout=15, trust_env=False)

@@ -7,10 +7,11 @@ from typing import Any
 import httpx  # type: ignore[import-not-found]
 from mcp import ClientSession  # type: ignore[import-not-found]
 from mcp.client.streamable_http import streamable_http_client  # type: ignore[import-not-found]
-from talk import Answer, obey, seen  # type: ignore[import-not-found]
+from talk import Answer, obey, seen, wait_for_go  # type: ignore[import-not-found]
 
 
 async def run(url: str, secret: str) -> None:
+    await wait_for_go()
     headers = {"authorization": f"Bearer {secret}"}
     async with (
         httpx.AsyncClient(headers=headers, timeout=15, trust_env=False) as http,
@@ -38,7 +39,7 @@ def main() -> None:
     options.add_argument("--secret", required=True)
     options.add_argument("--upstream", required=True)
     chosen = options.parse_args()
-    asyncio.run(run(f"{chosen.base}/{chosen.upstream}/mcp", chosen.secret))
+    asyncio.run(run(f"{chosen.base}/{chosen.upstream}", chosen.secret))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,9 @@ class Notes:
         match params.name:
             case "search_notes":
                 word = str(given.get("query", "")).lower()
-                text = "\n".join(f"{key}: {note}" for key, note in NOTES.items() if word in note.lower())
+                text = "\n".join(
+                    f"{key}: {note}" for key, note in NOTES.items() if word in note.lower()
+                )
             case "read_note":
                 text = NOTES.get(str(given.get("note_id")), "no such note")
             case _:

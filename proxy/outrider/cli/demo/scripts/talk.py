@@ -10,6 +10,11 @@ Answer = dict[str, Any]
 LIMIT = 2000
 
 
+async def wait_for_go() -> None:
+    """Everything is imported; return when the sidecar stands, which is the first line of input."""
+    await asyncio.to_thread(sys.stdin.readline)
+
+
 async def obey(do: Callable[[dict[str, Any]], Awaitable[Answer]]) -> None:
     """Do each command. What goes wrong is told, not raised: a refused agent goes on."""
     _say({"ready": True})

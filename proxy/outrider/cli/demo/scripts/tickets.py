@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import mcp.types as types  # type: ignore[import-not-found]
+from mcp import types  # type: ignore[import-not-found]
 from mcp.server.lowlevel import Server  # type: ignore[import-not-found]
 from mcp.server.streamable_http_manager import (  # type: ignore[import-not-found]
     StreamableHTTPSessionManager,

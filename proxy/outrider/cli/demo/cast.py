@@ -1,0 +1,164 @@
+"""Everybody who plays: interpreters, upstreams, the sidecar, the agents. Started in order, ended
+in reverse, whatever happens."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from time import sleep
+from typing import Final
+
+import orjson
+
+from outrider.cli.demo import environments, stage as staging
+from outrider.cli.demo.children import START_S, Child
+from outrider.cli.demo.environments import LEGACY, MODERN
+from outrider.cli.demo.stage import Stage
+from outrider.cli.demo.story import Who
+from outrider.config.load import cache_dir
+from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.ports import Clock
+
+_SCRIPTS: Final = Path(__file__).with_name("scripts")
+_MAIN: Final = "from outrider.cli.main import main; main()"
+_LOOK_S: Final = 0.05
+_CALL_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pythons:
+    """Who runs the parts: with the SDK of the modern wire, of the legacy wire, and our own."""
+
+    modern: Path
+    legacy: Path
+    own: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    upstreams: Mapping[str, Child]
+    sidecar: Child
+    agents: Mapping[Who, Child]
+
+    def everybody(self) -> Iterable[Child]:
+        return (*self.upstreams.values(), self.sidecar, *self.agents.values())
+
+
+def missing_sdks(environ: Mapping[str, str]) -> list[str]:
+    """Versions of the SDK that must be set up first."""
+    cache = cache_dir(environ)
+    return [each for each in (MODERN, LEGACY) if not environments.is_ready(each, cache)]
+
+
+def pythons(environ: Mapping[str, str], done: Callable[[str], None]) -> Pythons:
+    """Both environments, side by side where they must be made. Raises `UnavailableError`."""
+    cache = cache_dir(environ)
+
+    def one(version: str) -> Path:
+        made = environments.make(version, cache, environ)
+        done(version)
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        modern, legacy = pool.map(one, (MODERN, LEGACY))
+    return Pythons(modern=modern, legacy=legacy, own=Path(sys.executable))
+
+
+def clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the parts: no settings of the user's own sidecar, no proxy before us."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("OUTRIDER_") or name == "OUTRIDER_CACHE"
+    }
+    return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def assemble(
+    stack: ExitStack,
+    stage: Stage,
+    pythons: Pythons,
+    *,
+    opa: Path | None,
+    environ: Mapping[str, str],
+) -> Cast:
+    """Start everybody; `stack` ends them. `opa` is the engine, None the embedded one.
+
+    Raises `BrokenPartError`.
+    """
+
+    def start(name: str, command: list[str], *, is_read: bool = True) -> Child:
+        child = Child(name, command, log=stage.log(name), environ=environ, is_read=is_read)
+        return stack.enter_context(child)
+
+    def script(python: Path, name: str, *options: str) -> list[str]:
+        return [str(python), "-B", str(_SCRIPTS / f"{name}.py"), *options]
+
+    runners = {"notes": pythons.modern, "tickets": pythons.legacy, "people": pythons.own}
+    upstreams = {
+        name: start(name, script(python, name, "--journal", str(stage.journal(name))))
+        for name, python in runners.items()
+    }
+    asks = ("--base", stage.base, "--secret", stage.agent_secret, "--upstream", "tickets")
+    agents = {
+        Who.AGENT: start("agent", script(pythons.modern, "agent", *asks, "--upstream", "notes")),
+        Who.LEGACY: start("agent_legacy", script(pythons.legacy, "agent_legacy", *asks)),
+    }
+    staging.describe(stage, opa, {name: child.line() for name, child in upstreams.items()})
+    run = [str(pythons.own), "-c", _MAIN, "run", "--config", str(stage.settings)]
+    return Cast(upstreams=upstreams, sidecar=start("outrider", run, is_read=False), agents=agents)
+
+
+def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
+    """Return when the sidecar is ready and the agents have their sessions.
+
+    Raises `BrokenPartError` with what is missing.
+    """
+    until, said = clock.monotonic_s() + START_S, "no answer"
+    while clock.monotonic_s() < until:
+        if not cast.sidecar.is_running():
+            raise cast.sidecar.broken("ended")
+        status, body = fetch(stage.ports.telemetry, "GET", "/readyz")
+        if status == 200:
+            break
+        said = body.decode("utf-8", "replace").strip() or said
+        sleep(_LOOK_S)
+    else:
+        raise cast.sidecar.broken(f"was not ready within {START_S:.0f} s: {said}")
+    for agent in cast.agents.values():
+        agent.tell("go")
+    for agent in cast.agents.values():
+        agent.line()
+
+
+def operate(stage: Stage, path: str, body: JsonObject) -> JsonObject:
+    """What the sidecar's control listener answers to its operator; empty where it refuses."""
+    token = (stage.home / "data" / "control.token").read_text("ascii").strip()
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    status, answer = fetch(
+        stage.ports.control, "POST", path, body=orjson.dumps(body), headers=headers
+    )
+    return as_object(orjson.loads(answer)) if status == 200 else {}
+
+
+def fetch(
+    port: int,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Status and body from a loopback port; status 0 where nobody answers."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=_CALL_S)
+    try:
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, HTTPException):
+        return 0, b""
+    finally:
+        connection.close()

@@ -1,0 +1,151 @@
+"""How the story is told: aligned lines, colour by effect, the reason in a line."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from outrider.cli.demo.story import Step, Who
+from outrider.core.jsonvalue import JsonObject, as_list, as_object
+from outrider.core.vocabulary import Effect
+
+_INDENT: Final = 10
+_WIDEST: Final = 100
+_COLOURS: Final = {
+    Effect.ALLOW.value: "green",
+    Effect.HOLD.value: "yellow",
+    Effect.DENY.value: "red",
+}
+_UNREACHED: Final = "never left the sidecar"
+
+
+def console_of(*, plain: bool, quiet: bool = False, to_stderr: bool = False) -> Console:
+    """Standard output; `plain` without colour or movement, `quiet` says nothing at all."""
+    return Console(
+        highlight=False,
+        no_color=plain or None,
+        force_terminal=False if plain else None,
+        quiet=quiet,
+        stderr=to_stderr,
+    )
+
+
+class Teller:
+    """Prints the story as it happens."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._width = min(console.width, _WIDEST)
+        self._scene = 0
+
+    def opening(self, engine: str) -> None:
+        title = Text("Outrider", style="bold") + Text(
+            "  an agent's calls pass only as policy allows", style="default"
+        )
+        self._console.print()
+        self._console.print(title)
+        self._console.print(
+            Text(
+                f"Agent, sidecar ({engine}) and three upstreams, each a process of its own.", "dim"
+            )
+        )
+
+    @contextmanager
+    def waiting(self, texts: Sequence[str]) -> Iterator[Callable[[str], None]]:
+        """Show that `texts` are under way; the function it gives says that one is done."""
+        if not self._console.is_terminal:
+            for text in texts:
+                self._console.print(Text(f"  … {text}", "dim"))
+            yield lambda _: None
+            return
+        columns = (SpinnerColumn(), TextColumn("[dim]{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            jobs = {text: progress.add_task(text, total=1) for text in texts}
+            yield lambda text: progress.update(jobs[text], completed=1)
+
+    def scene(self, title: str) -> None:
+        self._scene += 1
+        self._console.print()
+        self._console.print(Text(f"{self._scene}  {title}", "bold cyan"))
+
+    def aside(self, text: str) -> None:
+        """What others do."""
+        self._line(Text("  ·"), Text(text, "italic"))
+
+    def step(self, step: Step, record: JsonObject | None, faults: Sequence[str]) -> None:
+        """One step: the tick says that it went as it must, the word what was decided."""
+        decision = as_object((record or {}).get("decision"))
+        effect = str(decision.get("enforced") or "none")
+        mark = Text("  ✗ ", "bold red") if faults else Text("  ✓ ", "bold green")
+        head = mark + Text(f"{effect.upper():<6}", f"bold {_COLOURS.get(effect, 'magenta')}")
+        self._line(head, Text(step.say))
+        self._below(Text(why(step, decision), "dim"))
+        for fault in faults:
+            self._below(Text(fault, "bold red"))
+
+    def fact(self, text: str, *, is_good: bool = True) -> None:
+        mark = Text("  ✓ ", "bold green") if is_good else Text("  ✗ ", "bold red")
+        self._line(mark + Text(" " * 6), Text(text))
+
+    def shown(self, text: str) -> None:
+        self._below(Text(text, "dim"))
+
+    def closing(self, faults: Sequence[str], steps: int, took_s: float, *, is_kept: bool) -> None:
+        self._console.print()
+        if faults:
+            self._console.print(Text(f"{len(faults)} differences:", "bold red"))
+            for fault in faults:
+                self._console.print(Padding(Text(fault), (0, 0, 0, 2)))
+            return
+        self._console.print(
+            Text(f"All {steps} steps went as they must ({took_s:.1f} s). ", "bold green")
+            + Text("" if is_kept else "Try it yourself: outrider demo --keep", "dim")
+        )
+
+    def try_it(self, lines: Iterable[tuple[str, str]]) -> None:
+        """What a person may type while everything is up; commands are never wrapped."""
+        self._console.print()
+        self._console.print(Text("Everything is up. In another terminal:", "bold"))
+        for what, command in lines:
+            self._console.print(Text(f"\n  # {what}", "dim"))
+            for line in command.splitlines():
+                self._console.print(Text(f"  {line}"), soft_wrap=True)
+        self._console.print(Text("\nCtrl-C ends it all.", "bold"))
+
+    def fault(self, text: str) -> None:
+        self._console.print(Text("error ", "bold red") + Text(text), soft_wrap=True)
+
+    def _line(self, head: Text, text: Text) -> None:
+        head.pad_right(max(0, _INDENT - head.cell_len))
+        room = max(20, self._width - _INDENT)
+        for number, line in enumerate(text.wrap(self._console, room)):
+            line.rstrip()
+            self._console.print((head if number == 0 else Text(" " * _INDENT)) + line)
+
+    def _below(self, text: Text) -> None:
+        self._line(Text(), text)
+
+
+def why(step: Step, decision: JsonObject) -> str:
+    """The decision's reason, and what became of the call, in one line."""
+    if decision.get("enforced") == Effect.ALLOW.value:
+        return " · ".join(filter(None, (step.note or _by(step), _hidden(step))))
+    given = [as_object(entry) for entry in as_list(decision.get("reasons"))]
+    said = [f"{entry.get('code')} {entry.get('message')}" for entry in given]
+    reason = str(decision.get("reason") or "")
+    text = f"{reason}: {said[0] if said else decision.get('detail') or ''}"
+    return " · ".join(filter(None, (text, step.note, _UNREACHED)))
+
+
+def _by(step: Step) -> str:
+    return "the older client" if step.who is Who.LEGACY else ""
+
+
+def _hidden(step: Step) -> str:
+    if step.want is None or not step.want.hidden:
+        return ""
+    return f"not shown: {', '.join(step.want.hidden)}"
