@@ -24,11 +24,11 @@ class LoadGate:
     raises `ConfigError`. Safe on any thread."""
 
     def __init__(self, *, language: Language, entrypoint: str) -> None:
-        self._language = language
+        self.language: Final = language
         self._entrypoint = entrypoint
 
     def __call__(self, release: Release) -> frozenset[Path]:
-        world = world_of(parse(release.modules), self._language)
+        world = world_of(parse(release.modules), self.language)
         found = self._problems(world, release)
         if not found:
             return reads(world)
@@ -38,7 +38,7 @@ class LoadGate:
     def problems(self, release: Release) -> list[Problem]:
         """All that is wrong with the release, by file and line. Raises `ConfigError` for what
         does not even parse."""
-        return self._problems(world_of(parse(release.modules), self._language), release)
+        return self._problems(world_of(parse(release.modules), self.language), release)
 
     def _problems(self, world: World, release: Release) -> list[Problem]:
         found = [
