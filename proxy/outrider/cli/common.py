@@ -34,7 +34,7 @@ def faults_in_words(*, code: int = 2) -> Iterator[None]:
         yield
     except ConfigError as fault:
         for line in str(fault).splitlines():
-            err.print(f"[bold red]error[/] {_plain(line)}", soft_wrap=True)
+            err.print(f"[bold red]error[/] {plain(line)}", soft_wrap=True)
         raise typer.Exit(code) from fault
 
 
@@ -54,11 +54,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*[_plain(cell) for cell in row])
+        table.add_row(*[plain(cell) for cell in row])
     out.print(table)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """`text` without rich's markup and without control characters."""
     shown = "".join(char if char.isprintable() else "�" for char in text)
     return shown.replace("[", "\\[")

@@ -8,16 +8,20 @@ import typer
 
 from outrider import __version__
 
-_COMMANDS: Final = {
-    "run": "outrider.cli.run",
-    "demo": "outrider.cli.demo.main",
-    "config": "outrider.cli.config",
-    "policy": "outrider.cli.policy",
-    "opa": "outrider.cli.opa",
-    "audit": "outrider.cli.audit",
-    "pins": "outrider.cli.pins",
-    "explain": "outrider.cli.explain",
+COMMANDS: Final = {
+    "run": ("outrider.cli.run", "Run the sidecar."),
+    "demo": ("outrider.cli.demo.main", "Show a governed agent at work, with real parts."),
+    "config": ("outrider.cli.config", "Check, show and describe settings."),
+    "policy": ("outrider.cli.policy", "Test, lint, index and build policy."),
+    "opa": ("outrider.cli.opa", "Find or install Open Policy Agent."),
+    "audit": ("outrider.cli.audit", "Verify, show and follow the audit chain."),
+    "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
+    "explain": (
+        "outrider.cli.explain",
+        "Say why a decision was made and what would change it.",
+    ),
 }
+"""Name -> the module that has it, and the line that help shows for it."""
 
 
 def _version(value: bool) -> None:
@@ -35,13 +39,31 @@ def _root(
 
 
 def build(named: str | None) -> typer.Typer:
-    """The command line: with the one command that is called, or with all of them for help."""
+    """The command line: with the one command that is called, or with the names of all for help."""
     app = typer.Typer(
         no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, callback=_root
     )
-    for name in [named] if named in _COMMANDS else _COMMANDS:
-        app.add_typer(importlib.import_module(_COMMANDS[name]).app, name=name)
+    if named in COMMANDS:
+        _mount(app, named, importlib.import_module(COMMANDS[named][0]).app)
+        return app
+    for name, (_, line) in COMMANDS.items():
+        app.command(name=name, help=line)(_not_called)
     return app
+
+
+def _mount(app: typer.Typer, name: str, module: typer.Typer) -> None:
+    """A module with one command is that command; any other is a group of them."""
+    commands = module.registered_commands
+    single = len(commands) == 1 and not module.registered_groups
+    callback = commands[0].callback if single and module.registered_callback is None else None
+    if callback is not None:
+        app.command(name=name, help=COMMANDS[name][1])(callback)
+    else:
+        app.add_typer(module, name=name)
+
+
+def _not_called() -> None:
+    """Stands in for a command that only has its name shown."""
 
 
 def main() -> None:
