@@ -116,7 +116,7 @@ class Sidecar:
         settings = self.loaded.settings
         logs = Logs(level=settings.telemetry.log_level, dropped=self.metrics.log_dropped)
         logs.start()
-        stack.callback(logs.stop)
+        stack.push_async_callback(asyncio.to_thread, logs.stop)  # it waits for its thread
         self.logs = logs
         await self._open_state(stack)
         await stack.enter_async_context(self.jobs)
