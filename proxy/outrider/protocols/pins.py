@@ -98,7 +98,7 @@ def definition_digest(upstream: str, definition: JsonObject) -> str:
 class PinTable:
     """All pins of all upstreams. Changes come back as steps, to be stored before they count."""
 
-    def __init__(self, *, pins_max: int = 20_000) -> None:
+    def __init__(self, *, pins_max: int = 8000) -> None:
         self._pins: dict[tuple[str, str, str], Pin] = {}
         self._whole: set[tuple[str, str]] = set()
         self._pins_max = pins_max

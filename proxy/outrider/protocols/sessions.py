@@ -147,7 +147,7 @@ class Scope:
 class SessionTable:
     """All sessions and open scopes, and the handles that servers gave to subjects."""
 
-    def __init__(self, *, sessions_max: int = 10_000, scopes_max: int = 4096) -> None:
+    def __init__(self, *, sessions_max: int = 8000, scopes_max: int = 4096) -> None:
         self._sessions: Bounded[str, Session] = Bounded(sessions_max)
         self._scopes: Bounded[ScopeKey, Scope] = Bounded(scopes_max)
         self._keys: Bounded[tuple[str, str], str] = Bounded(scopes_max)
@@ -165,12 +165,12 @@ class SessionTable:
             "route": route,
             "version": version,
         }
-        steps: list[Step] = [Persist(table=TABLE, key=key, value=value)]
+        steps: list[Step] = []
         gone = self._sessions.put(key, session)
-        if gone is not None:
+        if gone is not None:  # first: the store has as few rows to spare as we have
             self._scopes.pop(gone[0])
             steps.append(Persist(table=TABLE, key=gone[0], value=None))
-        return steps
+        return [*steps, Persist(table=TABLE, key=key, value=value)]
 
     def find(self, session_id: str, *, subject: str, upstream: str, route: str) -> Session | None:
         """The session if it is this caller's, else None: unknown and foreign look alike."""

@@ -205,6 +205,8 @@ class McpAdapter:
                 code=INVALID_REQUEST,
                 cause="last_event_id",
             )
+        if isinstance(resumed, Answering):
+            resumed.resume()
         return Stream(
             turn=turn,
             desk=self._desk,

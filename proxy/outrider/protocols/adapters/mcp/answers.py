@@ -26,6 +26,7 @@ Emitter: TypeAlias = Callable[[JsonObject], list[Step]]
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _NOTIFICATIONS: Final = 10_000
+_DROPS: Final = 100
 _CHANGED: Final = {
     "notifications/tools/list_changed": spec.Listing.TOOLS,
     "notifications/prompts/list_changed": spec.Listing.PROMPTS,
@@ -52,6 +53,7 @@ class Answering:
         self.edits = edits
         self._final = False
         self._told = 0
+        self._drops = 0
         self._session_id: str | None = None
         self._light = False
 
@@ -122,7 +124,7 @@ class Answering:
         try:
             message = read_message(value)
         except MalformedError as fault:
-            return [self._dropped("message_dropped", fault.cause or "malformed")]
+            return [self.dropped("message_dropped", fault.cause or "malformed")]
         if message.kind is _RESPONSE:
             return self._response(message, emit)
         if message.kind is _NOTIFICATION:
@@ -130,17 +132,17 @@ class Answering:
         if self.turn.is_modern or self.turn.version not in spec.SERVER_REQUESTS.get(
             message.method, ()
         ):
-            return [self._dropped("server_request_dropped", "era")]
+            return [self.dropped("server_request_dropped", "era")]
         return self._request(message, emit)
 
     def _response(self, message: Message, emit: Emitter) -> list[Step]:
         turn = self.turn
         if turn.kind is not _REQUEST or self._final:
-            return [self._dropped("response_dropped", "second" if self._final else "unasked")]
+            return [self.dropped("response_dropped", "second" if self._final else "unasked")]
         # 1 and "1" are two ids; an error without an id can only be this exchange's.
         ours = type(message.id) is type(turn.id) and message.id == turn.id
         if not ours and (message.id is not None or "error" not in message.value):
-            return [self._dropped("response_dropped", "foreign")]
+            return [self.dropped("response_dropped", "foreign")]
         self._final = True
         if turn.id is not None:
             turn.scope.finish(turn.id)
@@ -166,7 +168,10 @@ class Answering:
         hits = editing.apply(message, self.edits) if self.edits.redactions else 0
         if self.edits.records is not None:
             editing.bound(message, self.edits.records)
-        steps: list[Step] = [self._dropped("redacted", str(hits))] if hits else []
+        steps: list[Step] = []
+        if hits:
+            facts: JsonObject = {"upstream": turn.upstream, "places": hits}
+            steps.append(Note(event="redacted", facts=facts, recorded=False))
         if turn.method in spec.LISTING_OF:
             return [*steps, *take_list(turn, self.desk, message, emit)]
         handler = _RESULTS.get(turn.method)
@@ -220,6 +225,8 @@ class Answering:
 
     def _called(self, result: JsonObject) -> list[Step]:
         turn = self.turn
+        if turn.is_modern and result.get("resultType") == "task" and not self._takes_tasks():
+            raise UpstreamFailedError("the upstream made a task of a call that takes none")
         handle = as_object(result.get("task")).get("taskId", result.get("taskId"))
         if isinstance(handle, str):
             self.desk.sessions.give_handle(
@@ -228,6 +235,12 @@ class Answering:
         if "structuredContent" not in result or result.get("isError") is True:
             return []
         return self._check_structured(result["structuredContent"])
+
+    def _takes_tasks(self) -> bool:
+        """Whether the client said that it knows tasks; others cannot read such a result."""
+        meta = as_object(self.turn.params.get("_meta"))
+        capabilities = as_object(meta.get(spec.META_CAPABILITIES))
+        return spec.TASKS_EXTENSION in as_object(capabilities.get("extensions"))
 
     def _check_structured(self, content: Json) -> list[Step]:
         turn = self.turn
@@ -245,7 +258,7 @@ class Answering:
             return []
         if mode == "enforce":
             raise UpstreamFailedError("the result does not fit the tool's output schema")
-        return [self._dropped("structured_output", "schema")]
+        return [self.dropped("structured_output", "schema")]
 
     def _tasks(self, result: JsonObject) -> list[Step]:
         """Only the tasks that this subject was given."""
@@ -270,7 +283,7 @@ class Answering:
 
         def judged(verdicts: tuple[bool, ...]) -> list[Step]:
             if not all(verdicts):
-                return [self._dropped("server_request_dropped", "policy")]
+                return [self.dropped("server_request_dropped", "policy")]
             turn.scope.passed(id_, message.method)
             return emit(message.value)
 
@@ -278,7 +291,7 @@ class Answering:
         if message.method == "ping":
             return judged(())
         if (fault := fault_of_request(message.method, params)) is not None:
-            return [self._dropped("server_request_dropped", fault)]
+            return [self.dropped("server_request_dropped", fault)]
         ask = server_ask(turn.upstream, message.method, params, Phase.RESPONSE)
         return [Judge(asks=(ask,), phase=Phase.RESPONSE, then=judged)]
 
@@ -320,7 +333,7 @@ class Answering:
     def _notification(self, message: Message, emit: Emitter) -> list[Step]:
         turn = self.turn
         if turn.version not in spec.SERVER_NOTIFICATIONS.get(message.method, ()):
-            return [self._dropped("notification_dropped", "unknown")]
+            return [self.dropped("notification_dropped", "unknown")]
         self._told += 1
         if self._told > _NOTIFICATIONS:
             raise UpstreamFailedError("the upstream sent too many notifications")
@@ -329,11 +342,11 @@ class Answering:
             turn.scope.forget_list(listing)
         params = as_object(message.value.get("params"))
         if turn.is_modern and not self._subscribed_to(message.method, params):
-            return [self._dropped("notification_dropped", "not_subscribed")]
+            return [self.dropped("notification_dropped", "not_subscribed")]
         if self.edits.redactions:
             # A pointer says nothing of free text, which could repeat what is redacted.
             if message.method == "notifications/message":
-                return [self._dropped("notification_dropped", "redaction")]
+                return [self.dropped("notification_dropped", "redaction")]
             params.pop("message", None)
         return emit(message.value)
 
@@ -357,7 +370,11 @@ class Answering:
             return True
         return method not in _WANTED or wanted.get(_WANTED[method]) is True
 
-    def _dropped(self, event: str, why: str) -> Note:
+    def dropped(self, event: str, why: str) -> Note:
+        """The note of what was not passed on. Too many of them end the answer."""
+        self._drops += 1
+        if self._drops > _DROPS:
+            raise UpstreamFailedError("the upstream sent too much that cannot be passed on")
         facts: JsonObject = {
             "upstream": self.turn.upstream,
             "method": self.turn.method[:64],

@@ -282,8 +282,13 @@ class Stream:
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
         if head.status == 405:
             return EmptyWatcher(status=405, headers=(("allow", "POST, DELETE"),))
-        answering = self._answering or Answering(turn=self.turn, desk=self._desk, edits=edits)
-        return watcher_for(answering, head)
+        if self._answering is None:
+            own = Answering(turn=self.turn, desk=self._desk, edits=edits)
+            return watcher_for(own, head)
+        self._answering.head_came(head)
+        if head.status != 200 or media_type(head.header("content-type") or "")[0] != spec.SSE:
+            raise UpstreamFailedError("the upstream did not resume the stream")
+        return SseWatcher(self._answering, resumable=True)
 
 
 class SessionEnd:

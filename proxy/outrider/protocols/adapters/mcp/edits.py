@@ -83,16 +83,20 @@ def _redact(message: JsonObject, redaction: RedactObligation) -> int:
     if isinstance(node, dict) and last in node:
         node[last] = redaction.replacement
         return 1
-    if isinstance(node, list) and last.isdigit() and int(last) < len(node):
+    if isinstance(node, list) and _is_index(last) and int(last) < len(node):
         node[int(last)] = redaction.replacement
         return 1
     return 0
 
 
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdecimal()
+
+
 def _step(node: Json, key: str) -> Json:
     if isinstance(node, dict):
         return node.get(key)
-    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+    if isinstance(node, list) and _is_index(key) and int(key) < len(node):
         return node[int(key)]
     return None
 

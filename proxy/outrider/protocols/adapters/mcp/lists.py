@@ -127,7 +127,11 @@ class Page:
     def filter(self, items: list[Item], verdicts: tuple[bool, ...]) -> list[Json]:
         shown: list[Json] = []
         alert = self._turn.options.pinning == PinMode.ALERT.value
+        hidden: JsonObject = {"upstream": self._turn.upstream, "kind": self._listing.value}
+        self._notes = []
         for item, visible in zip(items, verdicts, strict=True):
+            if not visible:
+                self._notes.append(Note(event="hidden", facts=hidden, recorded=False))
             (self._seen.shown if visible else self._seen.hidden).add(item.name)
             pin = self._desk.pins.get(self._turn.upstream, self._listing, item.name)
             trusted = self._listing not in _PINNED or alert or (pin is not None and pin.fits)
@@ -140,9 +144,9 @@ class Page:
         seen = self._seen
         seen.cursor = cursor
         if cursor is not None or not self._from_start or self._listing not in _PINNED:
-            return []
+            return self._notes
         seen.whole = True
-        return self._desk.pins.seen_whole(
+        return self._notes + self._desk.pins.seen_whole(
             self._turn.upstream, self._listing, seen.shown | seen.hidden
         )
 

@@ -6,7 +6,7 @@ from typing import Final
 from outrider.core.errors import MalformedError, UpstreamFailedError
 from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.ports import Emit, Note, Step
+from outrider.core.ports import Emit, Step
 from outrider.core.strict_json import JsonLimits, read
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
@@ -86,11 +86,11 @@ class JsonWatcher:
 class SseWatcher:
     """An event stream: every message on its own, nothing waits for a later one."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, *, resumable: bool = False) -> None:
         self._answering = answering
         self._reader = SseReader(event_bytes=answering.desk.limits.sse_event_bytes)
         self._passed = 0
-        self._resumable = False
+        self._resumable = resumable
 
     def head(self) -> ResponseHead:
         return ResponseHead(status=200, headers=(*_SSE_HEAD, *self._answering.head_fields()))
@@ -126,11 +126,11 @@ class SseWatcher:
         if not event.data:
             return [Emit(data=_marker(id_, event))]
         if event.name != "message":
-            return [dropped("event_dropped", turn.upstream, "event")]
+            return [self._answering.dropped("event_dropped", "event")]
         try:
             value = read(event.data.encode(), self._answering.json_limits)
         except MalformedError as fault:
-            return [dropped("event_dropped", turn.upstream, fault.cause or "malformed")]
+            return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
 
         def emit(message: JsonObject) -> list[Step]:
             return [Emit(data=encode_event(encode_clean(message), id_=id_, retry=event.retry))]
@@ -156,7 +156,3 @@ def read_answer(body: bytes, limits: JsonLimits) -> Json:
         return read(body, limits)
     except MalformedError as fault:
         raise UpstreamFailedError("the answer cannot be read", cause=fault.cause) from None
-
-
-def dropped(event: str, upstream: str, why: str) -> Note:
-    return Note(event=event, facts={"upstream": upstream, "why": why})

@@ -533,3 +533,19 @@ def test_case_51_only_the_owner_resumes_a_stream_and_replays_are_watched() -> No
     assert resumed.events == ["response_dropped"]
     assert resumed.sent is not None
     assert ("last-event-id", "e1") in resumed.sent.headers
+    again = sidecar.exchange(a_head("GET", headers), None)
+    assert again.messages == [done]
+
+
+def test_a_resumed_stream_may_end_before_the_answer_so_that_it_is_polled() -> None:
+    sidecar = Sidecar()
+    sidecar.open_session("s-1")
+    sidecar.post(_with(id=2), legacy_headers("s-1"))
+    sidecar.upstream.answers["tools/call"] = streams(b"id: e1\ndata: \n\n")
+    sidecar.post(_with(id=3), legacy_headers("s-1"))
+    sidecar.upstream.answers["GET"] = streams(b"retry: 100\n\n")
+    headers = (*legacy_headers("s-1"), ("last-event-id", "e1"))
+    answered = sidecar.exchange(a_head("GET", headers), None)
+    assert (answered.fault, answered.body) == (None, b"retry: 100\n\n")
+    sidecar.upstream.answers["GET"] = replies({})
+    assert sidecar.exchange(a_head("GET", headers), None).fault is not None

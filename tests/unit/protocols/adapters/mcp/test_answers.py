@@ -501,3 +501,47 @@ def test_case_59_a_task_belongs_to_the_subject_it_was_given_to() -> None:
     listed: JsonObject = {"tasks": [{"taskId": "t-1"}, {"taskId": "t-9"}]}
     sidecar.upstream.answers["tasks/list"] = replies({"jsonrpc": "2.0", "id": 1, "result": listed})
     assert sidecar.post(request("tasks/list", {})).result["tasks"] == [{"taskId": "t-1"}]
+
+
+def test_an_upstream_that_sends_nothing_but_noise_is_cut() -> None:
+    noise = event({"jsonrpc": "2.0", "method": "notifications/made_up"})
+    answered = _told(noise * 200, event(DONE)).post(CALL)
+    assert answered.fault is not None
+    assert len(answered.notes) <= 100
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_task_is_made_only_of_a_call_that_takes_one(declared: bool) -> None:
+    sidecar = Sidecar()
+    sidecar.modern(request("tools/list"))
+    made: JsonObject = {"resultType": "task", "taskId": "t-1"}
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": made})
+    extensions: JsonObject = {"io.modelcontextprotocol/tasks": {}} if declared else {}
+    capabilities: JsonObject = {"extensions": extensions}
+    message = modern(CALL, {"io.modelcontextprotocol/clientCapabilities": capabilities})
+    answered = sidecar.post(message, modern_headers(message))
+    assert (answered.fault is None) is declared
+
+
+def test_a_list_that_the_upstream_does_not_give_is_no_reason_to_call() -> None:
+    for code, reason in ((-32601, Reason.UNRECOGNISED), (-32603, Reason.UPSTREAM_ERROR)):
+        sidecar = Sidecar()
+        error: JsonObject = {"code": code, "message": "no"}
+        sidecar.upstream.answers["tools/list"] = lambda message, error=error: replies(  # type: ignore[misc]
+            {"jsonrpc": "2.0", "id": message["id"], "error": error}
+        )
+        answered = sidecar.post(CALL)
+        assert answered.fault is not None
+        assert answered.fault.reason is reason
+        assert "tools/call" not in sidecar.upstream.methods
+
+
+@pytest.mark.parametrize("version", ["2024-11-05", "2099-01-01", 7])
+def test_an_upstream_may_not_choose_a_version_that_is_not_spoken(version: Json) -> None:
+    result: JsonObject = {"protocolVersion": version, "capabilities": {}}
+    sidecar = Sidecar()
+    sidecar.upstream.answers["initialize"] = replies({"jsonrpc": "2.0", "id": 1, "result": result})
+    params: JsonObject = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}
+    answered = sidecar.post(request("initialize", params), legacy_headers(version=None))
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.UPSTREAM_ERROR

@@ -51,6 +51,7 @@ def _hides(*names: str) -> Sidecar:
 def test_a_list_keeps_its_order_and_leaves_out_what_is_denied() -> None:
     answered = _hides("hidden").post(LIST)
     assert _names(answered) == ["a", "b"]
+    assert answered.events.count("hidden") == 1
     items = [ask for ask in answered.asked if ask.phase is Phase.LIST]
     assert [(ask.name, ask.resource_type, ask.resource, ask.arguments) for ask in items] == [
         ("tools/call", ResourceType.TOOL, name, None) for name in ("a", "hidden", "b")
