@@ -28,6 +28,7 @@ from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
 from outrider.core.secret import Secret
 from outrider.policy.opa_bundles import BundleListener, BundleSource
+from outrider.policy.opa_hot import UNKNOWN_PEER
 from outrider.policy.opa_install import OpaBinary
 from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release
@@ -104,7 +105,7 @@ class OpaChild:
 
     def owns(self, pid: int) -> bool:
         """Whether `pid`, at the other end of the socket, is the process we started."""
-        return pid == self.pid or (pid == -1 and not hasattr(os, "pidfd_open"))
+        return pid == self.pid or (pid == UNKNOWN_PEER and sys.platform != "linux")
 
     async def offer(self, release: Release) -> bool:
         """Have OPA take `release`. True once it did; waits for as long as the caller lets it.

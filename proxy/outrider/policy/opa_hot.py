@@ -23,6 +23,9 @@ from outrider.policy.result import MAX_RESULT_BYTES
 
 CONNECT_S: Final = 0.05
 MOST_WAITERS: Final = 512
+UNKNOWN_PEER: Final = -1
+"""Whose socket it is, where the system does not say."""
+
 _MOST_REPLY_BYTES: Final = MAX_RESULT_BYTES + ENVELOPE_BYTES
 _MOST_HEADERS: Final = 64
 # Who waits for a slot hears of it before the decision's own deadline cuts it off as too slow.
@@ -210,10 +213,10 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def peer_pid(self) -> int:
-        """The process that listens at the other end, or -1 where the system does not say."""
+        """The process that listens at the other end, or `UNKNOWN_PEER`."""
         made = self._transport.get_extra_info("socket") if self._transport else None
         if made is None or not hasattr(socket, "SO_PEERCRED"):
-            return -1
+            return UNKNOWN_PEER
         pid: int = _PEER.unpack(made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[
             0
         ]

@@ -63,6 +63,12 @@ def documents() -> dict[str, JsonObject]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _read_before_a_loop_runs() -> None:
+    shipped()
+    documents()
+
+
 class Both:
     """One release in both engines."""
 
@@ -93,8 +99,7 @@ class Both:
 
 @asynccontextmanager
 async def both() -> AsyncIterator[tuple[Both, HotClient, OpaControl]]:
-    release = await asyncio.to_thread(shipped)
-    await asyncio.to_thread(documents)
+    release = shipped()
     async with bare_opa(release) as path, OpaControl(path, timeout_s=ASK_S) as control:
         client = HotClient(path=path, connections=8, clock=CLOCK)
         yield Both(release, client), client, control
@@ -133,7 +138,7 @@ async def test_every_place_of_an_input_removed_nulled_or_retyped_is_judged_alike
 
 
 async def test_every_place_of_the_data_removed_nulled_or_retyped_is_judged_alike():
-    release = await asyncio.to_thread(shipped)
+    release = shipped()
     found = [
         change
         for change in changes(release.data)

@@ -135,8 +135,8 @@ async def test_its_folder_is_private_and_gone_when_it_ends(tmp_path):
 
 async def test_its_environment_is_ours_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "x")
-    async with Supervised(a_plan(tmp_path, f"/usr/bin/env > {tmp_path}/env; {STAY}")):
-        await until((tmp_path / "env").exists)
+    async with Supervised(a_plan(tmp_path, f"/usr/bin/env > {tmp_path}/env; {STAY}")) as child:
+        await until(lambda: child.pid is not None and (tmp_path / "env").exists())
         await until(lambda: "GOMEMLIMIT" in (tmp_path / "env").read_text(encoding="ascii"))
     environment = (tmp_path / "env").read_text(encoding="ascii")
     assert "SECRET_TOKEN" not in environment
@@ -185,7 +185,7 @@ async def test_one_that_ignores_the_request_to_end_is_killed(tmp_path, monkeypat
     monkeypatch.setattr(opa_child, "_STOP_S", 0.2)
     deaf = f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 60; done"
     async with Supervised(a_plan(tmp_path, deaf)) as child:
-        await until((tmp_path / "deaf").exists)
+        await until(lambda: child.pid is not None and (tmp_path / "deaf").exists())
         pid = child.pid
     assert not is_there(pid)
 

@@ -34,6 +34,7 @@ CANARY_S: Final = 1.0
 _HEALTHY_EVERY_S: Final = 5.0
 _SICK_EVERY_S: Final = 0.5
 _LOOK_EVERY_S: Final = 0.05
+_DEADLINE_SLACK_S: Final = 0.002
 _MOST_ENTRYPOINTS: Final = 8
 _MOST_ERRORS: Final = 3
 _ENTRYPOINT: Final = re.compile(r"data(\.[a-z_][a-z0-9_]{0,63}){1,8}")
@@ -198,7 +199,7 @@ class OpaEngine:
                 self._head(entrypoint, provenance=provenance), query, deadline_s, trace
             )
         except asyncio.CancelledError:
-            if self._clock.monotonic_s() >= deadline_s - 0.001:
+            if self._clock.monotonic_s() >= deadline_s - _DEADLINE_SLACK_S:
                 self._failed()  # cut off by the decision's own deadline
             else:
                 self._breaker.left()
