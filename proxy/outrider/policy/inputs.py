@@ -147,10 +147,10 @@ def _first_missing(schema: JsonObject, steps: tuple[Step, ...]) -> Path | None:
     here: Json = schema
     for place, step in enumerate(steps):
         parts = as_object(here)
+        if _is_scalar(parts):
+            return _told(steps[: place + 1])
         if "properties" not in parts and "items" not in parts:
             here = parts.get("additionalProperties", {})
-            if here is False:
-                return tuple(str(part) for part in steps[: place + 1])
             continue
         if step is None:
             if "items" not in parts:
@@ -161,7 +161,18 @@ def _first_missing(schema: JsonObject, steps: tuple[Step, ...]) -> Path | None:
         if step in properties:
             here = properties[step]
         elif parts.get("additionalProperties", False) is False:
-            return tuple("[_]" if part is None else part for part in steps[: place + 1])
+            return _told(steps[: place + 1])
         else:
             here = parts["additionalProperties"]
     return None
+
+
+def _is_scalar(schema: JsonObject) -> bool:
+    """Whether what the schema describes has nothing below it."""
+    kinds = schema.get("type")
+    named = {str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind}
+    return bool(named) and not named & {"object", "array"}
+
+
+def _told(steps: tuple[Step, ...]) -> Path:
+    return tuple("[_]" if step is None else step for step in steps)

@@ -26,6 +26,16 @@ CASES = [case for file in sorted(TREE.suites) for case in read_suite(TREE, file)
 @pytest.mark.parametrize(
     ("text", "check"),
     [
+        pytest.param("x if input.action.name.first", "input", id="below-a-string"),
+        pytest.param(
+            "x if input.resource.properties.tags[_].x", "input", id="below-a-list-of-words"
+        ),
+        pytest.param(
+            "x if input.action.properties.destinations.zone", "input", id="a-list-by-name"
+        ),
+        pytest.param(
+            'x if { p := input.action; object.get(p, "nam", null) }', "input", id="get-of-a-local"
+        ),
         pytest.param("x if input.sbject.id", "input", id="no-such-section"),
         pytest.param("x if input.action.properties.efect", "input", id="misspelt-field"),
         pytest.param("x if { p := input.action.properties; p.clas }", "input", id="through-local"),
@@ -50,6 +60,12 @@ def test_names_what_may_not_be_there_with_its_line(text, check):
 @pytest.mark.parametrize(
     "text",
     [
+        pytest.param("x if input.context.behaviour[_].untrusted_read", id="any-of-its-members"),
+        pytest.param("x if input.context.task.budget.spend.unit", id="a-budget"),
+        pytest.param('x if object.get({"a": 1}, input.action.name, null)', id="get-of-ones-own"),
+        pytest.param('f(o) := object.get(o, "a", 1)\nx := f(input.context)', id="get-of-another"),
+        pytest.param("x if { [p, q] := [input.action, 1]; p == q }", id="taken-apart"),
+        pytest.param("x if { p := 1; p == 1 }\ny if { p := input.action; p.name }", id="locals"),
         pytest.param("x if { input.context.task.grant.arguments[t][p].max > 1 }", id="index-names"),
         pytest.param("x if input.action.properties.arguments.any.thing[0]", id="free-arguments"),
         pytest.param('x if input.context.request.headers["user-agent"]', id="free-headers"),
