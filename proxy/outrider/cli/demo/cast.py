@@ -1,6 +1,7 @@
 """Everybody who plays: interpreters, upstreams, the sidecar, the agents. Started in order, ended
 in reverse, whatever happens."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,21 +12,19 @@ from pathlib import Path
 from time import sleep
 from typing import Final
 
-import orjson
-
 from outrider.cli.demo import environments, stage as staging
 from outrider.cli.demo.children import START_S, Child
 from outrider.cli.demo.environments import LEGACY, MODERN
 from outrider.cli.demo.stage import Stage
 from outrider.cli.demo.story import Who
 from outrider.config.load import cache_dir
-from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
 
 _SCRIPTS: Final = Path(__file__).with_name("scripts")
 _MAIN: Final = "from outrider.cli.main import main; main()"
 _LOOK_S: Final = 0.05
 _CALL_S: Final = 10.0
+_COMMAND_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +38,10 @@ class Pythons:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
+    """Who is on; `outrider` is how our command line is called, in `environ`."""
+
+    outrider: tuple[str, ...]
+    environ: Mapping[str, str]
     upstreams: Mapping[str, Child]
     sidecar: Child
     agents: Mapping[Who, Child]
@@ -108,8 +111,13 @@ def assemble(
         Who.LEGACY: start("agent_legacy", script(pythons.legacy, "agent_legacy", *asks)),
     }
     staging.describe(stage, opa, {name: child.line() for name, child in upstreams.items()})
-    run = [str(pythons.own), "-c", _MAIN, "run", "--config", str(stage.settings)]
-    return Cast(upstreams=upstreams, sidecar=start("outrider", run, is_read=False), agents=agents)
+    outrider = (str(pythons.own), "-c", _MAIN)
+    sidecar = start("outrider", [*outrider, "run", "--config", str(stage.settings)], is_read=False)
+    for agent in agents.values():  # they leave first: a sidecar drains while streams are open
+        stack.enter_context(agent)
+    return Cast(
+        outrider=outrider, environ=environ, upstreams=upstreams, sidecar=sidecar, agents=agents
+    )
 
 
 def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
@@ -121,7 +129,7 @@ def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
     while clock.monotonic_s() < until:
         if not cast.sidecar.is_running():
             raise cast.sidecar.broken("ended")
-        status, body = fetch(stage.ports.telemetry, "GET", "/readyz")
+        status, body = fetch(stage.ports.telemetry, "/readyz")
         if status == 200:
             break
         said = body.decode("utf-8", "replace").strip() or said
@@ -134,28 +142,32 @@ def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
         agent.line()
 
 
-def operate(stage: Stage, path: str, body: JsonObject) -> JsonObject:
-    """What the sidecar's control listener answers to its operator; empty where it refuses."""
-    token = (stage.home / "data" / "control.token").read_text("ascii").strip()
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-    status, answer = fetch(
-        stage.ports.control, "POST", path, body=orjson.dumps(body), headers=headers
-    )
-    return as_object(orjson.loads(answer)) if status == 200 else {}
+def operate(cast: Cast, stage: Stage, *words: str) -> str | None:
+    """Run `outrider <words>` as a person would; None where it does what it is told, else why not."""
+    command = [*cast.outrider, *words, "--config", str(stage.settings)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            command,
+            env=cast.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"took over {_COMMAND_S:.0f} s"
+    if done.returncode == 0:
+        return None
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    return f"exit {done.returncode}: {lines[-1] if lines else 'no output'}"
 
 
-def fetch(
-    port: int,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> tuple[int, bytes]:
+def fetch(port: int, path: str) -> tuple[int, bytes]:
     """Status and body from a loopback port; status 0 where nobody answers."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_CALL_S)
     try:
-        connection.request(method, path, body=body, headers=dict(headers or {}))
+        connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, HTTPException):

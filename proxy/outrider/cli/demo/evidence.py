@@ -102,7 +102,9 @@ def is_of_interest(record: JsonObject, *, lists: bool) -> bool:
     if record.get("kind") != "decision":
         return False
     action = as_object(record.get("action"))
-    names = {"tools/call", _LISTS} if lists else {"tools/call"}
+    names = {None, "tools/call"} | (
+        {_LISTS} if lists else set()
+    )  # None: refused before it was read
     return action.get("protocol") != "mcp" or action.get("name") in names
 
 

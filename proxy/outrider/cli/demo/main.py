@@ -96,7 +96,7 @@ def _opa(environ: Mapping[str, str], teller: Teller) -> Path:
 
 def _keep(teller: Teller, stage: Stage, cast: Cast, outcome: Outcome) -> None:
     """Say what to try, and stay until a part ends or somebody ends it."""
-    refused = next((step for step in outcome.steps if step["enforced"] == "deny"), {})
+    refused = next((step for step in outcome.steps if step["reason"] == "policy"), {})
     outrider = Path(sys.argv[0]).resolve()
     settings = stage.settings
     teller.try_it(

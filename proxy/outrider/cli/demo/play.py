@@ -78,10 +78,10 @@ class Play:
                 self._cast.upstreams["notes"].tell("change")
             case Act.ACCEPT_TOOL:
                 self._teller.aside(say)
-                pin: JsonObject = {"upstream": "notes", "name": "read_note"}
-                accepted = casting.operate(self._stage, "/v1/pins/accept", pin).get("accepted")
-                if accepted != 1:
-                    self._outcome.faults.append(f"{accepted} definitions accepted; wanted: 1")
+                pins = ("pins", "accept", "notes", "read_note")
+                fault = casting.operate(self._cast, self._stage, *pins)
+                if fault is not None:
+                    self._outcome.faults.append(f"outrider {' '.join(pins)}: {fault}")
             case Act.HOLD_TICKET:
                 self._hold(say)
             case _:
@@ -142,7 +142,7 @@ class Play:
         )
 
     def _check_metrics(self) -> None:
-        status, body = casting.fetch(self._stage.ports.telemetry, "GET", "/metrics")
+        status, body = casting.fetch(self._stage.ports.telemetry, "/metrics")
         text = body.decode("utf-8", "replace")
         by_effect: dict[str, Json] = {}
         for effect, value in _DECIDED.findall(text):

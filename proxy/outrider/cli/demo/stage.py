@@ -112,8 +112,8 @@ def set_up(home: Path) -> Stage:
         home=home,
         ports=Ports(**dict(zip(("egress", "control", "telemetry"), _free_ports(3), strict=True))),
         issuer=Issuer("acme-1"),
-        desk=secrets.token_urlsafe(24),
-        agent_secret=secrets.token_urlsafe(24),
+        desk=secrets.token_hex(16),
+        agent_secret=secrets.token_hex(16),
     )
     token = _write(home / "desk.token", stage.desk + "\n")
     token.chmod(0o600)

@@ -105,7 +105,9 @@ def _refused() -> tuple[Step, ...]:
     return (
         _call("tickets", "refund", {"ticket_id": "4711", "amount": 250}, want=grant),
         _call("notes", "delete_note", {"note_id": "n-1"}, want=grant),
-        _call("notes", "export_all", {"path": "notes.tar"}, want=grant, note="in no manifest"),
+        _call(
+            "notes", "export_all", {"path": "notes.tar"}, want=grant, note="no manifest names it"
+        ),
         Step(say="DELETE people/7", ask=_http("DELETE", PERSON), want=grant),
         _call(
             "tickets",
@@ -118,7 +120,7 @@ def _refused() -> tuple[Step, ...]:
             "share_note",
             {"note_id": "n-1", "to": "eve@rival.example"},
             want=Want(effect=Effect.DENY, reason=Reason.OBLIGATION, code="SQ-31"),
-            note="held for a person; this version cannot ask one, so it refuses",
+            note="a hold, and this version cannot ask a person yet",
         ),
     )
 
@@ -140,7 +142,7 @@ def _hidden() -> tuple[Step, ...]:
 def _changed() -> tuple[Step, ...]:
     read: JsonObject = {"note_id": "n-1"}
     return (
-        _call("notes", "read_note", read),
+        _call("notes", "read_note", read, note="as it was when first seen"),
         Step(
             say="the notes server now says read_note wants “the whole customer list”",
             act=Act.CHANGE_TOOL,
@@ -163,7 +165,7 @@ def _changed() -> tuple[Step, ...]:
             want=Want(effect=Effect.DENY, reason=Reason.DEFINITION_CHANGED),
         ),
         Step(say="a person looked: outrider pins accept notes read_note", act=Act.ACCEPT_TOOL),
-        _call("notes", "read_note", read),
+        _call("notes", "read_note", read, note="under its new definition"),
     )
 
 
@@ -180,6 +182,7 @@ def _asked(stage: Stage, now_unix_s: float) -> tuple[Step, ...]:
             say="GET people/7 with a JWT-SVID of acme.test",
             ask=svid(stage.issuer, AGENT_ID, TOKEN_LIFE_S),
             want=Want(effect=Effect.ALLOW, calls=("people/GET /people/7",), cause="jwt-svid"),
+            note="the subject on the record is the token's, as verified",
         ),
         Step(
             say="GET people/7 with one that ran out a minute ago",

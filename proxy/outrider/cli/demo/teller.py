@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from outrider.cli.demo.story import Step, Who
 from outrider.core.jsonvalue import JsonObject, as_list, as_object
-from outrider.core.vocabulary import Effect
+from outrider.core.vocabulary import Effect, Reason
 
 _INDENT: Final = 10
 _WIDEST: Final = 100
@@ -20,7 +19,6 @@ _COLOURS: Final = {
     Effect.HOLD.value: "yellow",
     Effect.DENY.value: "red",
 }
-_UNREACHED: Final = "never left the sidecar"
 
 
 def console_of(*, plain: bool, quiet: bool = False, to_stderr: bool = False) -> Console:
@@ -43,11 +41,9 @@ class Teller:
         self._scene = 0
 
     def opening(self, engine: str) -> None:
-        title = Text("Outrider", style="bold") + Text(
-            "  an agent's calls pass only as policy allows", style="default"
-        )
+        title = ("Outrider", "bold"), "  an agent's calls pass only as policy allows"
         self._console.print()
-        self._console.print(title)
+        self._console.print(Text.assemble(*title))
         self._console.print(
             Text(
                 f"Agent, sidecar ({engine}) and three upstreams, each a process of its own.", "dim"
@@ -74,37 +70,36 @@ class Teller:
 
     def aside(self, text: str) -> None:
         """What others do."""
-        self._line(Text("  ·"), Text(text, "italic"))
+        self._line(Text("  ·"), Text(text, "italic"), indent=4)
 
     def step(self, step: Step, record: JsonObject | None, faults: Sequence[str]) -> None:
         """One step: the tick says that it went as it must, the word what was decided."""
         decision = as_object((record or {}).get("decision"))
         effect = str(decision.get("enforced") or "none")
-        mark = Text("  ✗ ", "bold red") if faults else Text("  ✓ ", "bold green")
-        head = mark + Text(f"{effect.upper():<6}", f"bold {_COLOURS.get(effect, 'magenta')}")
-        self._line(head, Text(step.say))
-        self._below(Text(why(step, decision), "dim"))
+        mark = ("  ✗ ", "bold red") if faults else ("  ✓ ", "bold green")
+        word = (f"{effect.upper():<6}", f"bold {_COLOURS.get(effect, 'magenta')}")
+        self._line(Text.assemble(mark, word), Text(step.say))
+        self._below(Text(why(step, record or {}), "dim"))
         for fault in faults:
             self._below(Text(fault, "bold red"))
 
     def fact(self, text: str, *, is_good: bool = True) -> None:
-        mark = Text("  ✓ ", "bold green") if is_good else Text("  ✗ ", "bold red")
-        self._line(mark + Text(" " * 6), Text(text))
+        mark = Text("  ✓", "bold green") if is_good else Text("  ✗", "bold red")
+        self._line(mark, Text(text), indent=4)
 
     def shown(self, text: str) -> None:
-        self._below(Text(text, "dim"))
+        self._line(Text(), Text(text, "dim"), indent=4)
 
     def closing(self, faults: Sequence[str], steps: int, took_s: float, *, is_kept: bool) -> None:
         self._console.print()
         if faults:
             self._console.print(Text(f"{len(faults)} differences:", "bold red"))
             for fault in faults:
-                self._console.print(Padding(Text(fault), (0, 0, 0, 2)))
+                self._console.print(Text(f"  {fault}"), soft_wrap=True)
             return
-        self._console.print(
-            Text(f"All {steps} steps went as they must ({took_s:.1f} s). ", "bold green")
-            + Text("" if is_kept else "Try it yourself: outrider demo --keep", "dim")
-        )
+        said = (f"All {steps} steps went as they must ({took_s:.1f} s). ", "bold green")
+        hint = ("" if is_kept else "Try it yourself: outrider demo --keep", "dim")
+        self._console.print(Text.assemble(said, hint))
 
     def try_it(self, lines: Iterable[tuple[str, str]]) -> None:
         """What a person may type while everything is up; commands are never wrapped."""
@@ -117,28 +112,31 @@ class Teller:
         self._console.print(Text("\nCtrl-C ends it all.", "bold"))
 
     def fault(self, text: str) -> None:
-        self._console.print(Text("error ", "bold red") + Text(text), soft_wrap=True)
+        self._console.print(Text.assemble(("error ", "bold red"), text), soft_wrap=True)
 
-    def _line(self, head: Text, text: Text) -> None:
-        head.pad_right(max(0, _INDENT - head.cell_len))
-        room = max(20, self._width - _INDENT)
+    def _line(self, head: Text, text: Text, indent: int = _INDENT) -> None:
+        head.pad_right(max(0, indent - head.cell_len))
+        room = max(20, self._width - indent)
         for number, line in enumerate(text.wrap(self._console, room)):
             line.rstrip()
-            self._console.print((head if number == 0 else Text(" " * _INDENT)) + line)
+            self._console.print(Text.assemble(head if number == 0 else " " * indent, line))
 
     def _below(self, text: Text) -> None:
-        self._line(Text(), text)
+        if text:
+            self._line(Text(), text)
 
 
-def why(step: Step, decision: JsonObject) -> str:
-    """The decision's reason, and what became of the call, in one line."""
+def why(step: Step, record: JsonObject) -> str:
+    """The decision's reason and what is worth a look, in one line."""
+    decision, action = as_object(record.get("decision")), as_object(record.get("action"))
     if decision.get("enforced") == Effect.ALLOW.value:
         return " · ".join(filter(None, (step.note or _by(step), _hidden(step))))
     given = [as_object(entry) for entry in as_list(decision.get("reasons"))]
     said = [f"{entry.get('code')} {entry.get('message')}" for entry in given]
-    reason = str(decision.get("reason") or "")
-    text = f"{reason}: {said[0] if said else decision.get('detail') or ''}"
-    return " · ".join(filter(None, (text, step.note, _UNREACHED)))
+    text = f"{decision.get('reason')}: {said[0] if said else decision.get('detail')}"
+    if decision.get("reason") == Reason.GRANT.value and "effect" in text:
+        text += f" ({action.get('effect')})"
+    return " · ".join(filter(None, (text, step.note)))
 
 
 def _by(step: Step) -> str:
