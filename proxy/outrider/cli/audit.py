@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Final
 
+import orjson
 import typer
 
 from outrider.audit.reader import Filter, Follower, Located, records, verify_directory
@@ -167,7 +168,7 @@ def _document(found: Located) -> JsonObject:
 def _print_all(found: Iterable[JsonObject], *, as_json: bool) -> None:
     for record in found:
         if as_json:
-            print_json(record)
+            typer.echo(orjson.dumps(record))  # one object a line, as in the chain
         else:
             out.print(line_of(record), soft_wrap=True)
 

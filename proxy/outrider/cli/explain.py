@@ -94,6 +94,8 @@ def tell(found: JsonObject) -> None:
     for item in as_list(found.get("decided_by")):
         _tell_rule(as_object(item))
     _tell_failed([as_object(item) for item in as_list(found.get("failed"))])
+    if enforced == "allow":
+        _tell_near([as_object(item) for item in as_list(found.get("near"))])
     _tell_change(found.get("change"), str(as_object(found.get("decision")).get("effect")))
 
 
@@ -137,6 +139,18 @@ def _tell_failed(failed: list[JsonObject]) -> None:
         if condition.get("file"):
             place = f"{condition.get('file')}:{condition.get('line')}"
             out.print(f"    [dim]{plain(place)}[/]", soft_wrap=True)
+
+
+def _tell_near(near: list[JsonObject]) -> None:
+    if near:
+        out.print("\nwhat came closest to stopping it")
+    for rule in near:
+        code, place = plain(str(rule.get("code"))), f"{rule.get('file')}:{rule.get('line')}"
+        out.print(f"  [bold]{code}[/] [dim]{plain(place)}[/]", soft_wrap=True)
+        for item in as_list(rule.get("conditions")):
+            condition = as_object(item)
+            if not condition.get("holds"):
+                _tell_condition(condition)
 
 
 def _tell_change(change: Json, effect: str) -> None:

@@ -15,7 +15,7 @@ from outrider.config.settings import (
     Upstream,
 )
 
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?"
 )

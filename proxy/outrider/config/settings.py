@@ -28,8 +28,11 @@ class Listener:
     """One place to listen: TCP addresses `host:port`, or a Unix socket path."""
 
     addresses: tuple[str, ...] = ()
+    """TCP addresses `host:port`, host an IP address; port 0 takes a free one."""
     unix: str | None = None
+    """Path of a Unix socket, relative to the settings file; peers are known by their uid."""
     unix_mode: Annotated[int, Field(ge=0, le=0o777)] = 0o660
+    """Mode of the Unix socket file; who may write to it may connect."""
     uids: tuple[int, ...] = ()
     """Peer uids accepted on the Unix socket; empty accepts our own uid alone."""
     bearer: bool = False
@@ -41,8 +44,11 @@ class Listeners:
     egress: Listener = field(
         default_factory=lambda: Listener(addresses=("127.0.0.1:15001", "[::1]:15001"))
     )
+    """Where the local agent's calls come in."""
     control: Listener = field(default_factory=lambda: Listener(addresses=("127.0.0.1:15000",)))
+    """Where operators look and change; behind a token, loopback or Unix socket alone."""
     telemetry: Listener = field(default_factory=lambda: Listener(addresses=("0.0.0.0:15020",)))
+    """Where `/metrics`, `/livez` and `/readyz` are served; it holds no secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,23 +64,31 @@ class Identity:
     attested_local: bool = True
     """Accept the local agent by loopback or Unix socket under `spiffe_id`."""
     jwt_leeway_s: Annotated[int, Field(ge=0, le=30)] = 5
+    """Seconds of clock difference forgiven in the times of a JWT-SVID."""
     jwt_max_life_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    """Longest life of a JWT-SVID that is accepted, seconds: a stolen one works as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpaSettings:
     mode: Literal["child", "socket"] = "child"
+    """`child`: we start, feed and supervise an OPA; `socket`: one beside us listens on a Unix
+    socket."""
     binary: str | None = None
+    """Path of the OPA to run. Default: the one on PATH, else the one installed by `outrider opa
+    install`."""
     sha256: str | None = None
+    """SHA-256 that the OPA binary must have, in hexadecimal; pins what runs."""
     socket: str | None = None
     """Path of OPA's Unix socket in mode `socket`."""
     connections: Annotated[int, Field(ge=1, le=64)] = 8
-    decision_logs: bool | None = None
+    """Connections to OPA kept open; also how many questions are under way at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     engine: Literal["embedded", "opa"] = "embedded"
+    """`embedded`: Rego in this process, nothing to install; `opa`: an Open Policy Agent."""
     path: str | None = None
     """Directory or bundle (.tar.gz) of Rego and data. Default: the library that ships."""
     overlay: tuple[str, ...] = ()
@@ -82,14 +96,19 @@ class Policy:
     entrypoint: Annotated[str, Field(pattern=r"^data(\.[a-z_][a-z0-9_]*)+$")] = (
         "data.outrider.decision"
     )
+    """The rule that is asked for a decision."""
     timeout_ms: Annotated[int, Field(ge=1, le=10_000)] = 250
+    """Milliseconds a decision may take, all actions of an exchange together; then it is a deny."""
     list_timeout_ms: Annotated[int, Field(ge=1, le=30_000)] = 1000
+    """Milliseconds the verdicts of one listing may take; what has none by then is hidden."""
     query_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 32_768
+    """Largest query policy is asked with, bytes; a larger one is refused, never cut."""
     max_staleness_s: Annotated[int, Field(ge=0, le=604_800)] = 0
     """0: off (local directory)."""
     watch: bool = True
     """Reload when files change (polled once a second) and on SIGHUP."""
     opa: OpaSettings = field(default_factory=OpaSettings)
+    """How OPA is run or reached, with engine `opa`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +116,18 @@ class McpOptions:
     """Settings of an MCP upstream."""
 
     min_version: Literal["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] = "2025-03-26"
+    """Oldest MCP version spoken with this upstream; older ones lack headers we judge by."""
     pinning: Literal["record", "enforce", "alert"] = "record"
+    """`record`: trust a definition when first seen; `enforce`: only once accepted; `alert`: only
+    tell of changes."""
     list_ttl_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 60_000
+    """Milliseconds that a filtered listing may be kept by a client; policy may change sooner."""
     batch: Literal["refuse"] = "refuse"
+    """JSON-RPC batches are refused: what is judged is one message."""
     list_pages: Annotated[int, Field(ge=1, le=100)] = 20
+    """Pages of a listing read at most, so that an endless one ends."""
     structured_output: Literal["enforce", "alert", "off"] = "alert"
+    """What is done with a result that breaks its output schema: refuse it, tell, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +135,16 @@ class HttpOptions:
     """Settings of a plain HTTP upstream's routes."""
 
     body: Literal["judged", "opaque"] = "judged"
+    """`judged`: bodies are read and policy sees them; `opaque`: streamed unread, and policy is
+    told so."""
     encoded_slash: bool = False
+    """Let `%2F` through in a path; many servers read it as a separator."""
     semicolon: bool = False
+    """Let `;` through in a path; some servers cut parameters there."""
     case_insensitive: bool = False
+    """The upstream does not tell upper from lower case in paths; operations then match either."""
     body_methods: tuple[str, ...] = ()
     """GET, HEAD, DELETE or OPTIONS where a body is let through."""
-    keep_cookies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +154,7 @@ class Upstream:
     url: str
     """`http://host:port/base` or `https://…`; http only where listed in `allow_plain`."""
     protocol: Literal["mcp", "http"] = "http"
+    """Which adapter reads its exchanges: `mcp` (Streamable HTTP) or `http` (plain, REST)."""
     prefix: str | None = None
     """Path prefix on the egress listener, such as `/mcp/crm`; stripped before the upstream."""
     hosts: tuple[str, ...] = ()
@@ -135,12 +166,20 @@ class Upstream:
     credential: str | None = None
     """Name of the credential (under `credentials`) attached when policy asks for none itself."""
     set_cookie: bool = False
+    """Let `Set-Cookie` of its answers reach the agent."""
     idle_s: Seconds = 4.0
+    """Seconds an unused connection is kept; below the upstream's own, or requests meet a closing
+    one."""
     first_byte_s: Seconds = 30.0
+    """Seconds until its answer must begin; model APIs want more."""
     read_idle_s: Seconds = 60.0
+    """Seconds between two pieces of an answer."""
     connections: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Connections to it at most, in use or idle."""
     mcp: McpOptions = field(default_factory=McpOptions)
+    """Settings of an upstream that speaks MCP."""
     http: HttpOptions = field(default_factory=HttpOptions)
+    """Settings of an upstream that speaks plain HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +187,11 @@ class FileCredential:
     """A credential read from a file; refused in production."""
 
     file: str
+    """Path of the file that holds it, 0600; read again when it changes."""
     header: str = "authorization"
+    """Request header that carries it."""
     scheme: str = "Bearer"
+    """Word before it in the header; empty for none."""
     upstreams: tuple[str, ...] = ()
     """Upstreams it may go to; it is attached to no other."""
 
@@ -159,39 +201,73 @@ class Limits:
     """HARDENING §6. Bytes, seconds and counts; each with its range."""
 
     connections: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    """Connections to one listener at most; more are not accepted."""
     agent_connections: Annotated[int, Field(ge=1, le=65_536)] = 512
+    """Connections of the local agent at most."""
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Exchanges under way at once in this sidecar."""
     agent_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Exchanges under way at once for one agent."""
     upstream_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 64
+    """Exchanges under way at once to one upstream, so that a slow one does not take all."""
     wait_queue: Annotated[int, Field(ge=0, le=65_536)] = 64
+    """Exchanges that may wait for a place; beyond it `overload` at once."""
     wait_s: Seconds = 1.0
+    """Seconds an exchange waits for a place before `overload`."""
     head_s: Seconds = 10.0
+    """Seconds from the first byte of a request head to its last."""
     keepalive_s: Seconds = 75.0
+    """Seconds an idle connection of the agent stays open."""
     connection_age_s: Seconds = 3600.0
+    """Seconds a connection lives at most, so that identity is proved anew."""
     connection_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Requests on one connection at most."""
     head_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 32_768
+    """Largest request head, bytes."""
     head_fields: Annotated[int, Field(ge=10, le=1000)] = 100
+    """Header fields of a request at most."""
     path_bytes: Annotated[int, Field(ge=256, le=65_536)] = 4096
+    """Longest path, bytes."""
     query_string_bytes: Annotated[int, Field(ge=256, le=65_536)] = 8192
+    """Longest query string, bytes."""
     body_bytes: Bytes = 1 << 20
+    """Largest body that is judged, bytes, decoded; it is read whole before policy is asked."""
     opaque_body_bytes: Bytes = 64 << 20
+    """Largest body that is streamed unread, bytes."""
     buffered_bytes: Bytes = 96 << 20
+    """All bodies held in memory together, bytes; beyond it `overload` before more is read."""
     response_bytes: Bytes = 8 << 20
+    """Largest answer that is judged, bytes; a larger one is cut off and recorded."""
     sse_event_bytes: Bytes = 1 << 20
+    """Largest server-sent event, bytes."""
     policy_arguments_bytes: Annotated[int, Field(ge=1024, le=1 << 20)] = 8192
+    """Most that arguments take in a query, bytes, long content as digests; else `too_large`."""
     json_depth: Annotated[int, Field(ge=4, le=100)] = 64
+    """How deeply JSON may nest."""
     json_nodes: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    """Values in a JSON request at most."""
     response_nodes: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000
+    """Values in a JSON answer at most."""
     body_idle_s: Seconds = 15.0
+    """Seconds between two pieces of a request body; then `slow_client`."""
     body_total_s: Seconds = 300.0
+    """Seconds a request body may take in all."""
     body_rate_bytes_s: Annotated[int, Field(ge=0, le=1 << 20)] = 1024
+    """Slowest average rate of a request body after 10 s, bytes a second; 0: any."""
     connect_s: Seconds = 2.0
+    """Seconds to connect to an upstream."""
     tls_s: Seconds = 3.0
+    """Seconds of a TLS handshake with an upstream."""
     sse_idle_s: Seconds = 300.0
+    """Seconds an event stream may be silent."""
     dns_ttl_s: Seconds = 60.0
+    """Seconds an address of an upstream is kept at most."""
     audit_queue: Annotated[int, Field(ge=64, le=1_000_000)] = 4096
+    """Audit records waiting to be written; when full, exchanges are refused."""
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failed connections in a row after which an upstream is left alone for a while."""
     breaker_open_s: Seconds = 5.0
+    """Seconds an upstream is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +277,17 @@ class Audit:
     inputs: Literal["store", "digest"] = "digest"
     """`store` keeps each query beside the chain, so that `outrider explain` can replay it."""
     file_bytes: Bytes = 256 << 20
+    """Size at which the chain goes on in a new file, bytes."""
     inputs_bytes: Bytes = 256 << 20
+    """Space for kept queries, bytes; the oldest eighth makes room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
     kind: Literal["memory", "sqlite"] = "sqlite"
+    """`sqlite`: pins and sessions outlive a restart; `memory`: they do not."""
     path: str = "outrider.db"
+    """File of the store, under `data_dir` if relative."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,18 +300,24 @@ class Control:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tasks:
     required: bool = False
+    """Refuse calls that name no task, standing grants or not. Not to be had in this version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     delay_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    """Seconds between "not ready" and the closing of the listeners, for load balancers to notice.
+"""
     grace_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    """Seconds that exchanges under way get to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least grave log lines written; can be changed on the control listener."""
     max_series: Annotated[int, Field(ge=500, le=100_000)] = 5000
+    """Metric series at most; what would be beyond it is labelled `other`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,23 +325,37 @@ class Settings:
     """The whole configuration: one YAML file, `OUTRIDER_…` environment overrides."""
 
     profile: Profile = Profile.DEVELOPMENT
+    """`demo`, `development` or `production`; production refuses what this version lacks."""
     environment: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = "dev"
-    """Told to policy as `context.environment`: prod, staging, dev, …"""
+    """What policy is told as `context.environment`, such as prod, staging or dev."""
     data_dir: str = "."
     """Where state lives: store, audit chain, tokens; relative to the settings file."""
     listeners: Listeners = field(default_factory=Listeners)
+    """Where it listens."""
     identity: Identity = field(default_factory=Identity)
+    """Who the sidecar and its callers are."""
     policy: Policy = field(default_factory=Policy)
+    """What decides, and from which files."""
     upstreams: dict[Name, Upstream] = field(default_factory=dict)
+    """What the agent may reach, by a name of your own; policy knows it under that name."""
     credentials: dict[Name, FileCredential] = field(default_factory=dict)
+    """What upstreams need to let us in, by name; the agent never sees them."""
     limits: Limits = field(default_factory=Limits)
+    """Bounds on everything an exchange may take."""
     audit: Audit = field(default_factory=Audit)
+    """The chain of evidence."""
     stores: Stores = field(default_factory=Stores)
+    """State that outlives a request."""
     control: Control = field(default_factory=Control)
+    """Who may control this sidecar."""
     tasks: Tasks = field(default_factory=Tasks)
+    """How calls are bound to tasks."""
     drain: Drain = field(default_factory=Drain)
+    """How it leaves when told to."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    """Logs and metrics."""
     startup_timeout_s: Seconds = 30.0
+    """Seconds it may take to be up; then it ends with a fault."""
     allow_plain: bool = True
     """Let http upstreams outside loopback be used; production wants https."""
 

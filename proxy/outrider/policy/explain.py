@@ -57,7 +57,8 @@ def explain(
             "decision": decision,
             "revision": release.revision,
             "decided_by": [_rule(clause, finding) for clause, finding in found],
-            "failed": list(_failed(deciding)),
+            # Of an allow, what failed is every rule that found nothing: that is `near`.
+            "failed": [] if effect == "allow" else list(_failed(deciding)),
             "near": [_rule(clause, None) for clause in near[:_NEAR]],
             "change": change,
         }
@@ -128,7 +129,8 @@ def _deciding(
         pairs = _merged(pair for pair in pairs if _gave(pair[1], effect))
     if not pairs:
         traced = _trace(lens, tuple(entrypoint.split(".")), set())
-        pairs = [(clause, None) for clause in list(traced)[:_TRACED]]
+        shown = [one for one in traced if one.holds or effect != "allow"]
+        pairs = [(clause, None) for clause in shown[:_TRACED]]
     return pairs
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import orjson
-import yaml
 
+from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.policy.bundle import read_yaml
 from outrider.policy.syntax import (
     REFERENCES,
     Module,
@@ -176,6 +177,6 @@ def _block_above(lines: list[str], place: int) -> JsonObject:
         return {}
     text = "\n".join(line[2:] for line in block[block.index("# METADATA") + 1 :])
     try:
-        return as_object(yaml.safe_load(text))
-    except yaml.YAMLError:
+        return as_object(read_yaml(text, "METADATA"))
+    except ConfigError:
         return {}
