@@ -143,7 +143,7 @@ def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
 
 
 def operate(cast: Cast, stage: Stage, *words: str) -> str | None:
-    """Run `outrider <words>` as a person would; None where it does what it is told, else why not."""
+    """Run `outrider <words>` as a person would; None where it did it, else why it did not."""
     command = [*cast.outrider, *words, "--config", str(stage.settings)]
     try:
         done = subprocess.run(  # noqa: S603 - our own command line

@@ -1,6 +1,7 @@
 """One performance: every step asked, its traces compared, the evidence read at the end."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -10,7 +11,7 @@ from outrider.cli.demo.evidence import Evidence, counted, differences, misplaced
 from outrider.cli.demo.stage import Stage
 from outrider.cli.demo.story import Act, Scene, Step
 from outrider.cli.demo.teller import Teller
-from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import Effect
 
@@ -115,15 +116,19 @@ class Play:
         self._outcome.facts["chain"] = {"records": report.records, "head": report.head}
 
     def _check_runs(self) -> None:
-        decisions = counted(self._evidence.decisions)
-        allowed, refused = decisions.get(Effect.ALLOW.value, 0), decisions.get(Effect.DENY.value, 0)
-        stray = [step for step in self._outcome.steps if not step["ok"]]
+        stray = sum(not step["ok"] for step in self._outcome.steps)
+        rest = self._evidence.rest()
+        late = len(rest.calls) + len(rest.decisions)
         self._fact(
-            f"{allowed} calls allowed, and each ran once; {refused} refused, and none ran",
-            not stray,
-            f"{len(stray)} steps left other traces than they must",
+            f"{self._count(Effect.ALLOW)} calls allowed, and each ran once; "
+            f"{self._count(Effect.DENY)} refused, and none ran",
+            not stray and not late,
+            f"{stray} steps left other traces than they must; {late} traces belong to none",
         )
-        self._outcome.facts["decisions"] = {**decisions}
+        self._outcome.facts["decisions"] = {**counted(self._evidence.decisions)}
+
+    def _count(self, effect: Effect) -> int:
+        return counted(self._evidence.decisions).get(effect.value, 0)
 
     def _check_credentials(self) -> None:
         wrong = misplaced(self._evidence.entries, self._stage.desk)
@@ -144,23 +149,22 @@ class Play:
     def _check_metrics(self) -> None:
         status, body = casting.fetch(self._stage.ports.telemetry, "/metrics")
         text = body.decode("utf-8", "replace")
-        by_effect: dict[str, Json] = {}
+        decided = Counter[str]()
         for effect, value in _DECIDED.findall(text):
-            by_effect[effect] = int(float(value)) + _number(by_effect.get(effect))
+            decided[effect] += int(float(value))
         dropped = sum(int(float(value)) for value in _DROPPED.findall(text))
+        denied = self._count(Effect.DENY)
         self._fact(
-            f"/metrics agrees: {_number(by_effect.get('allow'))} allowed with handshakes, "
-            f"{_number(by_effect.get('deny'))} denied, {dropped} tokens of the agent dropped",
-            status == 200 and bool(by_effect.get("allow")) and dropped > 0,
-            f"/metrics answers {status} without what was counted",
+            f"/metrics agrees: {decided['allow']} allowed with handshakes, "
+            f"{decided['deny']} denied, {dropped} tokens of the agent dropped",
+            decided["allow"] >= self._count(Effect.ALLOW)
+            and decided["deny"] == denied
+            and dropped > 0,
+            f"/metrics ({status}) counts {decided['deny']} denied where the chain has {denied}",
         )
-        self._outcome.facts["metrics"] = {**by_effect, "tokens_dropped": dropped}
+        self._outcome.facts["metrics"] = {**decided, "tokens_dropped": dropped}
 
     def _fact(self, text: str, is_good: bool, fault: str) -> None:
         self._teller.fact(text if is_good else fault, is_good=is_good)
         if not is_good:
             self._outcome.faults.append(fault)
-
-
-def _number(value: Json) -> int:
-    return value if isinstance(value, int) else 0
