@@ -103,8 +103,9 @@ class Closing:
         return passage.adapter.refuse(refusal, passage.head, conversation, begun=False)
 
     def settle(self, passage: Passage, ending: Ending, bytes_out: int) -> None:
-        """Close the books: outcomes, counters, places. The first call counts."""
-        if passage.settled:
+        """Close the books: outcomes, counters, places. The first call counts; one that comes
+        while the exchange runs on without its caller is none."""
+        if passage.settled or passage.running_out:
             return
         passage.settled = True
         passage.exchange.body.release()

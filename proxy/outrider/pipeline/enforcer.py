@@ -218,6 +218,7 @@ class Enforcer:
 
     async def _stream(self, passage: Passage, leg: Leg, watcher: Watcher) -> AsyncIterator[bytes]:
         """The answer's pieces; a fault ends them in the protocol's own words or aborts."""
+        self._parts.live.enter(passage.entry)  # a detached call hands its stream to the caller
         try:
             async for piece in self._relay.pieces(passage, leg, watcher):
                 yield piece
@@ -230,11 +231,20 @@ class Enforcer:
             yield self._last_words(passage, _cut(passage.entry.cut_for))
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
-                rest = self._behind_the_door(passage, self._run_out(passage, leg, watcher))
-                self._parts.jobs.start("stream", _ignoring(rest))
+                passage.running_out = True
+                self._parts.jobs.start("stream", self._run_out(passage, leg, watcher))
 
-    async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> Reply:
-        """A legacy stream whose caller left: read to its end, for what it says of state."""
+    async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> None:
+        """A legacy stream whose caller left: read to its end, for its outcome and for what it
+        says of state. Its books are closed here, not when the caller's connection ends."""
+        self._parts.live.enter(passage.entry)
+        try:
+            await self._behind_the_door(passage, self._read_out(passage, leg, watcher))
+        finally:
+            passage.running_out = False
+            self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
+
+    async def _read_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> Reply:
         async for _ in self._relay.pieces(passage, leg, watcher):
             pass
         return _nobody()
@@ -300,10 +310,6 @@ def _uncancel() -> None:
 
 def _cut(reason: Reason) -> EnforcementError:
     return EnforcementError("the exchange was cut", reason=reason)
-
-
-async def _ignoring(work: Awaitable[Reply]) -> None:
-    await work
 
 
 def _nobody() -> Reply:

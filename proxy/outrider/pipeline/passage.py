@@ -65,6 +65,7 @@ class Passage:
     decision_id: str = ""
     body: bytes | None = None
     detached: bool = False
+    running_out: bool = False
     body_read: bool = False
     refused: bool = False
     reason: Reason | None = None

@@ -1,7 +1,7 @@
 """The last door and the order of the stages: what is not plainly allowed is never forwarded."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -483,6 +483,43 @@ async def test_a_cut_stream_says_why() -> None:
         await read(reply)
         reply.settle(Ending.SENT, 3)
     assert pieces == [b"one", b"task_ended"]
+
+
+async def test_a_legacy_stream_runs_on_when_its_caller_leaves() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+    gate = asyncio.Event()
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"], gate=gate)]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        assert isinstance(reply.body, AsyncGenerator)
+        assert await anext(reply.body) == b"one"
+        await reply.body.aclose()
+        reply.settle(Ending.CLIENT_LEFT, 3)
+        assert rig.audit.of("outcome") == []
+        assert (rig.metrics.flying, rig.slots.taken) == (1, 1)
+        gate.set()
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "executed"
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("runs_on", [True, False])
+async def test_a_stream_of_either_kind_can_be_cut(runs_on: bool) -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream, rig.adapter.conversation.runs_on = True, runs_on
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"], gate=asyncio.Event())]
+    pieces: list[bytes] = []
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        assert not isinstance(reply.body, bytes)
+        async for piece in reply.body:
+            if not pieces:
+                asyncio.get_running_loop().call_soon(
+                    rig.live.cut, lambda _live: True, Reason.QUARANTINED
+                )
+            pieces.append(piece)
+        reply.settle(Ending.SENT, 3)
+    assert pieces == [b"one", b"quarantined"]
 
 
 async def test_a_server_s_own_request_in_an_answer_is_decided_and_recorded() -> None:
