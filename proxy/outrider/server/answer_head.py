@@ -4,6 +4,7 @@ Laws: one reading of the length or none; nothing of this connection, and nothing
 our name, goes on to the caller.
 """
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -52,6 +53,15 @@ _NAMES: Final = {
     )
     for spelling in (name, name.title())
 }
+
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+_TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]++"
+_PLAIN: Final = re.compile(
+    rb"HTTP/1\.[01] [1-5][0-9]{2} [\t\x20-\x7e]*+\r\n"
+    rb"(?:" + _TOKEN + rb":[\t\x20-\x7e]*+\r\n)*+\r\n"
+).fullmatch
+_FIELD: Final = re.compile(rb"\n(" + _TOKEN + rb"):[ \t]*+([\t\x20-\x7e]*+)\r").findall
 
 
 class Framing(IntEnum):
@@ -121,21 +131,19 @@ def bad_answer(detail: str) -> UpstreamFailedError:
 
 def read_head(data: bytes, reader: HeadReader, *, method: str, set_cookie: bool) -> AnswerHead:
     """The head in `data`, which ends with its empty line. Raises `UpstreamFailedError`."""
-    if not data.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) or data[12:13] not in (b" ", b"\r"):
-        raise bad_answer("the upstream's status line is not HTTP/1.1")
-    parser = httptools.HttpResponseParser(reader)
-    try:
-        parser.feed_data(data)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-        raise bad_answer("the upstream's head is not valid HTTP/1.1") from error
-    status = parser.get_status_code()
-    if not reader.headers_done or not (100 <= status <= 599) or status == 101:
+    if _PLAIN(data) is not None:
+        parser, status, fields = None, int(data[9:12]), _plain(data)
+    else:
+        parser, status = _parsed(data, reader)
+        fields = _decoded(reader.fields)
+    if not 100 <= status <= 599 or status == 101:
         raise bad_answer("the upstream's status is not allowed")
-    if len(reader.fields) > _FIELDS:
+    if len(fields) > _FIELDS:
         raise bad_answer("the upstream sent too many header fields")
-    fields = _decoded(reader.fields)
     old = data[7:8] == b"0"
     framing, length = _framing(fields, status, method, old=old)
+    if framing is Framing.CHUNKED and parser is None:
+        parser, _ = _parsed(data, reader)
     named = _nominated(fields)
     idle_s, kept = _kept(fields, named, set_cookie)
     return AnswerHead(
@@ -148,6 +156,29 @@ def read_head(data: bytes, reader: HeadReader, *, method: str, set_cookie: bool)
         gzip=_is_gzip(kept),
         parser=parser if framing is Framing.CHUNKED else None,
     )
+
+
+def _plain(data: bytes) -> list[tuple[str, str]]:
+    """The fields of a head that `_PLAIN` matched. llhttp reads the same (a property holds it), at
+    three times the cost."""
+    return [
+        (_NAMES.get(name) or name.decode("ascii").lower(), value.decode("ascii").rstrip(" \t"))
+        for name, value in _FIELD(data)
+    ]
+
+
+def _parsed(data: bytes, reader: HeadReader) -> tuple[httptools.HttpResponseParser, int]:
+    """The head by llhttp, which holds it to the whole grammar."""
+    if not data.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")) or data[12:13] not in (b" ", b"\r"):
+        raise bad_answer("the upstream's status line is not HTTP/1.1")
+    parser = httptools.HttpResponseParser(reader)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        raise bad_answer("the upstream's head is not valid HTTP/1.1") from error
+    if not reader.headers_done:
+        raise bad_answer("the upstream's head is not whole")
+    return parser, parser.get_status_code()
 
 
 def _decoded(fields: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -164,29 +195,32 @@ def _decoded(fields: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 def _framing(
     fields: list[tuple[str, str]], status: int, method: str, *, old: bool
 ) -> tuple[Framing, int]:
-    coding = [value.lower() for name, value in fields if name == "transfer-encoding"]
-    lengths = [value for name, value in fields if name == "content-length"]
-    if coding and (coding != ["chunked"] or lengths or old):
-        raise bad_answer("the upstream's Transfer-Encoding is not allowed")
-    if len(lengths) > 1 or (lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)):
-        raise bad_answer("the upstream's Content-Length is not a number")
+    coding = length = None
+    for name, value in fields:
+        if name == "transfer-encoding":
+            if coding is not None or value.lower() != "chunked" or old:
+                raise bad_answer("the upstream's Transfer-Encoding is not allowed")
+            coding = value
+        elif name == "content-length":
+            if length is not None or not value.isdigit() or len(value) > 18:
+                raise bad_answer("the upstream's Content-Length is not one number")
+            length = int(value)
+    if coding is not None and length is not None:
+        raise bad_answer("the upstream's length can be read in two ways")
     if method == "HEAD" or status in (204, 304) or status < 200:
         return Framing.NONE, 0
-    if coding:
+    if coding is not None:
         return Framing.CHUNKED, 0
-    if not lengths:
+    if length is None:
         return Framing.CLOSE, 0
-    length = int(lengths[0])
     return (Framing.LENGTH, length) if length else (Framing.NONE, 0)
 
 
 def _nominated(fields: list[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(
-        part.strip(" \t").lower()
-        for name, value in fields
-        if name == "connection"
-        for part in value.split(",")
-    )
+    values = [value for name, value in fields if name == "connection"]
+    if not values:
+        return _NOBODY
+    return frozenset(part.strip(" \t").lower() for part in ",".join(values).split(","))
 
 
 def _kept(
@@ -196,11 +230,12 @@ def _kept(
     gone = _HOP
     if named and not named <= _HOP:
         gone = _HOP | {name for name in named if not name.startswith("mcp-")}
-    idle_s = next((_timeout(value) for name, value in fields if name == "keep-alive"), None)
+    idle_s = None
     kept: list[tuple[str, str]] = []
     once: dict[str, str] = {}
     for name, value in fields:
         if name in gone or name.startswith("outrider-"):
+            idle_s = _timeout(value) if name == "keep-alive" else idle_s
             continue
         if name == "set-cookie" and not set_cookie:
             continue
