@@ -8,7 +8,7 @@ import asyncio
 import os
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from outrider.app.sidecar import Sidecar
+from outrider.app.sidecar import EngineFactory, Sidecar
+from outrider.audit.sinks.file import Disk
 from outrider.config.load import load
 from outrider.core.exchange import Outgoing
 from outrider.core.jsonvalue import Json, JsonObject, as_object
@@ -226,6 +227,15 @@ class World:
             await client.send(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             return await client.answer()
 
+    def put_disk(self, disk: Disk) -> None:
+        """Have the chain written to `disk` from now on."""
+        self.sidecar.audit._sink._disk = disk
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PLENTY_S):
+            while not holds():  # noqa: ASYNC110 - the other side is another thread or process
+                await asyncio.sleep(0.005)
+
     async def quiet(self) -> None:
         """Until nothing is under way and everything that was handed over is on the chain."""
         async with asyncio.timeout(PLENTY_S):
@@ -333,6 +343,7 @@ async def a_world(
     upstreams: Mapping[str, GuardedUpstream] | None = None,
     settings: JsonObject | None = None,
     engine: str = "embedded",
+    make_engine: EngineFactory | None = None,
 ) -> AsyncIterator[World]:
     """A sidecar with an MCP upstream `crm` and an HTTP upstream `desk`, unless others are given."""
     async with AsyncExitStack() as stack:
@@ -353,7 +364,7 @@ async def a_world(
         (room / "data").mkdir()
         environ = {"PATH": os.environ.get("PATH", ""), "HOME": str(room)}
         loaded = await asyncio.to_thread(load, file, environ)
-        async with Sidecar(loaded, environ) as sidecar:
+        async with Sidecar(loaded, environ, engine=make_engine) as sidecar:
             world = World(sidecar=sidecar, room=room, upstreams=given, key=key)
             yield world
             await world.quiet()

@@ -78,11 +78,11 @@ class Closing:
     def refusal(self, passage: Passage, fault: EnforcementError) -> Refusal:
         """What may be said of `fault`. A hidden item looks like one that does not exist."""
         decision_id = passage.decision_id or _recorded(passage)
+        if isinstance(fault, DeniedError):
+            decision_id = fault.decision.id
         if passage.hidden or (isinstance(fault, NotCoveredError) and fault.hidden):
             return Refusal(reason=Reason.UNRECOGNISED, decision_id=decision_id)
         shown = fault.decision.reasons if isinstance(fault, DeniedError) else ()
-        if isinstance(fault, DeniedError):
-            decision_id = fault.decision.id
         return Refusal(
             reason=fault.reason,
             decision_id=decision_id,

@@ -192,7 +192,10 @@ async def test_a_tool_that_policy_hides_looks_like_one_that_does_not_exist() -> 
     rig.decider.decision = a_decision(Effect.DENY)
     rig.decider.listed = lambda _question: Effect.DENY
     await _answer(rig)
-    assert rig.adapter.refusals[-1].reason is Reason.UNRECOGNISED
+    refusal = rig.adapter.refusals[-1]
+    assert refusal.reason is Reason.UNRECOGNISED
+    # a refusal without an id would tell what is hidden from what does not exist
+    assert refusal.decision_id == rig.audit.records[0]["decision"]["id"] != ""  # type: ignore[index]
     assert rig.audit.records[0]["decision"]["reason"] == "policy"  # type: ignore[index]
 
 
