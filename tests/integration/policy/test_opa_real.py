@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -326,15 +327,19 @@ asyncio.run(main())
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's")
 async def test_it_dies_with_us():
     await asyncio.to_thread(opa_binary)
-    ours = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DIES, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
-    )
-    assert ours.stdout is not None
-    async with asyncio.timeout(30):
-        pid = int(await ours.stdout.readline())
-    ours.kill()
-    await ours.wait()
-    await until(lambda: not _runs(pid))
+    with tempfile.TemporaryDirectory(prefix="o-") as folder:  # nobody is left to tidy up
+        ours = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", DIES,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
+            env={**os.environ, "TMPDIR": folder},
+        )  # fmt: skip
+        assert ours.stdout is not None
+        async with asyncio.timeout(30):
+            pid = int(await ours.stdout.readline())
+        ours.kill()
+        await ours.wait()
+        await until(lambda: not _runs(pid))
 
 
 def _runs(pid: int) -> bool:
