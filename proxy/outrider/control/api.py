@@ -25,6 +25,7 @@ logger = logging.getLogger("outrider.control")
 
 _BEARER: Final = re.compile(r"Bearer ([\x21-\x7e]{32,4096})")
 _LIMITS: Final = JsonLimits()
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +95,22 @@ class ControlApi:
                 headers=(("www-authenticate", "Bearer"),),
             )  # fmt: skip
         if methods is None:
+            self._note(request, "unknown")
             return problem(404, "no such operation")
         endpoint = methods.get(request.method)
         if endpoint is None:
+            self._note(request, "method")
             return Response(
                 status=405, body=b'{"error":"method"}', headers=(("allow", ", ".join(methods)),)
             )
         if endpoint.token != holder:
             self._note(request, "forbidden")
             return problem(403, "not for this token")
-        body: Json = read(request.body, _LIMITS) if request.body else None
+        try:
+            body: Json = read(request.body, _LIMITS) if request.body else None
+        except EnforcementError:
+            self._note(request, "malformed")
+            raise
         if holder == "operator":
             self._note(request, "ok")
         return await endpoint.run(
@@ -126,9 +133,12 @@ class ControlApi:
 
     def _note(self, request: Request, result: str) -> None:
         known = request.path if request.path in self._by_path else "other"
-        self._audit.append_nowait(
-            self._record({"operation": f"{request.method} {known}", "result": result})
-        )
+        method = request.method if request.method in _METHODS else "other"
+        record = self._record({"operation": f"{method} {known}", "result": result})
+        if result == "ok":
+            self._audit.append_nowait(record)
+        else:
+            self._audit.append_refusal(record)  # folded: knocking must not fill the chain
 
 
 def answer(value: Json, status: int = 200) -> Response:

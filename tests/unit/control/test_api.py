@@ -1,0 +1,241 @@
+"""Who may call the control API, what is recorded of it, and what it never says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+import pytest
+
+from outrider.control.api import Call, ControlApi, Endpoint, answer
+from outrider.control.http import Request, Response
+from outrider.core.errors import ConfigError, OutriderError
+from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.secret import Secret
+
+OPERATOR = "o" * 43
+OPA = "p" * 43
+AGENT_UID = 4711
+
+
+@dataclass(slots=True)
+class RecordingLog:
+    """The chain as far as the API uses it: what it records, and what may be folded."""
+
+    kept: list[JsonObject] = field(default_factory=list)
+    folded: list[JsonObject] = field(default_factory=list)
+
+    async def append(
+        self, record: JsonObject, *, durable: bool, query: bytes | None = None
+    ) -> None:
+        self.kept.append(record)
+
+    def append_nowait(self, record: JsonObject) -> None:
+        self.kept.append(record)
+
+    def append_refusal(self, record: JsonObject) -> None:
+        self.folded.append(record)
+
+    def healthy(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class Room:
+    """An API with operations that remember their calls."""
+
+    log: RecordingLog = field(default_factory=RecordingLog)
+    calls: list[Call] = field(default_factory=list)
+    counted: list[str] = field(default_factory=list)
+    fault: Exception | None = None
+
+    async def run(self, call: Call) -> Response:
+        self.calls.append(call)
+        if self.fault is not None:
+            raise self.fault
+        return answer({"done": True})
+
+    def api(self) -> ControlApi:
+        return ControlApi(
+            endpoints=(
+                Endpoint(method="GET", path="/v1/thing", run=self.run),
+                Endpoint(method="POST", path="/v1/thing", run=self.run),
+                Endpoint(method="GET", path="/v1/bundle", run=self.run, token="opa"),
+            ),
+            tokens={"operator": Secret(OPERATOR.encode()), "opa": Secret(OPA.encode())},
+            refused_uids=frozenset({AGENT_UID}),
+            audit=self.log,
+            record=lambda facts: {"admin": facts},
+            counted=self.counted.append,
+        )
+
+
+def a_request(**changes: object) -> Request:
+    fields: dict[str, object] = {
+        "method": "GET",
+        "path": "/v1/thing",
+        "query": "",
+        "headers": {"authorization": f"Bearer {OPERATOR}"},
+        "body": b"",
+        "uid": None,
+    }
+    return Request(**fields | changes)  # type: ignore[arg-type]
+
+
+def noted(records: list[JsonObject]) -> list[Json]:
+    return [record["admin"] for record in records]
+
+
+async def test_an_operator_with_the_token_is_served_and_recorded() -> None:
+    room = Room()
+
+    response = await room.api().handle(a_request(query="a=1&b=2", body=b'{"x":1}'))
+
+    assert (response.status, orjson.loads(response.body)) == (200, {"done": True})
+    (call,) = room.calls
+    assert (call.query, call.body) == ({"a": "1", "b": "2"}, {"x": 1})
+    assert noted(room.log.kept) == [{"operation": "GET /v1/thing", "result": "ok"}]
+    assert room.counted == ["ok"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="no-token"),
+        pytest.param({"authorization": ""}, id="empty"),
+        pytest.param({"authorization": f"Bearer {'x' * 43}"}, id="wrong-token"),
+        pytest.param({"authorization": f"Bearer {OPERATOR[:-1]}"}, id="a-prefix-of-it"),
+        pytest.param({"authorization": f"Bearer {OPERATOR}o"}, id="it-and-more"),
+        pytest.param({"authorization": f"bearer {OPERATOR}"}, id="scheme-in-lower-case"),
+        pytest.param({"authorization": f"Basic {OPERATOR}"}, id="another-scheme"),
+        pytest.param({"authorization": OPERATOR}, id="no-scheme"),
+        pytest.param({"authorization": f"Bearer {OPERATOR} "}, id="trailing-space"),
+        pytest.param({"authorization": f"Bearer {OPERATOR}\n"}, id="trailing-line"),
+        pytest.param({"authorization": f"Bearer {'é' * 43}"}, id="not-ascii"),
+        pytest.param({"authorization": f"Bearer {'x' * 100_000}"}, id="very-long"),
+        pytest.param({"x-authorization": f"Bearer {OPERATOR}"}, id="another-header"),
+    ],
+)
+async def test_who_shows_no_right_token_is_refused_and_nothing_runs(
+    headers: dict[str, str],
+) -> None:
+    room = Room()
+
+    response = await room.api().handle(a_request(headers=headers))
+
+    assert response.status == 401
+    assert ("www-authenticate", "Bearer") in response.headers
+    assert room.calls == []
+    assert room.log.kept == []
+    assert noted(room.log.folded) == [{"operation": "GET /v1/thing", "result": "unauthenticated"}]
+    assert room.counted == ["refused"]
+
+
+async def test_the_agents_own_uid_never_counts_even_with_the_token() -> None:
+    room = Room()
+
+    refused = await room.api().handle(a_request(uid=AGENT_UID))
+    served = await room.api().handle(a_request(uid=AGENT_UID + 1))
+
+    assert (refused.status, served.status) == (401, 200)
+    assert len(room.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        pytest.param("/v1/thing", OPA, 403, id="opa-does-not-administer"),
+        pytest.param("/v1/bundle", OPERATOR, 403, id="operators-do-not-read-opas"),
+        pytest.param("/v1/bundle", OPA, 200, id="opa-reads-its-own"),
+    ],
+)
+async def test_a_token_opens_its_own_operations_alone(path: str, token: str, status: int) -> None:
+    room = Room()
+
+    response = await room.api().handle(
+        a_request(path=path, headers={"authorization": f"Bearer {token}"})
+    )
+
+    assert response.status == status
+    assert len(room.calls) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "result"),
+    [
+        pytest.param({"path": "/v1/none"}, 404, "unknown", id="unknown-path"),
+        pytest.param({"path": "/v1/thing/"}, 404, "unknown", id="trailing-slash"),
+        pytest.param({"path": "/V1/thing"}, 404, "unknown", id="upper-case"),
+        pytest.param({"method": "DELETE"}, 405, "method", id="wrong-method"),
+        pytest.param({"method": "HEAD"}, 405, "method", id="head"),
+        pytest.param({"body": b"{"}, 400, "malformed", id="no-json"),
+        pytest.param({"body": b'{"a":1,"a":2}'}, 400, "malformed", id="a-key-twice"),
+        pytest.param({"body": b"[" * 5000}, 400, "malformed", id="deep"),
+        pytest.param({"body": b"\xff"}, 400, "malformed", id="not-utf-8"),
+    ],
+)
+async def test_what_is_refused_is_recorded_and_runs_nothing(
+    changes: dict[str, object], status: int, result: str
+) -> None:
+    room = Room()
+
+    response = await room.api().handle(a_request(**changes))
+
+    assert response.status == status
+    assert room.calls == []
+    assert [as_object(entry)["result"] for entry in noted(room.log.folded)] == [result]
+
+
+async def test_without_the_token_an_unknown_path_looks_like_any_other() -> None:
+    known = await Room().api().handle(a_request(headers={}))
+    unknown = await Room().api().handle(a_request(path="/v1/none", headers={}))
+    assert (known.status, known.body) == (unknown.status, unknown.body)
+
+
+async def test_a_callers_words_never_reach_the_chain() -> None:
+    room = Room()
+
+    await room.api().handle(a_request(path="/v1/\x1b[31mevil", method="EVIL"))
+
+    assert noted(room.log.folded) == [{"operation": "other other", "result": "unknown"}]
+
+
+async def test_a_wrong_method_is_told_the_right_ones() -> None:
+    response = await Room().api().handle(a_request(method="PUT"))
+    assert ("allow", "GET, POST") in response.headers
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "said"),
+    [
+        pytest.param(ConfigError("give {name}"), 400, "give {name}", id="the-callers-fault"),
+        pytest.param(OutriderError("secret path"), 500, "internal fault", id="ours"),
+        pytest.param(OSError("secret path"), 500, "internal fault", id="the-disks"),
+    ],
+)
+async def test_a_fault_of_ours_says_nothing(
+    fault: Exception, status: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = Room(fault=fault)
+
+    response = await room.api().handle(a_request())
+
+    assert (response.status, orjson.loads(response.body)) == (status, {"error": said})
+    assert room.counted == ["refused" if status == 400 else "error"]
+    assert b"secret" not in response.body
+
+
+@pytest.mark.parametrize("make", [lambda: Secret(b"")], ids=["empty-token"])
+async def test_an_empty_token_opens_nothing(make: Callable[[], Secret]) -> None:
+    room = Room()
+    api = ControlApi(
+        endpoints=(Endpoint(method="GET", path="/v1/thing", run=room.run),),
+        tokens={"operator": make()},
+        refused_uids=frozenset(),
+        audit=room.log,
+        record=lambda facts: {"admin": facts},
+        counted=room.counted.append,
+    )
+
+    for value in ("Bearer ", "Bearer", ""):
+        assert (await api.handle(a_request(headers={"authorization": value}))).status == 401
+    assert room.calls == []

@@ -1,0 +1,185 @@
+"""Each operation reads its own input strictly and changes what it says, nothing else."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import orjson
+import pytest
+
+from outrider.control.api import Call, Endpoint
+from outrider.control.http import Response
+from outrider.control.operations import Operations
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import Note, Persist, Step
+from outrider.stores.memory import MemoryStore
+
+
+@dataclass(slots=True)
+class RecordingPins:
+    accepted: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def documents(self) -> list[JsonObject]:
+        return [{"upstream": "crm", "name": "send", "state": "changed"}]
+
+    def differences(self, upstream: str, name: str) -> list[JsonObject]:
+        if (upstream, name) != ("crm", "send"):
+            raise KeyError(name)
+        return [{"member": "description", "before": "a", "after": "b"}]
+
+    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
+        self.accepted.append((upstream, name))
+        if upstream != "crm":
+            return []
+        return [
+            Persist(table="pins", key="k", value={"state": "pinned"}),
+            Note(event="definition_accepted", facts={}),
+        ]
+
+
+@dataclass(slots=True)
+class Room:
+    pins: RecordingPins = field(default_factory=RecordingPins)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    levels: list[str] = field(default_factory=list)
+    told: list[JsonObject] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    changed: bool = True
+
+    async def _reload(self) -> bool:
+        return self.changed
+
+    async def _explain(self, decision_id: str) -> JsonObject:
+        self.asked.append(decision_id)
+        return {"by": "policy"}
+
+    def endpoints(self) -> dict[tuple[str, str], Endpoint]:
+        operations = Operations(
+            status=lambda: {"ready": True},
+            reload=self._reload,
+            pins=self.pins,
+            store=self.store,
+            explain=self._explain,
+            set_level=self.levels.append,
+            accepted=self.told.append,
+        )
+        return {(one.method, one.path): one for one in operations.endpoints()}
+
+    async def call(
+        self, method: str, path: str, body: Json = None, query: dict[str, str] | None = None
+    ) -> Response:
+        run: Callable[[Call], Awaitable[Response]] = self.endpoints()[method, path].run
+        return await run(Call(query=query or {}, body=body, headers={}))
+
+
+def said(response: Response) -> JsonObject:
+    value = orjson.loads(response.body)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_nothing_changes_by_get() -> None:
+    changing = {"/v1/policy/reload", "/v1/pins/accept", "/v1/log-level", "/v1/explain"}
+    for method, path in Room().endpoints():
+        assert (method == "POST") is (path in changing)
+
+
+def test_every_operation_is_an_operators() -> None:
+    assert {one.token for one in Room().endpoints().values()} == {"operator"}
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/policy"])
+async def test_the_status_is_told(path: str) -> None:
+    assert said(await Room().call("GET", path)) == {"ready": True}
+
+
+@pytest.mark.parametrize("changed", [True, False])
+async def test_a_reload_says_whether_anything_changed(changed: bool) -> None:
+    assert said(await Room(changed=changed).call("POST", "/v1/policy/reload")) == {
+        "changed": changed
+    }
+
+
+async def test_pins_are_listed_and_compared() -> None:
+    room = Room()
+    listed = said(await room.call("GET", "/v1/pins"))
+    compared = await room.call("GET", "/v1/pins/diff", query={"upstream": "crm", "name": "send"})
+    assert listed["pins"] == room.pins.documents()
+    assert said(compared)["changes"] == room.pins.differences("crm", "send")
+
+
+async def test_a_pin_that_is_not_there_is_not_found() -> None:
+    response = await Room().call("GET", "/v1/pins/diff", query={"upstream": "crm", "name": "x"})
+    assert response.status == 404
+
+
+@pytest.mark.parametrize("query", [{}, {"upstream": "crm"}, {"name": "send"}])
+async def test_a_comparison_names_both(query: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="upstream"):
+        await Room().call("GET", "/v1/pins/diff", query=query)
+
+
+async def test_an_acceptance_is_stored_and_told() -> None:
+    room = Room()
+
+    response = await room.call("POST", "/v1/pins/accept", {"upstream": "crm", "name": "send"})
+
+    assert said(response) == {"accepted": 1}
+    assert await room.store.items("pins") == {"k": {"state": "pinned"}}
+    assert room.told == [{"upstream": "crm", "name": "send", "accepted": 1}]
+
+
+async def test_a_null_name_accepts_all_and_none_is_told_too() -> None:
+    room = Room()
+
+    response = await room.call("POST", "/v1/pins/accept", {"upstream": "erp", "name": None})
+
+    assert said(response) == {"accepted": 0}
+    assert room.pins.accepted == [("erp", None)]
+    assert room.told[0]["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "crm", {}, {"name": "x"}, {"upstream": 1}, {"upstream": "crm", "name": 2}],
+    ids=str,
+)
+async def test_an_acceptance_that_cannot_be_read_accepts_nothing(body: Json) -> None:
+    room = Room()
+    with pytest.raises(ConfigError):
+        await room.call("POST", "/v1/pins/accept", body)
+    assert room.pins.accepted == []
+    assert room.told == []
+
+
+async def test_a_decision_is_explained_by_its_id() -> None:
+    room = Room()
+    response = await room.call("POST", "/v1/explain", {"decision_id": "0193"})
+    assert said(response) == {"by": "policy"}
+    assert room.asked == ["0193"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, {}, {"decision_id": ""}, {"decision_id": 7}, {"decision_id": "x" * 65}, ["x"]],
+    ids=str,
+)
+async def test_without_an_id_nothing_is_explained(body: Json) -> None:
+    room = Room()
+    with pytest.raises(ConfigError):
+        await room.call("POST", "/v1/explain", body)
+    assert room.asked == []
+
+
+async def test_the_log_level_is_changed() -> None:
+    room = Room()
+    assert said(await room.call("POST", "/v1/log-level", {"level": "DEBUG"})) == {"level": "DEBUG"}
+    assert room.levels == ["DEBUG"]
+
+
+@pytest.mark.parametrize("level", [None, "debug", "TRACE", 10, ["DEBUG"], ""], ids=str)
+async def test_an_unknown_level_changes_nothing(level: Json) -> None:
+    room = Room()
+    with pytest.raises(ConfigError, match="DEBUG, INFO"):
+        await room.call("POST", "/v1/log-level", {"level": level})
+    assert room.levels == []
