@@ -64,6 +64,9 @@ def engine_of(
 def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeeper:
     """Blocking: reads the language of the library that ships."""
     policy = loaded.settings.policy
+    rehearsal = None
+    if isinstance(engine, OpaEngine):
+        rehearsal = EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
     return PolicyKeeper(
         source=source_of(loaded),
         engine=engine,
@@ -71,6 +74,7 @@ def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeep
         clock=clock,
         entrypoint=policy.entrypoint,
         max_staleness_s=policy.max_staleness_s,
+        rehearsal=rehearsal,
     )
 
 

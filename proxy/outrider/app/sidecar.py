@@ -67,6 +67,7 @@ logger = logging.getLogger("outrider")
 EngineFactory = Callable[[Loaded], ReleaseEngine]
 """Makes another engine than the settings name. No setting can; benchmarks and tests pass one."""
 LOOK_S: Final = 1.0
+FIRST_POLICY_S: Final = 2.0
 FIXED_AT_START: Final = (
     "profile", "data_dir", "listeners", "identity", "audit", "stores", "control",
 )  # fmt: skip
@@ -197,6 +198,10 @@ class Sidecar:
             policy_parts.keeper_of, loaded, self.engine, self.clock
         )
         self.keeper.tell(self._policy_changed)
+        if not await self._try_policy():
+            self.jobs.start("first policy", self._await_policy())
+
+    async def _try_policy(self) -> bool:
         try:
             await self.keeper.reload()
         except ConfigError as fault:
@@ -205,6 +210,14 @@ class Sidecar:
                 "no policy is in force; everything is refused",
                 extra={"event": "policy_refused", "fault": str(fault)},
             )
+            return False
+        return True
+
+    async def _await_policy(self) -> None:
+        """Try again until there is a first one: an OPA beside us may be late, a file mended."""
+        while self.keeper.status().revision is None:
+            await asyncio.sleep(FIRST_POLICY_S)
+            await self._try_policy()
 
     async def _plane(self, loaded: Loaded) -> DataPlane:
         """The data plane for `loaded`. Raises `ConfigError`; nothing is changed yet."""

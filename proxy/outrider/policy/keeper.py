@@ -93,7 +93,7 @@ class _InForce:
 class PolicyKeeper:
     """Owner of the release in force."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators by keyword
         self,
         *,
         source: PolicySource,
@@ -102,7 +102,11 @@ class PolicyKeeper:
         clock: Clock,
         entrypoint: str,
         max_staleness_s: float = 0,
+        rehearsal: ReleaseEngine | None = None,
     ) -> None:
+        """`rehearsal` tries a release before `engine` is given it: for an engine that cannot
+        serve two at once, so that nobody is judged by one that is then taken back."""
+        self._rehearsal = rehearsal
         self._source = source
         self._engine = engine
         self._gate = gate
@@ -205,6 +209,8 @@ class PolicyKeeper:
         if now and now.release.digest == release.digest and source == self._source:
             return False
         # 2: activate
+        if self._rehearsal is not None:
+            await self._try(release, await self._rehearsal.activate(release))
         try:
             snapshot = await self._engine.activate(release)
             # 3: try it before anybody is judged by it

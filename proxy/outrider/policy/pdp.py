@@ -99,13 +99,15 @@ class PolicyDecisionPoint:
         query = self._query(policy, question)
         if isinstance(query, Judged):
             return query
-        raw: Raw = _TIMED_OUT
         try:
             async with asyncio.timeout(deadline_s - self._clock.monotonic_s()):
                 raw = await self._evaluate(policy, question, query, deadline_s)
+                judged = self._judged(policy, query, raw)
+                if _by_another_revision(policy, judged):
+                    return await self._judge_whole(policy, question, deadline_s)
+                return judged
         except TimeoutError:
-            raw = _TIMED_OUT
-        return self._judged(policy, query, raw)
+            return self._judged(policy, query, _TIMED_OUT)
 
     async def _judge_all(
         self,
@@ -154,7 +156,23 @@ class PolicyDecisionPoint:
         if isinstance(query, Judged):
             return query
         raw = await self._evaluate(policy, question, query, deadline_s)
-        return self._judged(policy, query, raw)
+        judged = self._judged(policy, query, raw)
+        if _by_another_revision(policy, judged):
+            return await self._judge_whole(policy, question, deadline_s)
+        return judged
+
+    async def _judge_whole(
+        self, policy: ActivePolicy, question: Question, deadline_s: float
+    ) -> Judged:
+        """Ask again with nothing left out: a release that is just being activated answered, and
+        it may read what the one in force does not."""
+        whole = replace(policy, reads=None)
+        query = self._query(whole, question)
+        if isinstance(query, Judged):
+            return query
+        return self._judged(
+            policy, query, await self._evaluate(policy, question, query, deadline_s)
+        )
 
     def _query(self, policy: ActivePolicy, question: Question) -> bytes | Judged:
         try:
@@ -230,6 +248,11 @@ def _memo_key(policy: ActivePolicy, question: Question) -> _MemoKey:
         action.reversible,
         action.sensitivity,
     )
+
+
+def _by_another_revision(policy: ActivePolicy, judged: Judged) -> bool:
+    named = judged.decision.revision
+    return policy.reads is not None and bool(named) and named != policy.revision
 
 
 def _revisions(answers: Sequence[Judged]) -> int:

@@ -195,7 +195,9 @@ class PinTable:
         suspect: str | None,
     ) -> list[Step]:
         key = (upstream, kind, name)
-        covered = {member: definition[member] for member in FIELDS if member in definition}
+        covered: JsonObject = {
+            member: definition[member] for member in FIELDS if member in definition
+        }
         old = self._pins.get(key)
         if old is not None and old.current == covered:
             return []

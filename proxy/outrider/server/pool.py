@@ -125,7 +125,7 @@ class Line:
                 connection.drop()
 
     def retire(self) -> None:
-        self.replace(replace(self._origin, revision=f"{self._origin.revision} (retired)"))
+        self.replace(replace(self._origin, revision="(retired)"))
 
     def close(self) -> None:
         for connection in list(self._all):

@@ -26,7 +26,7 @@ SHIPPED = shipped_rego()
 GATE = shipped_gate(SHIPPED, ENTRYPOINT)
 
 
-def a_keeper(path, *, engine=None, clock=None, max_staleness_s=0, overlays=()):
+def a_keeper(path, *, engine=None, clock=None, max_staleness_s=0, overlays=(), rehearsal=None):
     clock = clock or FixedClock()
     return PolicyKeeper(
         source=PolicySource(path=path, overlays=tuple(overlays), hosts={"crm": "crm.internal:443"}),
@@ -35,6 +35,7 @@ def a_keeper(path, *, engine=None, clock=None, max_staleness_s=0, overlays=()):
         clock=clock,
         entrypoint=ENTRYPOINT,
         max_staleness_s=max_staleness_s,
+        rehearsal=rehearsal,
     )
 
 
@@ -113,6 +114,18 @@ async def test_a_release_that_fails_its_canary_is_taken_back(tmp_path):
         await keeper.reload()
     assert keeper.active().revision == good
     assert engine.activated[-1] == good
+
+
+async def test_an_engine_is_never_given_a_release_that_failed_its_rehearsal(tmp_path):
+    engine, rehearsal = FixedEngine([answers(False)]), FixedEngine([fails(Reason.POLICY_ERROR)])
+    tree = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    keeper = a_keeper(tree, engine=engine, rehearsal=rehearsal)
+    with pytest.raises(ConfigError, match="no usable decision"):
+        await keeper.reload()
+    assert (len(rehearsal.activated), engine.activated) == (1, [])
+    rehearsal.answers = [answers(False)]
+    assert await keeper.reload()
+    assert len(engine.activated) == 1
 
 
 async def test_an_engine_that_activates_nothing_leaves_everything_refused(tmp_path):

@@ -174,6 +174,25 @@ async def test_one_exchange_is_judged_under_one_revision(revisions, expected):
     assert len(snapshot.queries) == 4
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_release_that_answers_before_its_swap_is_told_everything(count):
+    newer = answers({"effect": "allow", "revision": "rev-2"})
+    snapshot = FixedSnapshot([newer], expected=frozenset({"rev-1", "rev-2"}))
+    policy = a_policy(snapshot, reads=frozenset({("action", "name")}))
+    judged = await a_point(policy).decide(policy, questions(count))
+    assert [one.decision.effect for one in judged] == [Effect.ALLOW] * count
+    sizes = [len(query) for query in snapshot.queries]
+    assert len(sizes) == 2 * count
+    assert min(len(one.query) for one in judged) > min(sizes)
+
+
+async def test_the_release_in_force_is_asked_once():
+    snapshot = FixedSnapshot([answers({"effect": "allow", "revision": "rev-1"})])
+    policy = a_policy(snapshot, reads=frozenset({("action", "name")}))
+    await a_point(policy).decide(policy, questions(1))
+    assert len(snapshot.queries) == 1
+
+
 async def test_cancellation_passes_through_and_leaves_nobody_waiting():
     snapshot = SlowSnapshot()
     policy = a_policy(snapshot)

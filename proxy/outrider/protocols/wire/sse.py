@@ -43,7 +43,10 @@ class SseReader:
         self._line: list[str] = []
         self._after_cr = False
         self._started = False
-        self._reset()
+        self._data: list[str] = []
+        self._name = ""
+        self._id: str | None = None
+        self._retry: int | None = None
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """What `chunk` completes."""
@@ -112,10 +115,9 @@ class SseReader:
         return event
 
     def _reset(self) -> None:
-        self._data: list[str] = []
+        self._data = []
         self._name = ""
-        self._id: str | None = None
-        self._retry: int | None = None
+        self._id = self._retry = None
 
 
 def encode_event(data: bytes, *, id_: str | None = None, retry: int | None = None) -> bytes:
