@@ -68,8 +68,10 @@ class Bounds:
     """`queue` records wait at most; a disk that answers nothing for `stall_s` fails those who
     wait; a fault is probed every `probe_s`.
 
-    With `direct` the loop itself writes what needs no sync while the thread is idle; one such
-    write longer than `slow_s` sends everything by the thread for the next `direct_pause_s`.
+    With `direct` the loop itself writes what needs no sync while the thread is idle. After such a
+    write longer than `slow_s` the next ones are watched for `direct_pause_s`: a second one sends
+    everything by the thread for as long, if it was the disk that made it wait (on a busy machine
+    the loop loses its processor in the middle of a write as anywhere else).
     """
 
     queue: int
@@ -119,6 +121,7 @@ class FileAuditLog:
         self._gaps = 0
         self._written = 0
         self._direct_from_s = 0.0 if bounds.direct else float("inf")
+        self._watched_to_s = 0.0
         self._writer: Writer | None = None
         self._thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -248,7 +251,7 @@ class FileAuditLog:
         entry.seq, entry.generation = self._seq, self._generation
         self._seq += 1
         self._head = entry.hash
-        if not durable and query is None and self._write_now(entry):
+        if not durable and (query is None or self._inputs is None) and self._write_now(entry):
             return entry
         self._pending.append(entry)
         self._queue.put(entry)
@@ -260,10 +263,14 @@ class FileAuditLog:
             return False
         if self._pending:
             return False  # not before what is queued, nor beside a sync, where a write may wait
+        watched = entry.at_s < self._watched_to_s
+        waits = self._sink.waits() if watched else 0
         entry.written = writer.write_now(entry)
         took_s = self._clock.monotonic_s() - entry.at_s
         if took_s > self._bounds.slow_s:
-            self._direct_from_s = entry.at_s + self._bounds.direct_pause_s
+            self._watched_to_s = entry.at_s + self._bounds.direct_pause_s
+            if watched and self._sink.waits() > waits:
+                self._direct_from_s = self._watched_to_s
         if entry.written:
             self._written += 1
             self._metrics.audit_appended(took_s)

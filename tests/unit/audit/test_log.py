@@ -254,27 +254,56 @@ async def test_a_disk_that_does_not_answer_fails_those_who_wait(tmp_path):
     assert report_of(tmp_path).unresolved == ()
 
 
-async def test_a_slow_write_on_the_loop_sends_the_next_ones_by_the_thread(tmp_path):
+async def test_writes_on_the_loop_that_wait_for_the_disk_send_the_next_ones_by_the_thread(tmp_path):
     async with an_open_log(tmp_path) as opened:
-        opened.disk.write = _slow(opened)
-        await opened.log.append(a_record("admin", 1), durable=False)
-        await opened.log.append(a_record("admin", 2), durable=False)
-        assert opened.disk.threads == [True, False]
+        _slow(opened, waits=1)
+        for number in range(1, 4):
+            await opened.log.append(a_record("admin", number), durable=False)
+        assert opened.disk.threads == [True, True, False]
         opened.clock.pass_s(11)
-        await opened.log.append(a_record("admin", 3), durable=False)
-        assert opened.disk.threads == [True, False, True]
+        await opened.log.append(a_record("admin", 4), durable=False)
+        assert opened.disk.threads == [True, True, False, True]
 
 
-def _slow(opened):
+async def test_a_loop_that_loses_its_processor_goes_on_writing(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        _slow(opened, waits=0)
+        for number in range(1, 6):
+            await opened.log.append(a_record("admin", number), durable=False)
+        assert opened.disk.threads == [True] * 5
+
+
+async def test_a_query_that_nobody_keeps_sends_no_record_by_the_thread(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        _slow(opened, waits=0)
+        await opened.log.append(a_record("decision", 1), durable=False, query=b"{}")
+        assert opened.disk.threads == [True]
+
+
+async def test_a_slow_write_that_stays_alone_changes_nothing(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        _slow(opened, waits=1)
+        for number in range(1, 4):
+            await opened.log.append(a_record("admin", number), durable=False)
+            opened.clock.pass_s(11)
+        assert opened.disk.threads == [True] * 3
+
+
+def _slow(opened, *, waits):
+    """Every write takes 10 ms, in which its thread sleeps `waits` times."""
     plain = opened.disk.write
     opened.disk.threads = []
+    slept = 0
 
     def write(fd, data):
+        nonlocal slept
         opened.disk.threads.append(threading.current_thread() is threading.main_thread())
         opened.clock.pass_s(0.01)
+        slept += waits
         return plain(fd, data)
 
-    return write
+    opened.disk.write = write
+    opened.disk.waits = lambda: slept
 
 
 @pytest.mark.case("P12")

@@ -8,6 +8,7 @@ of disk space stands aside for the last records when the disk is full (HARDENING
 import errno
 import fcntl
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ class Disk:
 
     def free(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+    def waits(self) -> int:
+        """How often this thread has slept of its own accord, as one that waits for a disk does;
+        one that lost its processor to others has not."""
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +164,10 @@ class FileSink:
             return False
         self._size += 0 if self._damaged else len(line)
         return not self._damaged
+
+    def waits(self) -> int:
+        """`Disk.waits`."""
+        return self._disk.waits()
 
     def sync(self) -> None:
         """Everything written so far is on the disk when it returns."""
