@@ -23,7 +23,7 @@ class LabelGuard:
 
     def replace(self, names: Iterable[str]) -> frozenset[str]:
         """Know these names from now on, the first `limit` of them; the names no longer known."""
-        fit = [name for name in names if len(name.encode()) <= _LONGEST and name.isprintable()]
+        fit = [name for name in names if name.isprintable() and len(name.encode()) <= _LONGEST]
         known = frozenset(sorted(fit)[: self._limit])
         gone = self._known - known
         self._known = known

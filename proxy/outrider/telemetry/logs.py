@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final, TextIO
+from unicodedata import category
 
 import orjson
 
@@ -19,11 +20,9 @@ _VALUE_BYTES: Final = 256
 _QUEUE: Final = 4096
 _PER_SECOND: Final = 10
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_UNSAFE: Final = {
-    code: f"\\u{code:04x}"
-    for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), *range(0x200B, 0x2010),
-                 *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
-}  # fmt: skip
+# Controls, formats (bidi, joiners, tags), lone surrogates, line and paragraph separators.
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LARGEST: Final = (1 << 63) - 1
 
 
 class JsonFormatter(logging.Formatter):
@@ -114,7 +113,20 @@ class Logs:
 
 
 def _clean(value: object, limit: int = _VALUE_BYTES) -> object:
+    """`value` as JSON that stays on its line, at most `limit` bytes of it."""
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        value = hex(value)  # no JSON reader of ours takes it
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = str(value).translate(_UNSAFE)
-    return text if len(text) <= limit else text[:limit] + "…"
+    text = str(value)
+    whole = len(text) <= limit
+    text = text[:limit]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_escaped(char) if category(char) in _UNSAFE else char for char in text)
+    if whole and len(text.encode()) <= limit:
+        return text
+    return text.encode()[:limit].decode(errors="ignore") + "…"
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}"

@@ -31,6 +31,8 @@ NOTE_LABELS: Final[dict[str, tuple[str, ...]]] = {
     "credential_stripped": (),
     "notify": ("result",),
 }
+UPSTREAMS: Final = 64
+"""Upstreams that are told apart; further ones are `other`."""
 LIVE_PROTOCOLS: Final = (ProtocolName.MCP, ProtocolName.HTTP, ProtocolName.UNKNOWN)
 NOTES: Final = {
     "credential_stripped": "agent_credentials_stripped_total",
@@ -57,7 +59,7 @@ class Metrics:
         self._overflow = self._counter("label_overflow_total", "Labels folded into other", "label")
         self._resources = LabelGuard(200, lambda: self._overflow.labels("resource").inc())
         self._codes = LabelGuard(100, lambda: self._overflow.labels("code").inc())
-        self._upstreams = frozenset(upstreams)
+        self._upstreams = frozenset(sorted(upstreams)[:UPSTREAMS])
         self.max_series = max_series
         self._declare_exchanges()
         self._declare_decisions()
@@ -248,6 +250,7 @@ class Metrics:
         outcome = Outcome.ABORTED if aborted else Outcome.ALLOWED
         if reason is not None:
             outcome = OUTCOME_OF[reason]
+        protocol = protocol if protocol in self._own else ProtocolName.UNKNOWN
         self._ended[(protocol, outcome)].inc()
         self._whole[(protocol, outcome is Outcome.ALLOWED)].observe(whole_s)
         self._own[protocol].observe(max(0.0, whole_s - upstream_s))

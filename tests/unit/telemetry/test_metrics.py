@@ -1,0 +1,276 @@
+"""Every event is counted, under closed labels, whatever the agent says."""
+
+import re
+from itertools import product
+
+import pytest
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from outrider.core.vocabulary import (
+    OUTCOME_OF,
+    Effect,
+    EffectClass,
+    Outcome,
+    ProtocolName,
+    Reason,
+)
+from outrider.telemetry.metrics import LIVE_PROTOCOLS, NOTES, UPSTREAMS, Metrics
+
+EVIL = 'evil"\n# HELP outrider_x {a="b"} 1'
+
+
+def a_registry(*upstreams: str) -> Metrics:
+    return Metrics(upstreams=upstreams or ("crm",), max_series=5000)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def decided(metrics: Metrics, **changes: object) -> None:
+    fields: dict[str, object] = {
+        "effect": Effect.DENY,
+        "effect_class": EffectClass.EXECUTE,
+        "reason": Reason.POLICY,
+        "resource": "crm/send",
+        "codes": (),
+    }
+    metrics.decided(**fields | changes)  # type: ignore[arg-type]
+
+
+def ended(metrics: Metrics, **changes: object) -> None:
+    fields: dict[str, object] = {
+        "direction": "egress",
+        "protocol": ProtocolName.MCP,
+        "reason": None,
+        "aborted": False,
+        "whole_s": 0.2,
+        "upstream_s": 0.19,
+    }
+    metrics.exchange_ended(**fields | changes)  # type: ignore[arg-type]
+
+
+# --- totality -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_an_outcome(reason: Reason) -> None:
+    assert OUTCOME_OF[reason] in set(Outcome) - {Outcome.ALLOWED, Outcome.ABORTED}
+
+
+@pytest.mark.parametrize(("reason", "kind"), list(product(Reason, EffectClass)))
+def test_every_refusal_is_counted_under_its_reason(reason: Reason, kind: EffectClass) -> None:
+    metrics = a_registry()
+    effect = Effect.HOLD if reason is Reason.HELD else Effect.DENY
+    labels = {"effect": effect.value, "class": kind.value, "reason": reason.value}
+    assert value(metrics, "outrider_decisions_total", **labels) == 0
+
+    decided(metrics, effect=effect, effect_class=kind, reason=reason)
+
+    assert value(metrics, "outrider_decisions_total", **labels) == 1
+
+
+@pytest.mark.parametrize("kind", list(EffectClass))
+def test_an_allow_is_counted_under_none(kind: EffectClass) -> None:
+    metrics = a_registry()
+    decided(metrics, effect=Effect.ALLOW, effect_class=kind, reason=None)
+    labels = {"effect": "allow", "class": kind.value, "reason": "none"}
+    assert value(metrics, "outrider_decisions_total", **labels) == 1
+
+
+@pytest.mark.parametrize("protocol", list(ProtocolName))
+@pytest.mark.parametrize("reason", [None, *Reason])
+def test_every_end_of_every_protocol_is_counted(
+    protocol: ProtocolName, reason: Reason | None
+) -> None:
+    metrics = a_registry()
+    shown = protocol if protocol in LIVE_PROTOCOLS else ProtocolName.UNKNOWN
+    outcome = OUTCOME_OF[reason] if reason else Outcome.ALLOWED
+
+    ended(metrics, protocol=protocol, reason=reason)
+
+    labels = {"direction": "egress", "protocol": shown.value, "outcome": outcome.value}
+    assert value(metrics, "outrider_exchanges_total", **labels) == 1
+
+
+def test_an_exchange_the_caller_left_is_aborted() -> None:
+    metrics = a_registry()
+    ended(metrics, aborted=True)
+    labels = {"direction": "egress", "protocol": "mcp", "outcome": "aborted"}
+    assert value(metrics, "outrider_exchanges_total", **labels) == 1
+
+
+def test_our_own_time_is_never_below_nothing() -> None:
+    metrics = a_registry()
+    ended(metrics, whole_s=0.1, upstream_s=0.2)
+    assert value(metrics, "outrider_proxy_overhead_seconds_sum", protocol="mcp") == 0
+
+
+@pytest.mark.parametrize("event", sorted(NOTES))
+def test_every_note_moves_its_counter(event: str) -> None:
+    metrics = a_registry()
+    metrics.noted(event, ProtocolName.MCP)
+    name = f"outrider_{NOTES[event]}"
+    found = [
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    ]
+    assert sum(found) == 1
+
+
+def test_an_unknown_note_moves_nothing() -> None:
+    metrics = a_registry()
+    before = generate_latest(metrics.registry).count(b"\n")
+    metrics.noted(EVIL, ProtocolName.MCP)
+    assert generate_latest(metrics.registry).count(b"\n") == before
+
+
+# --- labels ---------------------------------------------------------------------------------
+
+
+def test_names_of_the_agent_are_never_labels() -> None:
+    metrics = a_registry("crm")
+    metrics.catalogue(["crm/send"], ["SQ-04"])
+
+    decided(metrics, resource=EVIL, codes=(EVIL, "SQ-04"))
+    metrics.upstream_request(EVIL, "2xx")
+    metrics.upstream_error(EVIL, "reset")
+    metrics.breaker(EVIL, is_open=True)
+
+    page = generate_latest(metrics.registry).decode()
+    assert "evil" not in page
+    assert value(metrics, "outrider_resource_decisions_total", resource="other", effect="deny") == 1
+    assert value(metrics, "outrider_policy_reasons_total", code="SQ-04", effect="deny") == 1
+    assert value(metrics, "outrider_policy_reasons_total", code="other", effect="deny") == 1
+    assert value(metrics, "outrider_label_overflow_total", label="resource") == 1
+    assert value(metrics, "outrider_label_overflow_total", label="code") == 1
+    assert value(metrics, "outrider_upstream_requests_total", upstream="other", code_class="2xx")
+
+
+def test_children_of_names_a_new_bundle_drops_are_removed() -> None:
+    metrics = a_registry()
+    metrics.catalogue(["crm/send", "crm/read"], ["SQ-04"])
+    decided(metrics, resource="crm/send", codes=("SQ-04",))
+
+    metrics.catalogue(["crm/read"], [])
+
+    page = generate_latest(metrics.registry).decode()
+    assert "crm/send" not in page
+    assert "SQ-04" not in page
+
+
+def test_series_exist_at_zero_before_anything_happens() -> None:
+    metrics = a_registry("crm")
+    zero = {
+        "outrider_exchanges_total": {
+            "direction": "egress",
+            "protocol": "unknown",
+            "outcome": "fault",
+        },
+        "outrider_decisions_total": {"effect": "hold", "class": "write", "reason": "held"},
+        "outrider_upstream_requests_total": {"upstream": "crm", "code_class": "5xx"},
+        "outrider_control_requests_total": {"result": "refused"},
+        "outrider_policy_bundle_failures_total": {"bundle": "outrider", "stage": "verify"},
+    }
+    for name, labels in zero.items():
+        assert value(metrics, name, **labels) == 0
+
+
+def test_pairs_that_cannot_occur_have_no_series() -> None:
+    page = generate_latest(a_registry().registry).decode()
+    assert 'effect="allow",reason="policy"' not in page
+    assert not re.search(r'effect="deny",reason="(none|held)"', page)
+    assert not re.search(r'effect="hold",reason="(?!held)', page)
+
+
+def test_upstreams_beyond_the_bound_are_other() -> None:
+    metrics = a_registry(*(f"up{number:03}" for number in range(UPSTREAMS + 1)))
+    metrics.upstream_request("up000", "2xx")
+    metrics.upstream_request(f"up{UPSTREAMS:03}", "2xx")
+    requests = "outrider_upstream_requests_total"
+    assert value(metrics, requests, upstream="up000", code_class="2xx") == 1
+    assert value(metrics, requests, upstream="other", code_class="2xx") == 1
+
+
+def test_the_widest_traffic_stays_within_the_series_bound() -> None:
+    names = [f"up{number:03}" for number in range(UPSTREAMS)]
+    metrics = a_registry(*names)
+    metrics.catalogue((f"crm/t{n}" for n in range(10_000)), (f"C-{n}" for n in range(10_000)))
+    for number, effect in product(range(10_000), Effect):
+        decided(
+            metrics,
+            effect=effect,
+            resource=f"crm/t{number}",
+            codes=(f"C-{number}",),
+        )
+
+    page = generate_latest(metrics.registry).decode()
+
+    assert len(page.splitlines()) < 5000
+    assert list(text_string_to_metric_families(page))
+
+
+def test_an_ordinary_pod_stays_under_a_thousand_lines() -> None:
+    metrics = a_registry("crm", "mail", "llm")
+    metrics.catalogue((f"crm/t{number}" for number in range(50)), ("SQ-04", "EF-02"))
+    for number in range(50):
+        decided(metrics, resource=f"crm/t{number}", codes=("SQ-04",))
+    page = generate_latest(metrics.registry).decode()
+    assert len([line for line in page.splitlines() if not line.startswith("#")]) < 1000
+
+
+# --- declarations ---------------------------------------------------------------------------
+
+
+def test_every_metric_is_named_and_described() -> None:
+    for family in a_registry().registry.collect():
+        if not family.name.startswith(("process_", "python_")):
+            assert family.name.startswith("outrider_"), family.name
+        assert family.documentation.strip(), family.name
+
+
+@pytest.mark.parametrize("forbidden", ["spiffe", "task", "principal", "user", "url", "message"])
+def test_no_label_names_a_person_a_task_or_a_place(forbidden: str) -> None:
+    labels = {
+        key
+        for family in a_registry().registry.collect()
+        for sample in family.samples
+        for key in sample.labels
+    }
+    assert forbidden not in labels
+
+
+def test_states_are_gauges_that_move_both_ways() -> None:
+    metrics = a_registry()
+    for on in (True, False):
+        metrics.draining(on=on)
+        metrics.engine_is("embedded", up=on)
+        metrics.store("sqlite", ok=on)
+        metrics.breaker("crm", is_open=on)
+        assert value(metrics, "outrider_draining") == on
+        assert value(metrics, "outrider_engine_up", engine="embedded") == on
+        assert value(metrics, "outrider_store_up", store="sqlite") == on
+        assert value(metrics, "outrider_upstream_breaker_open", upstream="crm") == on
+    metrics.in_flight(1)
+    metrics.in_flight(-1)
+    assert value(metrics, "outrider_exchanges_in_flight", direction="egress") == 0
+
+
+def test_a_failed_reload_keeps_the_time_of_the_last_good_one() -> None:
+    metrics = a_registry()
+    metrics.reloaded(ok=True, unix_s=100)
+    metrics.reloaded(ok=False, unix_s=200)
+    assert value(metrics, "outrider_config_last_reload_successful") == 0
+    assert value(metrics, "outrider_config_last_reload_success_timestamp_seconds") == 100
+
+
+def test_only_the_active_revision_is_shown() -> None:
+    metrics = a_registry()
+    metrics.policy_activated("rev-1", 1)
+    metrics.policy_activated("rev-2" + "x" * 100, 2)
+    page = generate_latest(metrics.registry).decode()
+    assert "rev-1" not in page
+    assert 'revision="rev-2' + "x" * 59 + '"' in page
