@@ -40,6 +40,7 @@ from outrider.core.ports import (
     TaskNames,
 )
 from outrider.core.secret import Secret
+from outrider.core.strict_json import JsonLimits
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import Effect, EffectClass, ProtocolName, Reason
@@ -411,15 +412,18 @@ class FixedAdapter:
     conversation: FixedConversation = field(default_factory=FixedConversation)
     fault: Exception | None = None
     refusals: list[Refusal] = field(default_factory=list)
+    json_limits: JsonLimits | None = None
+    seen: Inbound | None = None
 
     @property
     def protocol(self) -> ProtocolName:
         return ProtocolName.MCP
 
     def need(self, head: RequestHead, route: Route) -> BodyNeed:
-        return BodyNeed(judged=True, limit_bytes=1 << 20)
+        return BodyNeed(judged=True, limit_bytes=1 << 20, json=self.json_limits)
 
     def parse(self, inbound: Inbound) -> FixedConversation:
+        self.seen = inbound
         if self.fault is not None:
             raise self.fault
         if inbound.body == b"broken":

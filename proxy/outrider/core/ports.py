@@ -24,6 +24,7 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
 from outrider.core.secret import Secret
+from outrider.core.strict_json import JsonLimits, read
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import Effect, EffectClass, Phase, ProtocolName, Reason
@@ -280,10 +281,19 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyNeed:
-    """What an adapter needs of the body: `judged` is read whole up to `limit_bytes`."""
+    """What an adapter needs of the body: `judged` is read whole up to `limit_bytes`. With `json`
+    a large one is parsed piece by piece beforehand, so that the loop keeps its turn."""
 
     judged: bool
     limit_bytes: int
+    json: JsonLimits | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A body that was parsed already, by the strict reader."""
+
+    value: Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,8 +423,15 @@ class Inbound:
     route: Route
     subject: Subject
     manifest: Manifest
+    document: Document | None = None
     source: BodySource
     trace: TraceContext
+
+    def json(self, limits: JsonLimits) -> Json:
+        """The body as JSON, strictly read. Raises `MalformedError`."""
+        if self.document is not None:
+            return self.document.value
+        return read(self.body or b"", limits)
 
 
 class OptionalAsks(Protocol):

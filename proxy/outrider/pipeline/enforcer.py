@@ -15,7 +15,8 @@ from outrider.core.errors import (
     UnrecognisedError,
 )
 from outrider.core.exchange import Ending, Exchange, Reply
-from outrider.core.ports import Conversation, Inbound, TaskNames, Watcher, prelude_of
+from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
+from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
 from outrider.core.vocabulary import Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.closing import Closing
@@ -130,6 +131,8 @@ class Enforcer:
         if need.judged:
             passage.body_read = True
             body = await passage.exchange.body.read(need.limit_bytes)
+            if need.json is not None and len(body) > STEPPED_BYTES:
+                passage.document = await _read_in_turns(body, need.json)
         return self._parse(passage, body)
 
     def _parse(self, passage: Passage, body: bytes | None) -> Conversation:
@@ -139,6 +142,7 @@ class Enforcer:
             Inbound(
                 head=passage.head,
                 body=body,
+                document=passage.document,
                 source=passage.exchange.body,
                 route=route,
                 subject=subject,
@@ -300,6 +304,17 @@ class Enforcer:
                 self._parse(passage, await passage.exchange.body.read(limit))
         except EnforcementError:
             return
+
+
+async def _read_in_turns(body: bytes, limits: JsonLimits) -> Document:
+    """`body` parsed piece by piece, the loop given its turn between them (HARDENING §4)."""
+    steps = read_steps(body, limits)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return Document(value=done.value)
+        await asyncio.sleep(0)
 
 
 def _uncancel() -> None:

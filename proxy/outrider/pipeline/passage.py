@@ -10,6 +10,7 @@ from outrider.core.ports import (
     ActivePolicy,
     Adapter,
     Conversation,
+    Document,
     Edits,
     Incoming,
     Judged,
@@ -64,6 +65,7 @@ class Passage:
     hidden: bool = False
     decision_id: str = ""
     body: bytes | None = None
+    document: Document | None = None
     detached: bool = False
     running_out: bool = False
     body_read: bool = False

@@ -25,6 +25,7 @@ from outrider.core.obligation import (
     QuarantineObligation,
 )
 from outrider.core.ports import Emit, Judge, Note, Persist, Step
+from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import (
     ActionEffect,
     Effect,
@@ -614,3 +615,31 @@ async def test_a_stopped_audit_log_refuses_in_its_own_reason() -> None:
     rig.audit.append = append  # type: ignore[method-assign]
     await _answer(rig)
     assert rig.adapter.refusals[-1].reason is Reason.AUDIT_UNAVAILABLE
+
+
+async def test_a_large_body_is_parsed_in_turns_before_its_adapter_sees_it() -> None:
+    rig = Rig()
+    rig.adapter.json_limits = JsonLimits(nodes=100_000)
+    body = b"[" + b"17," * 40_000 + b"17]"
+    await _answer(rig, body=body)
+    assert rig.adapter.seen is not None
+    assert rig.adapter.seen.document is not None
+    assert rig.adapter.seen.json(JsonLimits(nodes=1)) == [17] * 40_001
+    assert len(rig.upstream.permits) == 1
+
+
+async def test_a_large_body_with_a_doubled_key_never_reaches_its_adapter() -> None:
+    rig = Rig()
+    rig.adapter.json_limits = JsonLimits()
+    body = b'{"a":1,"b":"' + b"x" * 70_000 + b'","a":2}'
+    await _answer(rig, body=body)
+    assert rig.adapter.seen is None
+    assert rig.adapter.refusals[-1].reason is Reason.MALFORMED
+
+
+async def test_a_small_body_is_left_to_its_adapter() -> None:
+    rig = Rig()
+    rig.adapter.json_limits = JsonLimits()
+    await _answer(rig, body=(b'{"a":1}'))
+    assert rig.adapter.seen is not None
+    assert rig.adapter.seen.document is None

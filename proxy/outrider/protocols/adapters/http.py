@@ -22,7 +22,7 @@ from outrider.core.errors import MalformedError, ObligationError, UnrecognisedEr
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused, Route, Watcher
-from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits, read
+from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits
 from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
 from outrider.protocols.operations import Matched, Operations
 from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location
@@ -57,8 +57,12 @@ class HttpAdapter:
 
     def need(self, head: RequestHead, route: Route) -> BodyNeed:
         """JSON and forms are read whole; of anything else nothing is read (PROTOCOLS §7)."""
-        judged = head.has_body and _options(route).body == "judged" and _readable(head) is not None
-        return BodyNeed(judged=judged, limit_bytes=self._limits.body_bytes)
+        readable = _readable(head) if head.has_body else None
+        return BodyNeed(
+            judged=readable is not None and _options(route).body == "judged",
+            limit_bytes=self._limits.body_bytes,
+            json=self._limits.request if readable == JSON else None,
+        )
 
     def parse(self, inbound: Inbound) -> Conversation:
         head, options = inbound.head, _options(inbound.route)
@@ -128,7 +132,7 @@ class HttpAdapter:
             return _Body(kind=BodyKind.JUDGED, members=form, data=sent, type=FORM)
         if not data:
             return _Body(kind=BodyKind.NONE)
-        value = read(data, self._limits.request)
+        value = inbound.json(self._limits.request)
         members: JsonObject = value if isinstance(value, dict) else {_BODY: value}
         return _Body(kind=BodyKind.JUDGED, members=members, data=orjson.dumps(value), type=JSON)
 

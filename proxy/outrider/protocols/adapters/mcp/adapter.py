@@ -8,7 +8,7 @@ from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedE
 from outrider.core.exchange import RequestHead
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import BodyNeed, Clock, Conversation, Inbound, Refused, Route
-from outrider.core.strict_json import JsonLimits, read
+from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import ProtocolName
 from outrider.protocols.adapters.mcp.answers import Answering
 from outrider.protocols.adapters.mcp.conversation import (
@@ -67,7 +67,6 @@ class McpAdapter:
         seal_key: bytes,
         clock: Clock,
     ) -> None:
-        self._whole = BodyNeed(judged=True, limit_bytes=limits.body_bytes)
         self._desk = Desk(
             limits=limits,
             request_json=JsonLimits(depth=limits.json_depth, nodes=limits.json_nodes),
@@ -77,6 +76,9 @@ class McpAdapter:
             schemas=Schemas(),
             seals=Seals(key=seal_key, clock=clock),
             clock=clock,
+        )
+        self._whole = BodyNeed(
+            judged=True, limit_bytes=limits.body_bytes, json=self._desk.request_json
         )
 
     @property
@@ -93,7 +95,7 @@ class McpAdapter:
         fields = routing_fields(inbound.head.headers)
         if inbound.head.method != "POST":
             return self._parse_bodiless(inbound, fields)
-        value = read(inbound.body or b"", self._desk.request_json)
+        value = inbound.json(self._desk.request_json)
         id_, message, turn = id_of(value), None, None
         try:
             message = read_message(value)
