@@ -98,7 +98,7 @@ def assemble(
         return stack.enter_context(child)
 
     def script(python: Path, name: str, *options: str) -> list[str]:
-        return [str(python), "-B", str(_SCRIPTS / f"{name}.py"), *options]
+        return [str(python), str(_SCRIPTS / f"{name}.py"), *options]
 
     runners = {"notes": pythons.modern, "tickets": pythons.legacy, "people": pythons.own}
     upstreams = {
