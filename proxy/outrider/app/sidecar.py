@@ -52,7 +52,7 @@ from outrider.server.events import ShedCause
 from outrider.server.jobs import Jobs
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget, FairSlots
-from outrider.server.pressure import Pressure, fd_ratio, memory_ratio
+from outrider.server.pressure import Level, Pressure, fd_ratio, memory_ratio
 from outrider.server.wheel import Wheel
 from outrider.stores.keyfile import own_secret, read_secret
 from outrider.stores.memory import MemoryStore
@@ -491,10 +491,15 @@ class Sidecar:
         return None
 
     async def _beat(self) -> None:
-        """Lets `/livez` see a loop that no longer turns; counts what is only looked at."""
+        """Lets `/livez` see a loop that no longer turns; gives way under pressure (HARDENING §7);
+        counts what is only looked at."""
         while True:
             await asyncio.sleep(LOOK_S)
             self._lag_beat_s = self.clock.monotonic_s()
+            if self._pressure.level >= Level.TRIM:
+                self.egress.close_idle()
+            if self._pressure.level >= Level.SOFT:
+                self.egress.abort_largest()
             self.metrics.store(self.loaded.settings.stores.kind, ok=self.store.healthy())
 
     def _lag_s(self) -> float:
