@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import pytest
 import yaml
 
 from outrider.core.jsonvalue import Json, JsonObject
@@ -119,3 +120,7 @@ def write_policy(root: Path, files: Files) -> Path:
             for name, content in files.items()
         },
     )
+
+
+ENGINES: Final = ["embedded", pytest.param("opa", marks=pytest.mark.opa)]
+"""For tests that hold on either engine."""

@@ -110,7 +110,7 @@ default decision := {"effect": "deny"}
 
 decision := {
 	"effect": "allow",
-	"obligations": [{"type": "redact", "pointer": "/result/structuredContent/secret", "with": "***"}],
+	"obligations": [{"type": "redact", "pointer": "/result/structuredContent/secret"}],
 } if {
 	input.resource.id == "crm/echo"
 	not input.action.properties.phase == "list"
