@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from types import FrameType
@@ -69,16 +70,17 @@ def _perform(engine: EngineName, teller: Teller, *, keep: bool) -> Outcome:
             lambda each: done(f"setting up {wanted[each]} (once)") if each in wanted else None,
         )
     started_s = clock.monotonic_s()
-    with _folder() as home, ExitStack() as stack:
-        stage = staging.set_up(home)
+    with _folder(teller) as room, ExitStack() as stack:
+        stage = staging.set_up(room.home)
         with teller.waiting(["starting everybody"]):
             cast = casting.assemble(stack, stage, pythons, opa=binary, environ=environ)
             casting.wait_ready(cast, stage, clock)
         play = Play(stage=stage, cast=cast, clock=clock, teller=teller)
         outcome = play.perform(story(stage, clock.unix_s()))
-        teller.closing(
-            outcome.faults, len(outcome.steps), clock.monotonic_s() - started_s, is_kept=keep
-        )
+        room.is_kept = bool(outcome.faults)
+        hint = "" if keep else f"Try it yourself: {sys.argv[0]} demo --keep"
+        took_s = clock.monotonic_s() - started_s
+        teller.closing(outcome.faults, len(outcome.steps), took_s, hint)
         if keep:
             _keep(teller, stage, cast, outcome)
     return outcome
@@ -132,14 +134,27 @@ def _document(engine: str, outcome: Outcome) -> JsonObject:
     }
 
 
+@dataclass(slots=True)
+class _Room:
+    """A folder for one run; it goes with the run unless it is worth a look."""
+
+    home: Path
+    is_kept: bool = False
+
+
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for one run; it goes with the run."""
-    home = Path(tempfile.mkdtemp(prefix="outrider-demo-"))
+def _folder(teller: Teller) -> Iterator[_Room]:
+    room = _Room(Path(tempfile.mkdtemp(prefix="outrider-demo-")))
     try:
-        yield home
+        yield room
+    except OutriderError:
+        room.is_kept = True
+        raise
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        if room.is_kept:
+            teller.kept(str(room.home))
+        else:
+            shutil.rmtree(room.home, ignore_errors=True)
 
 
 @contextmanager

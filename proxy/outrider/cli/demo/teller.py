@@ -90,16 +90,21 @@ class Teller:
     def shown(self, text: str) -> None:
         self._line(Text(), Text(text, "dim"), indent=4)
 
-    def closing(self, faults: Sequence[str], steps: int, took_s: float, *, is_kept: bool) -> None:
+    def closing(self, faults: Sequence[str], steps: int, took_s: float, hint: str) -> None:
         self._console.print()
         if faults:
             self._console.print(Text(f"{len(faults)} differences:", "bold red"))
             for fault in faults:
                 self._console.print(Text(f"  {fault}"), soft_wrap=True)
             return
-        said = (f"All {steps} steps went as they must ({took_s:.1f} s). ", "bold green")
-        hint = ("" if is_kept else "Try it yourself: outrider demo --keep", "dim")
-        self._console.print(Text.assemble(said, hint))
+        said = f"All {steps} steps went as they must ({took_s:.1f} s)."
+        self._console.print(Text(said, "bold green"))
+        if hint:
+            self._console.print(Text(hint, "dim"), soft_wrap=True)
+
+    def kept(self, home: str) -> None:
+        """Where the chain and the logs of a run that differed are."""
+        self._console.print(Text(f"Chain, journals and logs: {home}", "dim"), soft_wrap=True)
 
     def try_it(self, lines: Iterable[tuple[str, str]]) -> None:
         """What a person may type while everything is up; commands are never wrapped."""
