@@ -105,7 +105,7 @@ def assemble(
         name: start(name, script(python, name, "--journal", str(stage.journal(name))))
         for name, python in runners.items()
     }
-    asks = ("--base", stage.base, "--secret", stage.agent_secret, "--upstream", "tickets")
+    asks = ("--base", stage.base, "--upstream", "tickets")
     agents = {
         Who.AGENT: start("agent", script(pythons.modern, "agent", *asks, "--upstream", "notes")),
         Who.LEGACY: start("agent_legacy", script(pythons.legacy, "agent_legacy", *asks)),
@@ -137,7 +137,7 @@ def wait_ready(cast: Cast, stage: Stage, clock: Clock) -> None:
     else:
         raise cast.sidecar.broken(f"was not ready within {START_S:.0f} s: {said}")
     for agent in cast.agents.values():
-        agent.tell("go")
+        agent.tell(stage.agent_secret)
     for agent in cast.agents.values():
         agent.line()
 

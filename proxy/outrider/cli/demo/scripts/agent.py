@@ -41,8 +41,8 @@ class Agent:
                 return {"status": answer.status_code, "text": answer.text[:LIMIT]}
 
 
-async def run(base: str, secret: str, upstreams: list[str]) -> None:
-    await wait_for_go()
+async def run(base: str, upstreams: list[str]) -> None:
+    secret = await wait_for_go()
     headers = {"authorization": f"Bearer {secret}"}
     async with AsyncExitStack() as stack:
         clients = {}
@@ -61,10 +61,9 @@ async def run(base: str, secret: str, upstreams: list[str]) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--base", required=True)
-    options.add_argument("--secret", required=True)
     options.add_argument("--upstream", action="append", default=[])
     chosen = options.parse_args()
-    asyncio.run(run(chosen.base, chosen.secret, chosen.upstream))
+    asyncio.run(run(chosen.base, chosen.upstream))
 
 
 if __name__ == "__main__":

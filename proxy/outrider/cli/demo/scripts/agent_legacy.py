@@ -10,8 +10,8 @@ from mcp.client.streamable_http import streamable_http_client  # type: ignore[im
 from talk import Answer, obey, seen, wait_for_go  # type: ignore[import-not-found]
 
 
-async def run(url: str, secret: str) -> None:
-    await wait_for_go()
+async def run(url: str) -> None:
+    secret = await wait_for_go()
     headers = {"authorization": f"Bearer {secret}"}
     async with (
         httpx.AsyncClient(headers=headers, timeout=15, trust_env=False) as http,
@@ -36,10 +36,9 @@ async def run(url: str, secret: str) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--base", required=True)
-    options.add_argument("--secret", required=True)
     options.add_argument("--upstream", required=True)
     chosen = options.parse_args()
-    asyncio.run(run(f"{chosen.base}/{chosen.upstream}", chosen.secret))
+    asyncio.run(run(f"{chosen.base}/{chosen.upstream}"))
 
 
 if __name__ == "__main__":

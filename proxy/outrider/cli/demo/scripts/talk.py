@@ -10,9 +10,9 @@ Answer = dict[str, Any]
 LIMIT = 2000
 
 
-async def wait_for_go() -> None:
-    """Everything is imported; return when the sidecar stands, which is the first line of input."""
-    await asyncio.to_thread(sys.stdin.readline)
+async def wait_for_go() -> str:
+    """Everything is imported; the agent's own secret, which comes when the sidecar stands."""
+    return (await asyncio.to_thread(sys.stdin.readline)).strip()
 
 
 async def obey(do: Callable[[dict[str, Any]], Awaitable[Answer]]) -> None:
