@@ -7,7 +7,7 @@ bounded and awaited for a bounded time; what is wrong is said with what to do ab
 import http.client
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -60,17 +60,16 @@ class ControlClient:
 
     def _ask(self, method: str, target: str, body: bytes | None) -> JsonObject:
         for _, connect in self._places:
-            connection = connect()
-            try:
-                connection.connect()
-            except (FileNotFoundError, ConnectionError):
-                continue
-            except OSError as fault:
-                raise ControlError(f"the control listener cannot be reached: {fault}") from fault
-            try:
+            with closing(connect()) as connection:
+                try:
+                    connection.connect()
+                except (FileNotFoundError, ConnectionError):
+                    continue
+                except OSError as fault:
+                    raise ControlError(
+                        f"the control listener cannot be reached: {fault}"
+                    ) from fault
                 return self._exchange(connection, method, target, body)
-            finally:
-                connection.close()
         places = " or ".join(place for place, _ in self._places)
         raise NotRunningError(f"outrider is not running at {places}; start it with `outrider run`")
 

@@ -1,0 +1,51 @@
+"""`outrider config`: a wrong file is named by key, value and range; a good one is shown whole."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from outrider.config.load import validate
+from tests.support.command import outrider, write_settings
+
+
+def test_a_wrong_file_names_key_value_and_range_and_exits_2(tmp_path: Path) -> None:
+    path = write_settings(tmp_path, policy={"timeout_ms": 0}, limits={"in_flight": "many"})
+
+    said = outrider("config", "check", path)
+
+    assert said.code == 2
+    assert "policy.timeout_ms is 0; give 1 or more (the range is 1 to 10000)" in said.err
+    assert "limits.in_flight is 'many'" in said.err
+    assert said.out == ""
+
+
+def test_a_good_file_is_told_as_good(tmp_path: Path) -> None:
+    said = outrider("config", "check", write_settings(tmp_path))
+    assert said.code == 0
+    assert "profile development, 0 upstreams" in said.out
+
+
+def test_the_file_may_come_from_the_environment(tmp_path: Path) -> None:
+    path = write_settings(tmp_path, profile="demo")
+    said = outrider("config", "check", env={"OUTRIDER_CONFIG": str(path)})
+    assert "profile demo" in said.out
+
+
+def test_what_is_shown_is_what_is_in_force(tmp_path: Path) -> None:
+    path = write_settings(tmp_path, limits={"in_flight": 7})
+    said = outrider("config", "show", "--json", "--config", path)
+    shown = orjson.loads(said.out)
+    assert shown["limits"]["in_flight"] == 7
+    assert validate(shown).limits.wait_queue == 64
+
+
+def test_production_is_refused_naming_what_is_missing(tmp_path: Path) -> None:
+    said = outrider("config", "check", write_settings(tmp_path, profile="production"))
+    assert said.code == 2
+    assert "still lacks" in said.err
+
+
+@pytest.mark.parametrize("key", ["limits", "upstreams", "profile"])
+def test_the_schema_is_json(key: str) -> None:
+    assert key in outrider("config", "schema").json["properties"]
