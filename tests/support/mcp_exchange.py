@@ -38,6 +38,7 @@ from outrider.core.vocabulary import (
     Sensitivity,
 )
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
+from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import SessionTable
 
@@ -303,7 +304,7 @@ class Sidecar:
             limits=limits or Limits(),
             pins=self.pins,
             sessions=self.sessions,
-            seal_key=KEY,
+            seals=Seals(key=KEY, clock=self.clock),
             clock=self.clock,
         )
         self.edits = Edits()

@@ -10,7 +10,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,22 +17,17 @@ import orjson
 
 from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
+from outrider.app.control_plane import ControlPlane
 from outrider.app.data_plane import DataPlane
-from outrider.app.explaining import explain_decision
-from outrider.audit.inputs import InputStore
-from outrider.audit.log import Bounds, FileAuditLog
-from outrider.audit.sinks.file import FileSink
+from outrider.app.state import open_state
 from outrider.config.load import Loaded, dump, load
-from outrider.control.api import ControlApi
-from outrider.control.health import Check, Health, TelemetryPage
+from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
-from outrider.control.operations import Operations
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import Exchange, Reply
-from outrider.core.jsonvalue import JsonObject, digest
-from outrider.core.ports import ActivePolicy, Step
-from outrider.core.secret import Secret
+from outrider.core.jsonvalue import digest
+from outrider.core.ports import ActivePolicy
 from outrider.core.vocabulary import Direction, RecordKind
 from outrider.identity.bundles import BundleSource
 from outrider.identity.subject import LocalIdentifier
@@ -44,8 +38,6 @@ from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.keeper import ReleaseEngine
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
-from outrider.protocols.pins import PinTable
-from outrider.protocols.sessions import SessionTable
 from outrider.server.drain import Drain
 from outrider.server.edge import Edge, EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
@@ -54,9 +46,6 @@ from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget, FairSlots
 from outrider.server.pressure import Level, Pressure, fd_ratio, memory_ratio
 from outrider.server.wheel import Wheel
-from outrider.stores.keyfile import own_secret, read_secret
-from outrider.stores.memory import MemoryStore
-from outrider.stores.sqlite import SqliteStore
 from outrider.tasks.quarantine import QuarantineList
 from outrider.tasks.standing import StandingTasks
 from outrider.telemetry.exposition import Exposition
@@ -94,12 +83,11 @@ class Sidecar:
         )
         self.live = LiveExchanges()
         self.jobs = Jobs()
-        self.pins = PinTable()
-        self._sessions = SessionTable()
+        self.quarantine = QuarantineList()
         self._wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
-        self._draining = False
-        self._listening = False
+        self.draining = False
+        self.listening = False
         self._lag_beat_s = self.clock.monotonic_s()
 
     # --- life ---------------------------------------------------------------------------
@@ -119,7 +107,8 @@ class Sidecar:
         logs.start()
         stack.push_async_callback(asyncio.to_thread, logs.stop)  # it waits for its thread
         self.logs = logs
-        await self._open_state(stack)
+        self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
+        self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
         await stack.enter_async_context(self.jobs)
         await self._open_policy()
         self._open_shares()
@@ -143,46 +132,6 @@ class Sidecar:
             "listening",
             extra={"event": "started", "egress": ",".join(map(str, self.egress.ports))},
         )
-
-    async def _open_state(self, stack: AsyncExitStack) -> None:
-        loaded, settings = self.loaded, self.loaded.settings
-        self._key = await asyncio.to_thread(own_secret, loaded.data("keys/sidecar.key"))
-        token = settings.control.token_file
-        read = (
-            (lambda: read_secret(loaded.path(token)))
-            if token
-            else (lambda: own_secret(loaded.data("control.token"), text=True))
-        )
-        self._token = await asyncio.to_thread(read)
-        inputs = None
-        self._inputs_key = await asyncio.to_thread(own_secret, loaded.data("keys/inputs.key"))
-        if settings.audit.inputs == "store":
-            inputs = InputStore(
-                directory=loaded.data(settings.audit.path) / "inputs",
-                key=self._inputs_key,
-                limit_bytes=settings.audit.inputs_bytes,
-            )
-        self.audit = FileAuditLog(
-            sink=FileSink(
-                directory=loaded.data(settings.audit.path), file_bytes=settings.audit.file_bytes
-            ),
-            sidecar=settings.identity.spiffe_id or "outrider",
-            clock=self.clock,
-            metrics=self.metrics,
-            bounds=Bounds(queue=settings.limits.audit_queue),
-            inputs=inputs,
-        )
-        facts: JsonObject = {"version": __version__, "profile": settings.profile.value}
-        await self.audit.start(facts)
-        stack.push_async_callback(self.audit.close)
-        self.store: MemoryStore | SqliteStore = MemoryStore()
-        if settings.stores.kind == "sqlite":
-            store = SqliteStore(path=loaded.data(settings.stores.path))
-            await store.start()
-            stack.push_async_callback(store.close)
-            self.store = store
-        self.pins.load(await self.store.items("pins"))
-        self._sessions.load(await self.store.items("mcp_sessions"))
 
     async def _open_policy(self) -> None:
         loaded = self.loaded
@@ -236,9 +185,9 @@ class Sidecar:
         self._bundles = bundles
         mcp = McpAdapter(
             limits=settings.limits,
-            pins=self.pins,
-            sessions=self._sessions,
-            seal_key=self._key.reveal()[:32],
+            pins=self.state.pins,
+            sessions=self.state.sessions,
+            seals=self.state.seals,
             clock=self.clock,
         )
         parts = Parts(
@@ -251,11 +200,11 @@ class Sidecar:
             ),
             decider=policy_parts.decider_of(loaded, self.keeper, self.clock),
             binder=StandingTasks(required=settings.tasks.required),
-            quarantine=QuarantineList(),
+            quarantine=self.quarantine,
             routes=routes,
             adapters=data_plane.adapters_of(settings.limits, mcp),
             upstream=pool,
-            credentials=data_plane.providers_of(loaded, self._key, self.clock),
+            credentials=data_plane.providers_of(loaded, self.state.key, self.clock),
             upstream_credentials={
                 name: upstream.credential
                 for name, upstream in settings.upstreams.items()
@@ -316,24 +265,27 @@ class Sidecar:
         stack.callback(self.egress.abort)
         stack.callback(self.egress.stop_accepting)
         self._edge.rules = data_plane.gate_rules(loaded, self.plane.routes, self.egress.ports)
+        await self._listen_beside(stack)
+        self.listening = True
+
+    async def _listen_beside(self, stack: AsyncExitStack) -> None:
+        """The control and telemetry listeners."""
+        listeners = self.loaded.settings.listeners
+        plane = ControlPlane(self)
+        self.health = Health(plane.checks(), self.clock, self._lag_s)
         self.control = ControlEdge(
-            name="control", listener=settings.listeners.control, handler=self._control().handle
+            name="control", listener=listeners.control, handler=plane.api().handle
         )
         await self.control.start()
         stack.push_async_callback(self.control.stop)
         exposition = Exposition(self.metrics.registry, self.clock)
         stack.callback(exposition.close)
-        self.health = Health(self._checks(), self.clock, self._lag_s)
         page = TelemetryPage(self.health, exposition)
         self.telemetry = ControlEdge(
-            name="telemetry",
-            listener=settings.listeners.telemetry,
-            handler=page.handle,
-            any_host=True,
+            name="telemetry", listener=listeners.telemetry, handler=page.handle, any_host=True
         )
         await self.telemetry.start()
         stack.push_async_callback(self.telemetry.stop)
-        self._listening = True
 
     # --- the data plane -----------------------------------------------------------------
 
@@ -411,85 +363,6 @@ class Sidecar:
                 seen = now
                 await self.try_reload()
 
-    # --- control and health ---------------------------------------------------------------
-
-    def _control(self) -> ControlApi:
-        operations = Operations(
-            status=self.status,
-            reload=self.keeper.reload,
-            pins=_PinsView(self.pins),
-            store=self.store,
-            explain=self._explain,
-            set_level=self.logs.set_level,
-            accepted=self._pins_accepted,
-        )
-        egress_uids = set(self.loaded.settings.listeners.egress.uids) - {os.getuid()}
-        return ControlApi(
-            endpoints=operations.endpoints(),
-            tokens={"operator": Secret(self._token.reveal().strip())},
-            refused_uids=frozenset(egress_uids),
-            audit=self.audit,
-            record=self._admin_record,
-            counted=self.metrics.control_request,
-        )
-
-    def _admin_record(self, facts: JsonObject) -> JsonObject:
-        record = base(RecordKind.ADMIN, self.clock, None, None, None)
-        record["admin"] = facts
-        return record
-
-    def _pins_accepted(self, facts: JsonObject) -> None:
-        record = base(RecordKind.DEFINITION, self.clock, None, None, None)
-        record["note"] = {"event": "definition_accepted", **facts}
-        self.audit.append_nowait(record)
-
-    async def _explain(self, decision_id: str) -> JsonObject:
-        return await asyncio.to_thread(
-            explain_decision,
-            directory=self.loaded.data(self.loaded.settings.audit.path),
-            key=self._inputs_key,
-            release=self.keeper.release(),
-            decision_id=decision_id,
-        )
-
-    def status(self) -> JsonObject:
-        """What is in force and how it is, without secrets."""
-        policy: JsonObject = {**asdict(self.keeper.status())}
-        audit: JsonObject = {**asdict(self.audit.state())}
-        return {
-            "version": __version__,
-            "profile": self.loaded.settings.profile.value,
-            "ready": not self.health.missing(),
-            "missing": dict(self.health.missing()),
-            "policy": policy,
-            "audit": audit,
-            "live": len(self.live),
-            "egress": [f"127.0.0.1:{port}" for port in self.egress.ports],
-        }
-
-    def _checks(self) -> tuple[Check, ...]:
-        return (
-            Check(name="listeners", missing=lambda: None if self._listening else "not bound yet"),
-            Check(name="policy", missing=self._policy_missing),
-            Check(
-                name="audit",
-                missing=lambda: None if self.audit.healthy() else "records cannot be written",
-            ),
-            Check(
-                name="store",
-                missing=lambda: None if self.store.healthy() else "the store does not answer",
-            ),
-            Check(name="drain", missing=lambda: "draining" if self._draining else None),
-        )
-
-    def _policy_missing(self) -> str | None:
-        status = self.keeper.status()
-        if status.revision is None:
-            return f"no policy is in force: {status.last_error or 'none was loaded yet'}"
-        if isinstance(self.engine, OpaEngine) and not self.engine.healthy():
-            return "the engine opa does not answer"
-        return None
-
     async def _beat(self) -> None:
         """Lets `/livez` see a loop that no longer turns; gives way under pressure (HARDENING §7);
         counts what is only looked at."""
@@ -520,37 +393,9 @@ class Sidecar:
         self.plane.pool.close()
 
     def _announce(self) -> None:
-        self._draining = True
+        self.draining = True
         self.metrics.draining(on=True)
         logger.info("draining", extra={"event": "draining"})
-
-
-class _PinsView:
-    """The pin table as the control API shows it."""
-
-    def __init__(self, pins: PinTable) -> None:
-        self._pins = pins
-
-    def documents(self) -> list[JsonObject]:
-        return [
-            {
-                "upstream": pin.upstream,
-                "kind": pin.kind,
-                "name": pin.name,
-                "state": pin.state.value,
-                "digest": pin.digest,
-            }
-            for pin in self._pins.listed()
-        ]
-
-    def differences(self, upstream: str, name: str) -> list[JsonObject]:
-        return [
-            {"member": change.member, "before": change.before, "after": change.after}
-            for change in self._pins.diff(upstream, name)
-        ]
-
-    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
-        return self._pins.accept(upstream, name, kind)
 
 
 def _check_reloadable(before: Loaded, after: Loaded) -> None:

@@ -64,7 +64,7 @@ class McpAdapter:
         limits: Limits,
         pins: PinTable,
         sessions: SessionTable,
-        seal_key: bytes,
+        seals: Seals,
         clock: Clock,
     ) -> None:
         self._desk = Desk(
@@ -74,7 +74,7 @@ class McpAdapter:
             pins=pins,
             sessions=sessions,
             schemas=Schemas(),
-            seals=Seals(key=seal_key, clock=clock),
+            seals=seals,
             clock=clock,
         )
         self._whole = BodyNeed(

@@ -1,0 +1,147 @@
+"""What the control and telemetry listeners say and do, for one running sidecar."""
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from outrider import __version__
+from outrider.app.explaining import explain_decision
+from outrider.control.api import ControlApi
+from outrider.control.health import Check
+from outrider.control.operations import Operations
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.ports import Step
+from outrider.core.vocabulary import RecordKind
+from outrider.pipeline.records import base
+from outrider.policy.engines.opa import OpaEngine
+from outrider.protocols.pins import PinTable
+
+if TYPE_CHECKING:
+    from outrider.app.sidecar import Sidecar
+
+
+class ControlPlane:
+    """Reads the sidecar, and changes only what an operation says it changes."""
+
+    def __init__(self, sidecar: "Sidecar") -> None:
+        self._sidecar = sidecar
+
+    def api(self) -> ControlApi:
+        sidecar = self._sidecar
+        operations = Operations(
+            status=self.status,
+            reload=sidecar.keeper.reload,
+            pins=PinsView(sidecar.state.pins),
+            store=sidecar.store,
+            explain=self._explain,
+            set_level=sidecar.logs.set_level,
+            accepted=self._accepted,
+        )
+        agents = set(sidecar.loaded.settings.listeners.egress.uids) - {os.getuid()}
+        return ControlApi(
+            endpoints=operations.endpoints(),
+            tokens={"operator": sidecar.state.token},
+            refused_uids=frozenset(agents),
+            audit=sidecar.audit,
+            record=self._admin_record,
+            counted=sidecar.metrics.control_request,
+        )
+
+    def checks(self) -> tuple[Check, ...]:
+        """The conditions of readiness (OPERATIONS §10)."""
+        sidecar = self._sidecar
+
+        def say(missing: str, *, unless: bool) -> str | None:
+            return None if unless else missing
+
+        return (
+            Check(
+                name="listeners",
+                missing=lambda: say("not bound yet", unless=sidecar.listening),
+            ),
+            Check(name="policy", missing=self._policy_missing),
+            Check(
+                name="audit",
+                missing=lambda: say("records cannot be written", unless=sidecar.audit.healthy()),
+            ),
+            Check(
+                name="store",
+                missing=lambda: say("the store does not answer", unless=sidecar.store.healthy()),
+            ),
+            Check(name="drain", missing=lambda: say("draining", unless=not sidecar.draining)),
+        )
+
+    def status(self) -> JsonObject:
+        """What is in force and how it is, without secrets."""
+        sidecar = self._sidecar
+        missing = dict(sidecar.health.missing())
+        policy: JsonObject = {**asdict(sidecar.keeper.status())}
+        audit: JsonObject = {**asdict(sidecar.audit.state())}
+        return {
+            "version": __version__,
+            "profile": sidecar.loaded.settings.profile.value,
+            "ready": not missing,
+            "missing": {**missing},
+            "policy": policy,
+            "audit": audit,
+            "live": len(sidecar.live),
+            "egress_ports": [*sidecar.egress.ports],
+        }
+
+    def _policy_missing(self) -> str | None:
+        status = self._sidecar.keeper.status()
+        if status.revision is None:
+            return f"no policy is in force: {status.last_error or 'none was loaded yet'}"
+        engine = self._sidecar.engine
+        if isinstance(engine, OpaEngine) and not engine.healthy():
+            return "the engine opa does not answer"
+        return None
+
+    def _admin_record(self, facts: JsonObject) -> JsonObject:
+        record = base(RecordKind.ADMIN, self._sidecar.clock, None, None, None)
+        record["admin"] = facts
+        return record
+
+    def _accepted(self, facts: JsonObject) -> None:
+        record = base(RecordKind.DEFINITION, self._sidecar.clock, None, None, None)
+        record["note"] = {"event": "definition_accepted", **facts}
+        self._sidecar.audit.append_nowait(record)
+
+    async def _explain(self, decision_id: str) -> JsonObject:
+        sidecar = self._sidecar
+        return await asyncio.to_thread(
+            explain_decision,
+            directory=sidecar.loaded.data(sidecar.loaded.settings.audit.path),
+            key=sidecar.state.inputs_key,
+            release=sidecar.keeper.release(),
+            decision_id=decision_id,
+        )
+
+
+class PinsView:
+    """The pin table as the control API shows it."""
+
+    def __init__(self, pins: PinTable) -> None:
+        self._pins = pins
+
+    def documents(self) -> list[JsonObject]:
+        return [
+            {
+                "upstream": pin.upstream,
+                "kind": pin.kind,
+                "name": pin.name,
+                "state": pin.state.value,
+                "digest": pin.digest,
+            }
+            for pin in self._pins.listed()
+        ]
+
+    def differences(self, upstream: str, name: str) -> list[JsonObject]:
+        return [
+            {"member": change.member, "before": change.before, "after": change.after}
+            for change in self._pins.diff(upstream, name)
+        ]
+
+    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
+        return self._pins.accept(upstream, name, kind)
