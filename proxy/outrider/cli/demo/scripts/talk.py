@@ -12,7 +12,8 @@ LIMIT = 2000
 
 async def wait_for_go() -> str:
     """Everything is imported; the agent's own secret, which comes when the sidecar stands."""
-    return (await asyncio.to_thread(sys.stdin.readline)).strip()
+    line: str = await asyncio.to_thread(sys.stdin.readline)
+    return line.strip()
 
 
 async def obey(do: Callable[[dict[str, Any]], Awaitable[Answer]]) -> None:
