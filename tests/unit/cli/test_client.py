@@ -38,6 +38,8 @@ async def listening(sidecar: Sidecar, listener: Listener) -> AsyncIterator[Edge]
     try:
         yield edge
     finally:
+        for _ in range(10):
+            await asyncio.sleep(0)  # a caller that came and left is still to be taken in
         await edge.stop()
 
 
