@@ -14,7 +14,15 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object, canonical, short_canonical
+from outrider.core.jsonvalue import (
+    FloatFree,
+    Json,
+    JsonObject,
+    as_list,
+    as_object,
+    canonical,
+    short_canonical,
+)
 from outrider.core.vocabulary import Effect, RecordKind
 
 ZERO_HASH: Final = "sha256:" + "0" * 64
@@ -45,7 +53,7 @@ def seal(record: JsonObject, seq: int, prev: str, chain: str) -> Sealed:
     """
     # One serialisation serves both: the bytes that are hashed are the line without `hash`.
     whole = {**record, "seq": seq, "prev": prev, "chain": chain, "hash": _BLANK}
-    quick = short_canonical(whole)
+    quick = short_canonical(whole, float_free=type(record) is FloatFree)
     text = canonical(whole) if quick is None else quick
     start = text.find(_BLANK_MEMBER)
     if start < 0 or len(text) >= LINE_LIMIT_BYTES:

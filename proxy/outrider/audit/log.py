@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Final, Protocol
 
-from outrider.audit.chain import NAMED_LIMIT, ZERO_HASH, seal
+from outrider.audit.chain import NAMED_LIMIT, ZERO_HASH, Sealed, seal
 from outrider.audit.inputs import InputStore
 from outrider.audit.repeat import RepeatFolder
 from outrider.audit.sinks.file import FileSink, Recovered
@@ -196,7 +196,7 @@ class FileAuditLog:
         except AuditUnavailableError:
             self._count_lost(record)
             raise
-        if not entry.written:
+        if entry is not None:
             entry.done = asyncio.get_running_loop().create_future()
             await entry.done
 
@@ -229,52 +229,62 @@ class FileAuditLog:
 
     # --- queue ------------------------------------------------------------------------------
 
-    def _enqueue(self, record: JsonObject, *, durable: bool, query: bytes | None = None) -> Entry:
+    def _enqueue(
+        self, record: JsonObject, *, durable: bool, query: bytes | None = None
+    ) -> Entry | None:
+        """The record on its way to the disk; None where it is written already."""
         if self._fault is not None:
             raise AuditUnavailableError("the audit log cannot be written")
+        room = self._bounds.queue
         if record.get("kind") == _DECISION:
             if self._full:
                 raise AuditUnavailableError("the audit disk is full")
-            room = self._bounds.queue - self._tail
-        else:
-            room = self._bounds.queue
+            room -= self._tail
         if len(self._pending) >= room:
             raise AuditUnavailableError("the audit queue is full")
-        return self._push(record, durable=durable, query=query)
+        at_s = self._clock.monotonic_s()
+        sealed = self._seal(record)
+        direct = not durable and (query is None or self._inputs is None)
+        if direct and self._may_write_now(at_s) and self._write_now(record, sealed, at_s):
+            return None
+        return self._queued(Entry(record, sealed, durable=durable, query=query, at_s=at_s))
 
-    def _push(self, record: JsonObject, *, durable: bool, query: bytes | None = None) -> Entry:
-        entry = Entry(record, durable=durable, query=query, at_s=self._clock.monotonic_s())
+    def _seal(self, record: JsonObject) -> Sealed:
+        """The chain's next line; from here on the record has its place."""
         try:
-            entry.line, entry.hash = seal(record, self._seq, self._head, self._chain)
+            sealed = seal(record, self._seq, self._head, self._chain)
         except ValueError:
             raise AuditUnavailableError("the record has no canonical form") from None
-        entry.seq, entry.generation = self._seq, self._generation
         self._seq += 1
-        self._head = entry.hash
-        if not durable and (query is None or self._inputs is None) and self._write_now(entry):
-            return entry
+        self._head = sealed.hash
+        return sealed
+
+    def _queued(self, entry: Entry) -> Entry:
+        entry.seq, entry.generation = self._seq - 1, self._generation
         self._pending.append(entry)
         self._queue.put(entry)
         return entry
 
-    def _write_now(self, entry: Entry) -> bool:
+    def _may_write_now(self, at_s: float) -> bool:
+        """Not before what is queued, nor beside a sync, where a write may wait."""
+        return not (self._pending or self._full or at_s < self._direct_from_s)
+
+    def _write_now(self, record: JsonObject, sealed: Sealed, at_s: float) -> bool:
         writer = self._writer
-        if writer is None or self._full or entry.at_s < self._direct_from_s:
+        if writer is None:
             return False
-        if self._pending:
-            return False  # not before what is queued, nor beside a sync, where a write may wait
-        watched = entry.at_s < self._watched_to_s
+        watched = at_s < self._watched_to_s
         waits = self._sink.waits() if watched else 0
-        entry.written = writer.write_now(entry)
-        took_s = self._clock.monotonic_s() - entry.at_s
+        written = writer.write_now(record, sealed, self._seq - 1)
+        took_s = self._clock.monotonic_s() - at_s
         if took_s > self._bounds.slow_s:
-            self._watched_to_s = entry.at_s + self._bounds.direct_pause_s
+            self._watched_to_s = at_s + self._bounds.direct_pause_s
             if watched and self._sink.waits() > waits:
                 self._direct_from_s = self._watched_to_s
-        if entry.written:
+        if written:
             self._written += 1
             self._metrics.audit_appended(took_s)
-        return entry.written
+        return written
 
     # --- what the writer reports ------------------------------------------------------------
 
@@ -307,7 +317,7 @@ class FileAuditLog:
             self._generation += 1
             last = self._writer.last if self._writer else None
             if last is not None:
-                self._seq, self._head = last.seq + 1, last.hash
+                self._seq, self._head = last[0] + 1, last[1]
             self._begin_fault(report.fault or WRITE_FAILED)
         if report.fault == WRITE_FAILED:
             for entry in report.entries:
@@ -385,7 +395,8 @@ class FileAuditLog:
             "gap",
             {"cause": self._fault, "lost": self._lost, "decisions": decisions},
         )
-        entry = self._push(gap, durable=True)
+        now_s = self._clock.monotonic_s()
+        entry = self._queued(Entry(gap, self._seal(gap), durable=True, query=None, at_s=now_s))
         entry.done = asyncio.get_running_loop().create_future()
         entry.done.add_done_callback(self._probed)
         self._probing = True

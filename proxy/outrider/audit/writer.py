@@ -16,6 +16,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
+from outrider.audit.chain import Sealed
 from outrider.audit.inputs import InputStore
 from outrider.audit.sinks.file import FileSink
 from outrider.core.jsonvalue import JsonObject, as_object
@@ -41,11 +42,16 @@ class Entry:
         "query",
         "record",
         "seq",
-        "written",
     )
 
     def __init__(
-        self, record: JsonObject, *, durable: bool, query: bytes | None, at_s: float
+        self,
+        record: JsonObject,
+        sealed: Sealed,
+        *,
+        durable: bool,
+        query: bytes | None,
+        at_s: float,
     ) -> None:
         self.record = record
         self.durable = durable
@@ -53,9 +59,7 @@ class Entry:
         self.at_s = at_s
         self.generation = 0
         self.seq = -1
-        self.written = False
-        self.line = b""
-        self.hash = ""
+        self.line, self.hash = sealed
         self.done: asyncio.Future[None] | None = None
 
 
@@ -103,19 +107,20 @@ class Writer:
         self._queue = queue
         self._loop = loop
         self._report = report
-        self.last: Entry | None = None
-        """The last entry written. Once a fault was reported nothing moves it but `write_now`."""
+        self.last: tuple[int, str] | None = None
+        """Place and hash of the last record written. Once a fault was reported nothing moves it
+        but `write_now`."""
         self._generation = 0  # what is older was sealed behind a record that was never written
 
-    def write_now(self, entry: Entry) -> bool:
+    def write_now(self, record: JsonObject, sealed: Sealed, seq: int) -> bool:
         """Write one record on the loop. Only while nothing is queued: the thread is then idle.
 
         False leaves it to be queued, as if it had not been tried.
         """
-        if not self._sink.write_now(entry.line):
+        if not self._sink.write_now(sealed.line):
             return False
-        self._sink.open_decisions.see(entry.record)
-        self.last = entry
+        self._sink.open_decisions.see(record)
+        self.last = (seq, sealed.hash)
         return True
 
     def run(self) -> None:
@@ -156,7 +161,7 @@ class Writer:
             return
         for entry in entries:
             self._sink.open_decisions.see(entry.record)
-        self.last = entries[-1]
+        self.last = (entries[-1].seq, entries[-1].hash)
         if not any(entry.durable for entry in entries):
             self._tell(Stage.SYNCED, entries)
             return

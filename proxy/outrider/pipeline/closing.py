@@ -131,22 +131,23 @@ class Closing:
         leg.ended = True
         if leg.incoming is not None:
             leg.incoming.abort()
+        if not (leg.recorded or passage.owed):
+            return
         clock = self._parts.clock
-        duration_s = clock.monotonic_s() - passage.exchange.started_s
+        shared = passage.whose or records.whose(passage.exchange, passage.subject, passage.task)
+        outcome = records.outcome_facts(
+            _status(passage, leg, ending),
+            passage.reason,
+            http_status=leg.http_status,
+            bytes_in=leg.bytes_in,
+            bytes_out=bytes_out,
+            duration_s=clock.monotonic_s() - passage.exchange.started_s,
+        )
         for decision_id in (*leg.recorded, *passage.owed):
-            record = records.base(
-                RecordKind.OUTCOME, clock, passage.exchange, passage.subject, passage.task
-            )
+            record = records.begun(RecordKind.OUTCOME, clock, shared)
             record["decision"] = {"id": decision_id}
             record["lease"] = records.lease_facts(leg.lease) if leg.lease else None
-            record["outcome"] = records.outcome_facts(
-                _status(passage, leg, ending),
-                passage.reason,
-                http_status=leg.http_status,
-                bytes_in=leg.bytes_in,
-                bytes_out=bytes_out,
-                duration_s=duration_s,
-            )
+            record["outcome"] = outcome
             self._parts.audit.append_nowait(record)
         passage.owed.clear()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from outrider.core.action import Action
 from outrider.core.decision import Permit
 from outrider.core.exchange import Exchange, RequestHead
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import (
     ActivePolicy,
     Adapter,
@@ -48,7 +49,10 @@ class Leg:
 
 @dataclass(slots=True, kw_only=True)
 class Passage:
-    """One exchange on its way through the stages."""
+    """One exchange on its way through the stages.
+
+    `whose` is what its records share, made with the first decision's.
+    """
 
     exchange: Exchange
     head: RequestHead
@@ -59,6 +63,7 @@ class Passage:
     policy: ActivePolicy | None = None
     task: BoundTask | None = None
     task_header: str | None = None
+    whose: JsonObject | None = None
     leg: Leg | None = None
     conversation: Conversation | None = None
     owed: list[str] = field(default_factory=list)

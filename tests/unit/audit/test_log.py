@@ -7,6 +7,7 @@ from queue import SimpleQueue
 
 import pytest
 
+from outrider.audit.chain import ZERO_HASH, seal
 from outrider.audit.inputs import InputStore, read_input
 from outrider.audit.log import Bounds, FileAuditLog
 from outrider.audit.sinks.file import FileSink
@@ -17,7 +18,6 @@ from tests.support.audit import (
     CountingMetrics,
     FaultyDisk,
     FullDisk,
-    a_chain,
     a_record,
     a_refusal_record,
     an_open_log,
@@ -491,9 +491,8 @@ def test_a_writer_whose_loop_is_gone_ends_in_peace(tmp_path):
     sink.open()
     queue: SimpleQueue[Item] = SimpleQueue()
     writer = Writer(sink=sink, inputs=None, queue=queue, loop=loop, report=lambda _: None)
-    entry = Entry(a_record("boot", 0), durable=False, query=None, at_s=0.0)
-    entry.line = a_chain()[0]
-    queue.put(entry)
+    sealed = seal(a_record("boot", 0), 0, ZERO_HASH, "x")
+    queue.put(Entry(a_record("boot", 0), sealed, durable=False, query=None, at_s=0.0))
     queue.put(Command.STOP)
     writer.run()
     assert report_of(tmp_path).records == 1

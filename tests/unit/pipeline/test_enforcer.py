@@ -13,6 +13,7 @@ from outrider.core.errors import (
     UpstreamUnavailableError,
 )
 from outrider.core.exchange import Ending, Reply
+from outrider.core.jsonvalue import FloatFree, Json, has_no_float
 from outrider.core.obligation import (
     ApprovalObligation,
     CredentialObligation,
@@ -118,6 +119,24 @@ async def test_the_record_of_a_hold_keeps_policys_own_effect() -> None:
     assert (facts["effect"], facts["enforced"], facts["reason"]) == (  # type: ignore[index]
         "hold", "deny", "obligation",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("raw", "vouched"),
+    [
+        pytest.param((), True, id="no-json-of-policys-own"),
+        pytest.param(({"limit": 0.5},), False, id="a-float-in-an-obligation"),
+    ],
+)
+async def test_nobody_vouches_for_the_numbers_of_policys_own_json(
+    raw: tuple[Json, ...], vouched: bool
+) -> None:
+    rig = Rig()
+    rig.decider.decision = a_decision(raw_obligations=raw)
+    await _answer(rig)
+    decision, outcome = rig.audit.records
+    assert (type(decision) is FloatFree, type(outcome) is FloatFree) == (vouched, True)
+    assert has_no_float(dict(decision)) is vouched
 
 
 @pytest.mark.parametrize(

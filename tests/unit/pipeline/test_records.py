@@ -2,6 +2,8 @@
 
 import orjson
 
+from outrider.audit.chain import ZERO_HASH, seal
+from outrider.core.jsonvalue import FloatFree, has_no_float
 from outrider.core.ports import Judged, Lease
 from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
 from outrider.pipeline import records
@@ -35,6 +37,29 @@ def test_a_decision_record_is_whole_and_holds_no_argument_value() -> None:
         "id", "kind", "trace_id", "span_id", "task", "principal", "subject", "delegation",
         "action", "destination", "decision", "input_digest",
     }  # fmt: skip
+
+
+def test_what_a_begun_record_vouches_for_holds() -> None:
+    """The walk that sealing leaves out for these would have found nothing."""
+    shared = records.whose(an_exchange(), a_subject(), a_task())
+    record = records.begun(RecordKind.DECISION, FixedClock(), shared)
+    judged = Judged(decision=a_decision(eval_us=1.5), query=b"", input_digest="sha256:aa")
+    records.completed(record, an_action(), judged, None)
+    record["decision"] = records.decision_facts(judged.decision, Effect.ALLOW, None)
+    record["outcome"] = records.outcome_facts(
+        OutcomeStatus.EXECUTED, None, http_status=200, bytes_in=1, bytes_out=1, duration_s=0.0125
+    )
+    assert isinstance(record, FloatFree)
+    assert has_no_float(dict(record))
+    plain = dict(record)
+    assert seal(record, 1, ZERO_HASH, "x") == seal(plain, 1, ZERO_HASH, "x")
+
+
+def test_what_records_share_is_not_written_to() -> None:
+    shared = records.whose(an_exchange(), a_subject(), a_task())
+    before = dict(shared)
+    records.begun(RecordKind.OUTCOME, FixedClock(), shared)["outcome"] = {}
+    assert shared == before
 
 
 def test_a_record_without_a_subject_says_null() -> None:
