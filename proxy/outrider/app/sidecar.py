@@ -93,9 +93,13 @@ class Sidecar:
     # --- life ---------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await self._start(stack)
-            self._stack = stack.pop_all()
+        """Raises what stood in the way, itself and not in a group."""
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                self._stack = stack.pop_all()
+        except BaseExceptionGroup as group:
+            raise _first_of(group) from group
         return self
 
     async def __aexit__(self, *details: object) -> None:
@@ -396,6 +400,13 @@ class Sidecar:
         self.draining = True
         self.metrics.draining(on=True)
         logger.info("draining", extra={"event": "draining"})
+
+
+def _first_of(group: BaseExceptionGroup) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 def _check_reloadable(before: Loaded, after: Loaded) -> None:

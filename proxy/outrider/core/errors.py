@@ -17,7 +17,8 @@ class EnforcementError(OutriderError):
     `code` is a protocol's own finer error (a JSON-RPC number), `status` a finer HTTP status and
     `cause` the closed name of the rule that refused; each is None where the table of answers has
     the last word. `pointer` is a JSON pointer into the arguments; `data` are members a protocol's
-    error carries. `close` asks for the connection to end after the answer.
+    error carries. `resource` is the `<upstream>/<name>` that was asked for, for the record alone.
+    `close` asks for the connection to end after the answer.
     """
 
     reason: Reason = Reason.INTERNAL
@@ -33,10 +34,12 @@ class EnforcementError(OutriderError):
         pointer: str | None = None,
         allow_methods: tuple[str, ...] = (),
         close: bool = False,
+        resource: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.allow_methods = allow_methods
         self.close = close
+        self.resource = resource
         self.reason = reason or type(self).reason
         self.detail = detail
         self.code = code

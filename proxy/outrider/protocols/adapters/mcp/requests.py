@@ -284,6 +284,7 @@ def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
             "the definition differs from the accepted one",
             reason=Reason.DEFINITION_CHANGED,
             cause=pin.state.value,
+            resource=f"{pin.upstream}/{pin.name}",
         )
     return pin
 

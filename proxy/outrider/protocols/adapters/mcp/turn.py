@@ -80,6 +80,7 @@ class ConversationError(EnforcementError):
             pointer=fault.pointer,
             allow_methods=fault.allow_methods,
             close=fault.close,
+            resource=fault.resource,
         )
         self.conversation = conversation
 
