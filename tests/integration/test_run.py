@@ -1,4 +1,4 @@
-"""`outrider run` as a process: what stands in its way is said in a line, with the right exit code."""
+"""`outrider run` as a process: what stands in its way is said, with the right exit code."""
 
 import subprocess
 import sys
