@@ -30,7 +30,6 @@ from outrider.core.secret import Secret
 from outrider.policy.opa_bundles import BundleListener, BundleSource
 from outrider.policy.opa_hot import UNKNOWN_PEER
 from outrider.policy.opa_install import OpaBinary
-from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release
 
 logger = logging.getLogger(__name__)
@@ -189,6 +188,9 @@ class OpaChild:
     async def _fault(self) -> str:
         """Why OPA refused: what its status says, else (it listens only once it has a first
         bundle) what it wrote."""
+        # Here, since it brings 6 MiB that a sidecar without an OPA need not carry.
+        from outrider.policy.opa_slow import OpaControl  # noqa: PLC0415
+
         async with OpaControl(self.path) as control:
             fault = await control.bundle_fault()
         with suppress(TimeoutError):
