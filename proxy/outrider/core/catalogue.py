@@ -3,9 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from outrider.core.action import Destination
+from outrider.core.destinations import host_of
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
 from outrider.core.zones import Zones
+
+EACH_ITEM: Final = "/*/"
+"""In an argument's pointer: what follows is said of each item of a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +24,11 @@ class ArgumentEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolEntry:
-    """One tool, operation or method. `declared` is False on an upstream's default entry."""
+    """One tool, operation or method. `declared` is False on an upstream's default entry.
+
+    `roles` are those of its arguments, None where one stands for each item of a list and so
+    depends on the call; `places` are the arguments that name destinations.
+    """
 
     effect: ActionEffect
     reversible: bool
@@ -31,6 +40,15 @@ class ToolEntry:
     opaque: bool = False
     operation_id: str | None = None
     array_fields: frozenset[str] = frozenset()
+    roles: tuple[tuple[str, Role], ...] | None = field(init=False, repr=False, compare=False)
+    places: tuple[ArgumentEntry, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        roles = tuple((argument.pointer, argument.role) for argument in self.arguments)
+        fixed = not any(EACH_ITEM in pointer for pointer, _ in roles)
+        object.__setattr__(self, "roles", roles if fixed else None)
+        named = (argument for argument in self.arguments if argument.role is Role.DESTINATION)
+        object.__setattr__(self, "places", tuple(named))
 
 
 UNDECLARED: Final = ToolEntry(
@@ -58,9 +76,24 @@ class UpstreamEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All upstreams of one policy revision, and the zones their destinations lie in."""
+    """All upstreams of one policy revision, and the zones their destinations lie in.
+
+    `own` is where each upstream itself lies.
+    """
 
     upstreams: dict[str, UpstreamEntry]
     zones: Zones
     hosts: dict[str, str] = field(default_factory=dict)  # upstream -> host:port as configured
     document: JsonObject = field(default_factory=dict)
+    own: dict[str, tuple[Destination]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = {**self.upstreams, **self.hosts}
+        object.__setattr__(self, "own", {name: (self.own_of(name),) for name in names})
+
+    def own_of(self, name: str) -> Destination:
+        """Where the upstream `name` lies, known or not."""
+        host = host_of(self.hosts.get(name))
+        entry = self.upstreams.get(name)
+        zone = entry.zone if entry else self.zones.zone_of(host)
+        return Destination(pointer=None, value=None, host=host, zone=zone)

@@ -7,7 +7,14 @@ high, confidential); an unknown key or value is refused, never skipped.
 from collections.abc import Mapping
 
 from outrider.core.action import Action, Ask, Destination
-from outrider.core.catalogue import UNDECLARED, ArgumentEntry, Manifest, ToolEntry, UpstreamEntry
+from outrider.core.catalogue import (
+    EACH_ITEM,
+    UNDECLARED,
+    ArgumentEntry,
+    Manifest,
+    ToolEntry,
+    UpstreamEntry,
+)
 from outrider.core.destinations import destinations_in, host_of, pointers_of
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest_reader import read_manifest
@@ -44,7 +51,7 @@ def complete(ask: Ask, manifest: Manifest) -> Action:
     upstream = manifest.upstreams.get(ask.upstream)
     entry = _entry(ask, upstream)
     settled = ask.effect if not entry.declared else None
-    arguments = ask.arguments or {}
+    roles = entry.roles
     return Action(
         ask=ask,
         effect=ask.effect or entry.effect,
@@ -54,8 +61,8 @@ def complete(ask: Ask, manifest: Manifest) -> Action:
         owner=upstream.owner if upstream else None,
         declared=entry.declared,
         tags=entry.tags,
-        roles=_roles(entry, arguments),
-        destinations=_destinations(ask, entry, upstream, manifest),
+        roles=_roles(entry, ask.arguments or {}) if roles is None else roles,
+        destinations=_destinations(ask, entry, manifest),
         tenant=upstream.tenant if upstream else None,
     )
 
@@ -74,25 +81,24 @@ def _entry(ask: Ask, upstream: UpstreamEntry | None) -> ToolEntry:
 def _roles(entry: ToolEntry, arguments: JsonObject) -> tuple[tuple[str, Role], ...]:
     found: list[tuple[str, Role]] = []
     for argument in entry.arguments:
-        if "/*/" in argument.pointer:
+        if EACH_ITEM in argument.pointer:
             found += [(one, argument.role) for one in pointers_of(arguments, argument.pointer)]
         else:
             found.append((argument.pointer, argument.role))
     return tuple(found)
 
 
-def _destinations(
-    ask: Ask, entry: ToolEntry, upstream: UpstreamEntry | None, manifest: Manifest
-) -> tuple[Destination, ...]:
+def _destinations(ask: Ask, entry: ToolEntry, manifest: Manifest) -> tuple[Destination, ...]:
     """The upstream's own first, then the hosts of the message itself, then the arguments'."""
-    own = host_of(manifest.hosts.get(ask.upstream))
+    own = manifest.own.get(ask.upstream) or (manifest.own_of(ask.upstream),)
+    if not (ask.hosts or entry.places):
+        return own
     zones = manifest.zones
-    zone = upstream.zone if upstream else zones.zone_of(own)
-    found = [Destination(pointer=None, value=None, host=own, zone=zone)]
+    found = [*own]
     for host in ask.hosts:
         bare = host_of(host)
         found.append(Destination(pointer=None, value=host, host=bare, zone=zones.zone_of(bare)))
-    for argument in entry.arguments:
-        if argument.role is Role.DESTINATION and ask.arguments:
+    for argument in entry.places:
+        if ask.arguments:
             found += destinations_in(ask.arguments, argument.pointer, argument.type, zones)
     return tuple(found)
