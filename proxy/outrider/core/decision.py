@@ -13,6 +13,7 @@ from outrider.core.obligation import Obligation
 from outrider.core.vocabulary import Effect, Reason
 
 _MINTER: Final = object()
+_ALLOW: Final = Effect.ALLOW
 _ORDER: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.DENY: 2}
 
 
@@ -74,14 +75,18 @@ def grant_permit(decisions: tuple[Decision, ...], actions: tuple[Action, ...]) -
     """The only way to a Permit: one allow for each action, all on one upstream, at least one."""
     if not actions or len(decisions) != len(actions):
         return None
-    if any(decision.effect is not Effect.ALLOW for decision in decisions):
-        return None
-    upstreams = {action.ask.upstream for action in actions}
-    if len(upstreams) != 1:
-        return None
-    return Permit(decisions, actions, upstreams.pop(), _MINTER)
+    upstream = actions[0].ask.upstream
+    for decision in decisions:
+        if decision.effect is not _ALLOW:
+            return None
+    for action in actions:
+        if action.ask.upstream != upstream:
+            return None
+    return Permit(decisions, actions, upstream, _MINTER)
 
 
 def strictest(decisions: tuple[Decision, ...]) -> Decision:
     """The decision that rules an exchange: deny over hold over allow, the first of equals."""
+    if len(decisions) == 1:
+        return decisions[0]
     return max(decisions, key=lambda decision: _ORDER[decision.effect])

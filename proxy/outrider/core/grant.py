@@ -201,7 +201,7 @@ def covers(grant: Grant, action: Action, *, now_unix_s: float) -> Uncovered | No
     ask = action.ask
     if ask.plumbing:
         return None if reaches(grant, ask.upstream) else _gap("no tool of this upstream is granted")
-    if not any(glob.matches(ask.resource_id) for glob in grant.globs):
+    if not _some_match(grant.globs, ask.resource_id):
         return _gap("the grant does not name this tool")
     if action.effect not in grant.effects:
         return _gap("the grant does not allow this effect")
@@ -215,6 +215,13 @@ def reaches(grant: Grant, upstream: str) -> bool:
     return any(not glob.segments or glob.segments[0].matches(upstream) for glob in grant.globs)
 
 
+def _some_match(globs: tuple[Glob, ...] | tuple[HostGlob, ...], name: str) -> bool:
+    for glob in globs:  # noqa: SIM110 - half the time of `any` over a generator
+        if glob.matches(name):
+            return True
+    return False
+
+
 def _destination_gap(grant: Grant, action: Action) -> Uncovered | None:
     for destination in action.destinations:
         if destination.pointer is not None and action.ask.phase is Phase.LIST:
@@ -222,14 +229,14 @@ def _destination_gap(grant: Grant, action: Action) -> Uncovered | None:
         host = destination.host
         if host is None:
             return _gap("a destination whose host cannot be found", destination.pointer)
-        if not any(glob.matches(host) for glob in grant.hosts):
+        if not _some_match(grant.hosts, host):
             return _gap("the grant does not name this destination", destination.pointer)
     return None
 
 
 def _arguments_gap(grant: Grant, action: Action) -> Uncovered | None:
     ask = action.ask
-    rules = grant.rules.get(ask.resource_id, ())
+    rules = grant.rules.get(ask.resource_id) if grant.rules else None
     if not rules or ask.phase is Phase.LIST:
         return None
     if ask.body is BodyKind.OPAQUE:

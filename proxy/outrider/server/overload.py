@@ -5,7 +5,7 @@ what was taken is given back on every way out.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final
@@ -96,8 +96,8 @@ class FairSlots:
         self._limits = limits
         self._events = events
         self._pressure = pressure
-        self._agents: Counter[str] = Counter()
-        self._upstreams: Counter[str] = Counter()
+        self._agents: dict[str, int] = {}  # not a Counter: it counts in Python
+        self._upstreams: dict[str, int] = {}
         self._waiting: deque[_Place] = deque()
         self.in_flight = 0
 
@@ -111,14 +111,23 @@ class FairSlots:
     async def enter(self, agent: str, upstream: str) -> Callable[[], None]:
         """A place; calling the result gives it back. Raises `OverloadError`."""
         place = _Place(self, agent, upstream)
-        await self.take(place)
+        if not self._take_free(place):
+            await self._wait(place)
         return place.leave
 
     async def take(self, place: "_Place") -> None:
+        if not self._take_free(place):
+            await self._wait(place)
+
+    def _take_free(self, place: "_Place") -> bool:
+        """A place at once, where nobody waits and one is free. Raises `OverloadError`."""
         self._check_pressure()
-        if not self._waiting and self._fits(place):
-            self._take(place)
-            return
+        if self._waiting or not self._fits(place):
+            return False
+        self._take(place)
+        return True
+
+    async def _wait(self, place: "_Place") -> None:
         if len(self._waiting) >= self._limits.wait_queue:
             raise self._overload("queue")
         place.turn = asyncio.get_running_loop().create_future()
@@ -136,10 +145,8 @@ class FairSlots:
 
     def leave(self, place: "_Place") -> None:
         self.in_flight -= 1
-        for counter, name in ((self._agents, place.agent), (self._upstreams, place.upstream)):
-            counter[name] -= 1
-            if not counter[name]:
-                del counter[name]  # names come and go; the books stay small
+        _subtract(self._agents, place.agent)
+        _subtract(self._upstreams, place.upstream)
         if self._waiting:
             self._admit()
 
@@ -156,15 +163,16 @@ class FairSlots:
     def _fits(self, place: "_Place") -> bool:
         limits = self._limits
         return (
-            self._agents[place.agent] < limits.agent_in_flight
-            and self._upstreams[place.upstream] < limits.upstream_in_flight
+            self._agents.get(place.agent, 0) < limits.agent_in_flight
+            and self._upstreams.get(place.upstream, 0) < limits.upstream_in_flight
             and self.in_flight < limits.in_flight
         )
 
     def _take(self, place: "_Place") -> None:
+        agents, upstreams = self._agents, self._upstreams
         self.in_flight += 1
-        self._agents[place.agent] += 1
-        self._upstreams[place.upstream] += 1
+        agents[place.agent] = agents.get(place.agent, 0) + 1
+        upstreams[place.upstream] = upstreams.get(place.upstream, 0) + 1
 
     def _admit(self) -> None:
         for place in list(self._waiting):
@@ -178,6 +186,14 @@ class FairSlots:
             self._waiting.remove(place)
         elif place.turn is not None and place.turn.done() and not place.turn.cancelled():
             self.leave(place)  # the turn came in the moment of giving up
+
+
+def _subtract(counts: dict[str, int], name: str) -> None:
+    left = counts[name] - 1
+    if left:
+        counts[name] = left
+    else:
+        del counts[name]  # names come and go; the books stay small
 
 
 class _Place:
