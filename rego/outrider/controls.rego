@@ -9,47 +9,64 @@ package outrider.controls
 # description: What any control found.
 # scope: document
 findings contains f if {
-	input.action.properties.effect == "admin"
-	some f in data.outrider.controls.administration.findings
-}
-
-findings contains f if {
-	input.action.properties.effect == "send"
-	some f in data.outrider.controls.customer_send.findings
-}
-
-findings contains f if some f in data.outrider.controls.deployment.findings
-
-findings contains f if {
-	input.action.properties.effect == "execute"
-	some f in data.outrider.controls.execution.findings
+	not input.action.properties.effect == "read"
+	some f in _beyond_reading
 }
 
 findings contains f if some f in data.outrider.controls.identity_status.findings
 
 findings contains f if {
-	input.action.properties.effect == "delete"
-	some f in data.outrider.controls.irreversible_delete.findings
-}
-
-findings contains f if {
-	input.action.properties.effect == "write"
-	some f in data.outrider.controls.irreversible_write.findings
-}
-
-findings contains f if {
-	input.action.properties.effect == "pay"
-	some f in data.outrider.controls.payment.findings
-}
-
-findings contains f if {
 	input.action.properties.effect == "read"
+	not input.resource.properties.sensitivity == "public"
+	not input.resource.properties.sensitivity == "internal"
+	not input.resource.properties.sensitivity == "confidential"
 	some f in data.outrider.controls.secret_read.findings
 }
 
 findings contains f if {
+	not input.resource.properties.declared == true
+	some f in data.outrider.controls.undeclared.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "admin"
+	some f in data.outrider.controls.administration.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "send"
+	some f in data.outrider.controls.customer_send.findings
+}
+
+_beyond_reading contains f if {
+	not input.action.properties.effect == "read"
+	some f in data.outrider.controls.deployment.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "execute"
+	input.resource.properties.declared == true
+	some f in data.outrider.controls.execution.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "delete"
+	not input.action.properties.reversible == true
+	some f in data.outrider.controls.irreversible_delete.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "write"
+	not input.action.properties.reversible == true
+	some f in data.outrider.controls.irreversible_write.findings
+}
+
+_beyond_reading contains f if {
+	input.action.properties.effect == "pay"
+	some f in data.outrider.controls.payment.findings
+}
+
+_beyond_reading contains f if {
 	input.action.properties.effect == "share"
 	some f in data.outrider.controls.share_external.findings
 }
-
-findings contains f if some f in data.outrider.controls.undeclared.findings

@@ -26,20 +26,21 @@ default decision := {
 	"revision": "",
 }
 
-# The short way where nothing was found: the rules below would say the same.
+# The short way where nothing was found: the rest would say the same.
 decision := {
 	"effect": "allow",
 	"reasons": set(),
 	"obligations": set(),
-	"revision": data.outrider.lib.revision,
+	"revision": revision,
 } if {
-	judged == set()
+	data.outrider.controls.findings == set()
+	data.outrider.rules.findings == set()
 	permitted
 } else := {
 	"effect": effect,
 	"reasons": reasons,
 	"obligations": obliged,
-	"revision": data.outrider.lib.revision,
+	"revision": revision,
 }
 
 # METADATA
@@ -90,14 +91,10 @@ named if {
 class_fits if {
 	input.action.properties.effect == "read"
 	input.action.properties.class in {"read", "write", "execute"}
-}
-
-class_fits if {
+} else if {
 	input.action.properties.effect in {"write", "send", "share", "pay", "delete"}
 	input.action.properties.class in {"write", "execute"}
-}
-
-class_fits if {
+} else if {
 	input.action.properties.effect in {"admin", "execute"}
 	input.action.properties.class == "execute"
 }
@@ -105,17 +102,13 @@ class_fits if {
 # METADATA
 # description: Whether what the action may cost is known, and a payment runs the right way.
 # scope: document
-limits_met if not input.action.properties.effect == "pay"
-
-# While listing there are no arguments to judge.
 limits_met if {
-	input.action.properties.effect == "pay"
+	not input.action.properties.effect == "pay"
+} else if {
+	# While listing there are no arguments to judge.
 	input.action.properties.phase == "list"
-}
-
-# No negative payment: it would run the other way.
-limits_met if {
-	input.action.properties.effect == "pay"
+} else if {
+	# No negative payment: it would run the other way.
 	is_object(data.outrider.lib.entry)
 	every amount in lib.arguments_of("amount") {
 		is_number(amount)
@@ -148,3 +141,13 @@ _severity(code) := settings[code].severity
 default _refs(_) := []
 
 _refs(code) := data.outrider.catalogue[code].refs
+
+# METADATA
+# description: The revision of the bundle that answers; "" in a tree that was not built.
+# scope: document
+default revision := ""
+
+revision := built if {
+	built := data.outrider.build.revision
+	is_string(built)
+}

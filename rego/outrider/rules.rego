@@ -8,4 +8,14 @@ package outrider.rules
 # METADATA
 # description: What any team's rule found.
 # scope: document
-findings contains f if some f in data.outrider.rules.helpdesk.findings
+findings contains f if {
+	input.action.properties.effect in {"pay", "send"}
+	input.resource.properties.upstream == "tickets"
+	some f in data.outrider.rules.helpdesk.findings
+}
+
+findings contains f if {
+	input.action.properties.effect == "read"
+	input.resource.properties.upstream == "people"
+	some f in data.outrider.rules.helpdesk.findings
+}

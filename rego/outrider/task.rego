@@ -19,5 +19,5 @@ task := {
 		"mode": "enforce",
 	}],
 	"obligations": [],
-	"revision": data.outrider.lib.revision,
+	"revision": revision,
 }

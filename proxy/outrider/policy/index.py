@@ -1,20 +1,20 @@
 """The generated indexes `controls.rego` and `rules.rego`: each package named by one rule.
 
 Laws: composition is static (POLICY §7): a wildcard would make regorus evaluate every rule of every
-package below, and would silently skip packages at another depth. Where every rule of a package
-begins by naming its effects, so does its entry here: the package is then not entered for any
-other effect, which changes no answer and saves most of the time of a call.
+package below, and would silently skip packages at another depth. What the rules of a package ask of
+the input alone, in plain words, its entry asks before: a package that can find nothing is then
+not entered, which changes no answer and saves most of the time of a call.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from outrider.core.jsonvalue import Json, as_list, as_object
+from outrider.core.jsonvalue import JsonObject, as_list, as_object
 from outrider.policy.bundle import Tree
 from outrider.policy.composition import FINDINGS, INDEXED
 from outrider.policy.syntax import (
     REFERENCES,
-    Module,
     Node,
     Path,
     Rule,
@@ -25,10 +25,11 @@ from outrider.policy.syntax import (
 )
 
 FILES: Final = {index: f"outrider/{index[-1]}.rego" for index in INDEXED}
-EFFECT: Final = ("action", "properties", "effect")
 _START: Final = "findings contains f if "
-_PLAIN: Final = _START + "some f in {package}.findings\n"
-_GATED: Final = _START + "{{\n\t{gate}\n\tsome f in {package}.findings\n}}\n"
+_EFFECT: Final = "input.action.properties.effect"
+_NO_READ: Final = f'not {_EFFECT} == "read"'
+_FEW: Final = 2
+_BEYOND_READING: Final = f"{_START}{{\n\t{_NO_READ}\n\tsome f in _beyond_reading\n}}\n"
 
 
 def indexes(tree: Tree) -> dict[str, str]:
@@ -39,12 +40,13 @@ def indexes(tree: Tree) -> dict[str, str]:
     packages = _packages(tree.modules)
     found: dict[str, str] = {}
     for index, file in FILES.items():
-        entries = [
-            _entry(package, effects)
-            for package, effects in sorted(packages.items())
+        below = {
+            package: gates
+            for package, gates in packages.items()
             if package[: len(index)] == index and package != index
-        ]
-        found[file] = _head(tree.modules.get(file), ".".join(index[1:])) + "\n".join(entries)
+        }
+        head = _head(tree.modules.get(file), ".".join(index[1:]))
+        found[file] = head + "\n".join(_entries(below))
     return found
 
 
@@ -57,75 +59,167 @@ def outdated(tree: Tree) -> list[str]:
     )
 
 
-def _entry(package: Path, effects: frozenset[str] | None) -> str:
-    name = ".".join(package)
-    if effects is None:
-        return _PLAIN.format(package=name)
-    ordered = sorted(effects)
-    gate = f'input.action.properties.effect == "{ordered[0]}"'
-    if len(ordered) > 1:
-        listed = ", ".join(f'"{effect}"' for effect in ordered)
-        gate = f"input.action.properties.effect in {{{listed}}}"
-    return _GATED.format(package=name, gate=gate)
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """When a rule can find something: for these effects (None: any), where all of this holds."""
+
+    effects: frozenset[str] | None = None
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        if self.effects is None:
+            return list(self.conditions)
+        return [_held(_EFFECT, sorted(self.effects)), *self.conditions]
+
+    @property
+    def beyond_reading(self) -> bool:
+        if self.effects is None:
+            return _NO_READ in self.conditions
+        return '"read"' not in self.effects
+
+    def covers(self, other: "_Gate") -> bool:
+        """Whether it is open wherever the other is."""
+        if not set(self.conditions) <= set(other.conditions):
+            return False
+        if self.effects is None or other.effects is None:
+            return self.effects is None
+        return self.effects >= other.effects
 
 
-def _packages(modules: Mapping[str, str]) -> dict[Path, frozenset[str] | None]:
-    """Packages that find something, each with all effects it finds it for; None: any."""
-    rules: dict[Path, list[tuple[Module, Rule]]] = {}
+def _entries(packages: Mapping[Path, Sequence[_Gate]]) -> list[str]:
+    """An index's rules. Where many packages find nothing about a read, that is asked once."""
+    entries = [(".".join(package), gate) for package, gates in packages.items() for gate in gates]
+    grave = [entry for entry in entries if entry[1].beyond_reading]
+    if len(grave) <= _FEW:
+        return [_entry(FINDINGS, name, gate.lines) for name, gate in entries]
+    return [
+        _BEYOND_READING,
+        *(_entry(FINDINGS, name, gate.lines) for name, gate in entries if not gate.beyond_reading),
+        *(_entry("_beyond_reading", name, gate.lines) for name, gate in grave),
+    ]
+
+
+def _entry(rule: str, package: str, conditions: list[str]) -> str:
+    found = f"some f in {package}.{FINDINGS}"
+    if not conditions:
+        return f"{rule} contains f if {found}\n"
+    body = "".join(f"\t{line}\n" for line in [*conditions, found])
+    return f"{rule} contains f if {{\n{body}}}\n"
+
+
+def _packages(modules: Mapping[str, str]) -> dict[Path, list[_Gate]]:
+    """Packages that find something, each with its gates: where none is open, it finds nothing."""
+    rules: dict[Path, list[Rule]] = {}
     for module in parse(modules):
         for rule in module.rules:
             if rule.name == FINDINGS:
-                rules.setdefault(module.package, []).append((module, rule))
-    return {package: _effects(found) for package, found in rules.items()}
+                rules.setdefault(module.package, []).append(rule)
+    return {package: _gates(found) for package, found in sorted(rules.items())}
 
 
-def _effects(rules: Sequence[tuple[Module, Rule]]) -> frozenset[str] | None:
-    found: set[str] = set()
-    for _, rule in rules:
-        bodies = as_list(rule.node.body.get("bodies"))
-        named = [_named(as_object(body)) for body in bodies]
-        if "input" in rule.locals or not named or not all(named):
-            return None
-        found.update(*named)
-    return frozenset(found)
+def _gates(rules: Sequence[Rule]) -> list[_Gate]:
+    """One gate for all rules that differ in their effects alone; none that another covers."""
+    merged: dict[frozenset[str], _Gate] = {}
+    for gate in (gate for rule in rules for gate in _gates_of(rule)):
+        known = merged.setdefault(frozenset(gate.conditions), gate)
+        if known.effects is None or gate.effects is None:
+            effects = None
+        else:
+            effects = known.effects | gate.effects
+        merged[frozenset(gate.conditions)] = _Gate(effects, known.conditions)
+    gates = list(merged.values())
+    return [
+        gate
+        for gate in gates
+        if not any(other is not gate and other.covers(gate) for other in gates)
+    ]
 
 
-def _named(body: dict[str, Json]) -> set[str]:
-    """The effects of the first condition of a body that names any; none where none does."""
+def _gates_of(rule: Rule) -> list[_Gate]:
+    bodies = as_list(rule.node.body.get("bodies"))
+    if "input" in rule.locals or not bodies:
+        return [_Gate()]
+    return [_gate(as_object(body)) for body in bodies]
+
+
+def _gate(body: JsonObject) -> _Gate:
+    """What a body asks of the input alone, in the forms that are understood here."""
+    effects: frozenset[str] | None = None
+    conditions: list[str] = []
     for statement in as_list(as_object(body.get("query")).get("stmts")):
         literal = node_of(as_object(statement).get("literal"))
-        if literal is None or literal.kind != "Expr" or as_object(statement).get("with_mods"):
+        asked = _asked(literal) if literal and not as_object(statement).get("with_mods") else None
+        if literal is None or asked is None:
             continue
-        condition = node_of(literal.body.get("expr"))
-        effects = set(_compared(condition)) if condition is not None else set()
-        if effects:
-            return effects
-    return set()
+        field, constants = asked
+        if literal.kind == "NotExpr":
+            conditions.append(f"not {_held(field, constants)}")
+        elif field == _EFFECT and effects is None:
+            effects = frozenset(constants)
+        else:
+            conditions.append(_held(field, constants))
+    return _Gate(effects, tuple(dict.fromkeys(conditions)))
 
 
-def _compared(condition: Node) -> Iterator[str]:
-    """Constants that `input.action.properties.effect` is held against; none for other forms."""
+def _held(field: str, constants: Sequence[str]) -> str:
+    if len(constants) == 1:
+        return f"{field} == {constants[0]}"
+    return f"{field} in {{{', '.join(constants)}}}"
+
+
+def _asked(literal: Node) -> tuple[str, list[str]] | None:
+    """A field of the input and the constants a literal holds it against; None for other forms.
+
+    OPA reads `not … in …` otherwise than regorus, so it is not said again.
+    """
+    condition = node_of(literal.body.get("expr")) if literal.kind in ("Expr", "NotExpr") else None
+    if condition is None:
+        return None
     if condition.kind == "BoolExpr" and condition.body.get("op") == "Eq":
         left, right = node_of(condition.body.get("lhs")), node_of(condition.body.get("rhs"))
-        listed = [right] if _is_effect(left) else [left] if _is_effect(right) else []
-    elif condition.kind == "Membership" and not condition.body.get("key"):
-        collection = node_of(condition.body.get("collection"))
-        written = collection is not None and collection.kind in ("Set", "Array")
-        items = as_list(collection.body.get("items")) if collection and written else []
-        listed = [node_of(item) for item in items]
-        listed = listed if _is_effect(node_of(condition.body.get("value"))) else []
+        field, listed = (_field(left), [right]) if _field(left) else (_field(right), [left])
+    elif condition.kind == "Membership" and literal.kind == "Expr":
+        field, listed = _membership(condition)
     else:
-        return
-    texts = [constant_text(node) if node is not None else None for node in listed]
-    if all(text is not None and text.isalpha() for text in texts):
-        yield from (text for text in texts if text is not None)
+        return None
+    constants = [constant for node in listed if (constant := _constant(node)) is not None]
+    if field is None or not constants or len(constants) < len(listed):
+        return None
+    return field, sorted(set(constants))
 
 
-def _is_effect(node: Node | None) -> bool:
+def _membership(condition: Node) -> tuple[str | None, list[Node | None]]:
+    collection = node_of(condition.body.get("collection"))
+    if condition.body.get("key") or collection is None or collection.kind not in ("Set", "Array"):
+        return None, []
+    items = [node_of(item) for item in as_list(collection.body.get("items"))]
+    return _field(node_of(condition.body.get("value"))), items
+
+
+def _field(node: Node | None) -> str | None:
+    """A path of the input as it is written, where no step of it needs a bracket."""
     if node is None or node.kind not in REFERENCES:
-        return False
+        return None
     chain = reference(node)
-    return chain.root == "input" and chain.steps == EFFECT
+    steps = [step for step in chain.steps if step is not None and _is_plain(step)]
+    if chain.root != "input" or not steps or len(steps) < len(chain.steps):
+        return None
+    return ".".join(["input", *steps])
+
+
+def _constant(node: Node | None) -> str | None:
+    """A plain word or a truth value as it is written."""
+    if node is None:
+        return None
+    if node.kind == "Bool":
+        return "true" if node.body.get("value") is True else "false"
+    text = constant_text(node)
+    return f'"{text}"' if text is not None and _is_plain(text) else None
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.replace("_", "").isalpha()
 
 
 def _head(text: str | None, package: str) -> str:

@@ -53,13 +53,6 @@ within(value, low, high) if {
 over(value, limit) if not within(value, 0, limit)
 
 # METADATA
-# description: The revision of the bundle that answers; "" in a tree that was not built.
-# scope: document
-default revision := ""
-
-revision := data.outrider.build.revision if is_string(data.outrider.build.revision)
-
-# METADATA
 # description: Whether this happens outside production, as both the sidecar and the agent say.
 outside_production if {
 	_names_no_production(input.context.environment)

@@ -59,9 +59,11 @@ def entry(*bodies):
     return indexes(tree)["outrider/rules.rego"].removeprefix("package outrider.rules\n\n")
 
 
+READ = 'input.action.properties.effect == "read"'
 PAY = 'input.action.properties.effect == "pay"'
 SEND = '"send" == input.action.properties.effect'
 BOTH = 'input.action.properties.effect in {"send", "share"}'
+TOOL = 'input.resource.type == "tool"'
 PLAIN = "findings contains f if some f in data.outrider.rules.desk.findings\n"
 
 
@@ -88,10 +90,29 @@ def gated(condition):
         ),
         pytest.param(["x := 1; " + PAY], gated(PAY), id="not-the-first-condition"),
         pytest.param([PAY, "true"], PLAIN, id="one-rule-names-none"),
-        pytest.param(["not " + PAY], PLAIN, id="negated"),
+        pytest.param(["not " + PAY], gated("not " + PAY), id="negated"),
         pytest.param(['input.action.properties.effect != "pay"'], PLAIN, id="unequal"),
         pytest.param(["input.action.properties.effect == input.action.name"], PLAIN, id="no-word"),
-        pytest.param(['input.action.properties.class == "pay"'], PLAIN, id="another-field"),
+        pytest.param([TOOL], gated(TOOL), id="another-field"),
+        pytest.param([f"{TOOL}; {PAY}"], gated(f"{PAY}\n\t{TOOL}"), id="effects-come-first"),
+        pytest.param([f"{TOOL}; {PAY}", PAY], gated(PAY), id="what-another-covers"),
+        pytest.param(
+            [f"{TOOL}; {PAY}", BOTH], gated(f"{PAY}\n\t{TOOL}") + "\n" + gated(BOTH), id="either"
+        ),
+        pytest.param(
+            ["not input.action.properties.schema_valid == true"] * 2,
+            gated("not input.action.properties.schema_valid == true"),
+            id="a-truth-value",
+        ),
+        pytest.param([f"not {BOTH}"], PLAIN, id="in-nothing-of-a-set"),
+        pytest.param(["input.action.properties.arguments.n == 4"], PLAIN, id="a-number"),
+        pytest.param(['input.action.properties.arguments["a b"] == "x"'], PLAIN, id="odd-step"),
+        pytest.param(
+            ['x := "to"; input.action.properties.arguments[x] == "y"'],
+            PLAIN,
+            id="a-step-of-its-own-making",
+        ),
+        pytest.param(['data.outrider.rules.desk.open == "yes"'], PLAIN, id="data"),
         pytest.param(
             ['x := "pay"; input.action.properties.effect in {"send", x}'], PLAIN, id="made-set"
         ),
@@ -100,5 +121,29 @@ def gated(condition):
         pytest.param([PAY + " with input as {}"], PLAIN, id="under-with"),
     ],
 )
-def test_a_package_is_entered_only_for_the_effects_its_rules_name(bodies, expected):
+def test_a_package_is_entered_only_where_its_rules_ask_for_it(bodies, expected):
     assert entry(*bodies) == expected
+
+
+def test_what_finds_nothing_about_a_read_is_passed_over_at_once():
+    desks = {
+        f"outrider/rules/{name}/{name}.rego": f"package outrider.rules.{name}\n\n"
+        f"findings contains 1 if {{\n\t{condition}\n}}\n"
+        for name, condition in (("a", PAY), ("b", BOTH), ("c", TOOL), ("d", f"not {READ}"))
+    }
+    tree = a_tree({"outrider/main.rego": ALLOW_ALL, **desks})
+    assert indexes(tree)["outrider/rules.rego"] == "package outrider.rules\n\n" + "\n".join(
+        [
+            f"findings contains f if {{\n\tnot {READ}\n\tsome f in _beyond_reading\n}}\n",
+            *(
+                f"{rule} contains f if {{\n\t{condition}\n"
+                f"\tsome f in data.outrider.rules.{name}.findings\n}}\n"
+                for rule, name, condition in (
+                    ("findings", "c", TOOL),
+                    ("_beyond_reading", "a", PAY),
+                    ("_beyond_reading", "b", BOTH),
+                    ("_beyond_reading", "d", f"not {READ}"),
+                )
+            ),
+        ]
+    )

@@ -17,11 +17,11 @@ import data.outrider.lib
 #   refs: [ASI03, NHI2, PR.DS]
 findings contains lib.finding("EF-06", "hold", "reading a secret needs a person", {}) if {
 	input.action.properties.effect == "read"
-	not _is_no_secret
+	not input.resource.properties.sensitivity == "public"
+	not input.resource.properties.sensitivity == "internal"
+	not input.resource.properties.sensitivity == "confidential"
 	not _handshake
 }
-
-_is_no_secret if input.resource.properties.sensitivity in {"public", "internal", "confidential"}
 
 _handshake if {
 	input.action.properties.protocol == "mcp"

@@ -15,7 +15,8 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI02]
 findings contains lib.finding("HD-01", "deny", "this ticket is under legal hold", {"pointer": "/ticket_id"}) if {
-	_answers_a_ticket
+	input.resource.properties.upstream == "tickets"
+	input.action.properties.effect in {"send", "pay"}
 	input.action.properties.arguments.ticket_id in data.outrider.rules.helpdesk.legal_holds
 }
 
@@ -25,7 +26,8 @@ findings contains lib.finding("HD-01", "deny", "this ticket is under legal hold"
 # custom:
 #   refs: [ASI02]
 findings contains lib.finding("HD-01", "deny", "the ticket is not named by a string", {"pointer": "/ticket_id"}) if {
-	_answers_a_ticket
+	input.resource.properties.upstream == "tickets"
+	input.action.properties.effect in {"send", "pay"}
 	not input.action.properties.phase == "list"
 	not _is_named
 }
@@ -39,11 +41,6 @@ findings contains lib.finding("HD-02", "oblige", "people are listed in small pie
 	input.resource.properties.upstream == "people"
 	input.action.properties.effect == "read"
 	limit := {"type": "limit", "response_bytes": 262144}
-}
-
-_answers_a_ticket if {
-	input.resource.properties.upstream == "tickets"
-	input.action.properties.effect in {"send", "pay"}
 }
 
 _is_named if is_string(input.action.properties.arguments.ticket_id)
