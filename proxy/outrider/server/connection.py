@@ -80,6 +80,7 @@ class AgentConnection(RequestHandler):
         "_wait_for",
         "born_s",
         "deadline_s",
+        "idle_since_s",
         "streamed",
     )
 
@@ -111,7 +112,7 @@ class AgentConnection(RequestHandler):
         self._tail = b""
         self._tainted = False
         self._wait_for = Wait.IDLE
-        self.born_s = edge.clock.monotonic_s()
+        self.born_s = self.idle_since_s = edge.clock.monotonic_s()
         self.deadline_s = NEVER
         self.streamed = 0
 
@@ -241,8 +242,11 @@ class AgentConnection(RequestHandler):
             self.force_close()
 
     def _wait(self, kind: Wait, seconds: float) -> None:
+        now_s = self._edge.clock.monotonic_s()
         self._wait_for = kind
-        self.deadline_s = self._edge.clock.monotonic_s() + seconds
+        self.deadline_s = now_s + seconds
+        if kind is Wait.IDLE:
+            self.idle_since_s = now_s
 
     # --- the body's side (Line) ---
 
@@ -264,8 +268,9 @@ class AgentConnection(RequestHandler):
     def is_idle(self) -> bool:
         return not self._answering and not self._messages and not self._head_bytes
 
-    def close_idle(self) -> None:
-        if self.is_idle:
+    def close_idle(self, quiet_s: float = 0.0) -> None:
+        """End the connection if nothing was asked on it for the last `quiet_s` seconds."""
+        if self.is_idle and self._edge.clock.monotonic_s() - self.idle_since_s >= quiet_s:
             self.force_close()
 
     def abort(self) -> None:

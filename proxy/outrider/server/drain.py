@@ -9,6 +9,9 @@ from outrider.core.ports import Clock
 from outrider.server.listener import Listener
 
 _LOOK_S: Final = 0.05
+QUIET_S: Final = 0.25
+"""How long a kept connection is left open: its next request may be on the way, and is answered
+with `Connection: close`."""
 
 
 class Drain:
@@ -35,8 +38,9 @@ class Drain:
     async def run(self) -> bool:
         """Drain; True where nothing had to be cut.
 
-        1 announce, every answer closes its connection; 2 accept for the delay; 3 stop accepting;
-        4 wait for what is under way, the grace at most; 5 cut what is left.
+        1 announce, every answer closes its connection; 2 accept for the delay; 3 stop accepting,
+        whoever has connected by then included; 4 wait for what is under way, the grace at most;
+        5 cut what is left.
         """
         # 1: announce
         self._announce()
@@ -45,6 +49,9 @@ class Drain:
         # 2: keep accepting
         await self._until(lambda: False, self._settings.delay_s)
         # 3: stop accepting
+        for listener in self._listeners:
+            listener.turn_away()
+        await self._until(lambda: False, _LOOK_S)
         for listener in self._listeners:
             listener.stop_accepting()
         # 4: wait
@@ -56,8 +63,8 @@ class Drain:
 
     def _is_done(self) -> bool:
         for listener in self._listeners:
-            listener.close_idle()
-        return not any(listener.busy for listener in self._listeners)
+            listener.close_idle(QUIET_S)
+        return not any(listener.open for listener in self._listeners)
 
     async def _until(self, done: Callable[[], bool], limit_s: float) -> bool:
         """Look twenty times a second until `done`, `limit_s` or `hurry`."""

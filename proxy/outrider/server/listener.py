@@ -5,11 +5,13 @@ Unix socket's mode is set before anyone can connect.
 """
 
 import asyncio
+import ctypes
 import errno
 import logging
 import os
 import socket
 import stat
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -26,6 +28,9 @@ from outrider.server.edge import Edge, check_parser
 logger = logging.getLogger("outrider.server")
 
 _BACKLOG: Final = 1024
+# Linux (linux/filter.h): a filter of one instruction, "return 0", drops every packet.
+_SO_ATTACH_FILTER: Final = 26
+_DROP_ALL: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
 _NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -51,6 +56,7 @@ class Listener:
         self._edge = edge
         self._settings = settings
         self._servers: list[asyncio.Server] = []
+        self._socks: list[socket.socket] = []
         self.ports: tuple[int, ...] = ()
 
     @property
@@ -61,16 +67,28 @@ class Listener:
         """Bind and accept. Raises `ConfigError` naming the address that could not be bound."""
         check_parser()
         server = _Server(self._edge)
-        socks = self._bound()
-        self.ports = tuple(sock.getsockname()[1] for sock in socks)
+        self._socks = self._bound()
+        self.ports = tuple(sock.getsockname()[1] for sock in self._socks)
         loop = asyncio.get_running_loop()
-        for sock in socks:
+        for sock in self._socks:
             self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
         if self._settings.unix is not None:
             path = Path(self._settings.unix)
             sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
             made = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG)
             self._servers.append(made)
+
+    def turn_away(self) -> None:
+        """Let nobody new connect, where the system can: what has connected by now will be accepted.
+
+        A listening socket that is closed resets whoever waits in its queue, so `stop_accepting`
+        alone would fail requests that were already sent.
+        """
+        code = ctypes.create_string_buffer(_DROP_ALL)
+        program = struct.pack("HL", 1, ctypes.addressof(code))
+        for sock in self._socks:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     def stop_accepting(self) -> None:
         """New connections are refused from now on; those that are go on. Idempotent.
@@ -80,18 +98,21 @@ class Listener:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        self._socks.clear()
 
     def drain(self) -> None:
         """Every answer from now on ends its connection."""
         self._edge.draining = True
 
     @property
-    def busy(self) -> int:
-        return sum(not connection.is_idle for connection in self._edge.connections)
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._edge.connections)
 
-    def close_idle(self) -> None:
+    def close_idle(self, quiet_s: float = 0.0) -> None:
+        """End the connections on which nothing was asked for the last `quiet_s` seconds."""
         for connection in list(self._edge.connections):
-            connection.close_idle()
+            connection.close_idle(quiet_s)
 
     def abort_largest(self) -> None:
         """Give up the stream that has sent most (HARDENING §7)."""

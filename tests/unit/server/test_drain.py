@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 from outrider.config.settings import Drain as DrainSettings
 from outrider.core.clock import SystemClock
@@ -67,6 +68,25 @@ async def test_new_connections_are_refused_once_the_delay_is_over():
         except ConnectionRefusedError:
             refused = True
         assert refused
+
+
+async def test_who_has_connected_by_then_is_answered():
+    async with running_edge() as edge, edge.client() as kept:
+        await kept.send(edge.request())
+        assert (await kept.answer()).field("connection") != "close"
+        with socket.create_connection(
+            ("127.0.0.1", edge.port)
+        ) as waiting:  # not accepted
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(a_drain(edge, [], grace_s=5).run())
+                await asyncio.sleep(0.1)  # no longer accepting
+                await kept.send(edge.request())
+                assert (await kept.answer()).field("connection") == "close"
+                waiting.sendall(edge.request())
+                said = await asyncio.to_thread(waiting.recv, 4096)
+                assert said.startswith(b"HTTP/1.1 200")
+                assert b"connection: close\r\n" in said.lower()
+        assert running.result() is True
 
 
 async def test_a_second_signal_skips_the_waiting():
