@@ -23,6 +23,7 @@ from outrider.core.vocabulary import (
     Reason,
 )
 from outrider.telemetry.guard import LabelGuard
+from outrider.telemetry.tally import LevelFamily, SpreadFamily, TallyFamily
 
 FAST: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 REQUEST: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -53,7 +54,6 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._children: dict[tuple[Counter, str, Effect], Counter] = {}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._overflow = self._counter("label_overflow_total", "Labels folded into other", "label")
@@ -75,6 +75,14 @@ class Metrics:
         self._counters[name] = metric
         return metric
 
+    def _tally(self, name: str, text: str, *labels: str) -> TallyFamily:
+        return TallyFamily(f"outrider_{name}", text, labels, registry=self.registry)
+
+    def _spread(
+        self, name: str, text: str, bounds: tuple[float, ...], *labels: str
+    ) -> SpreadFamily:
+        return SpreadFamily(f"outrider_{name}", text, labels, bounds=bounds, registry=self.registry)
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         metric = Gauge(f"outrider_{name}", text, labels, registry=self.registry)
         self._gauges[name] = metric
@@ -86,16 +94,21 @@ class Metrics:
         return Histogram(f"outrider_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def _declare_exchanges(self) -> None:
-        ended = self._counter(
+        ended = self._tally(
             "exchanges_total", "Exchanges by how they ended", "direction", "protocol", "outcome"
         )
-        whole = self._histogram(
+        whole = self._spread(
             "exchange_duration_seconds", "Whole time of an exchange", REQUEST, "protocol", "outcome"
         )
-        own = self._histogram(
+        own = self._spread(
             "proxy_overhead_seconds", "Whole time less the upstream's", FAST, "protocol"
         )
-        flying = self._gauge("exchanges_in_flight", "Exchanges under way", "direction")
+        flying = LevelFamily(
+            "outrider_exchanges_in_flight",
+            "Exchanges under way",
+            ("direction",),
+            registry=self.registry,
+        )
         self._flying = flying.labels(Direction.EGRESS.value)
         self._ended = {
             (protocol, outcome): ended.labels(Direction.EGRESS.value, protocol.value, outcome.value)
@@ -110,7 +123,7 @@ class Metrics:
         self._own = {protocol: own.labels(protocol.value) for protocol in LIVE_PROTOCOLS}
 
     def _declare_decisions(self) -> None:
-        decided = self._counter(
+        decided = self._tally(
             "decisions_total", "Decisions, one for each action", "effect", "class", "reason"
         )
         self._decided = {
@@ -120,14 +133,14 @@ class Metrics:
             for kind in EffectClass
             for effect, reason in _pairs()
         }
-        self._by_resource = self._counter(
+        self._by_resource = self._tally(
             "resource_decisions_total", "Decisions by manifest entry", "resource", "effect"
         )
-        self._by_code = self._counter(
+        self._by_code = self._tally(
             "policy_reasons_total", "Reasons that policy gave", "code", "effect"
         )
-        self._query_bytes = self._histogram("query_bytes", "Size of the query", QUERY)
-        self._decision_s = self._histogram(
+        self._query_bytes = self._spread("query_bytes", "Size of the query", QUERY).labels()
+        self._decision_s = self._spread(
             "decision_duration_seconds", "Time to a decision", FAST, "engine", "cache"
         )
         self._verdicts = self._counter("list_verdicts_total", "Verdicts on list entries", "memo")
@@ -163,7 +176,7 @@ class Metrics:
         self._lag = self._histogram("event_loop_lag_seconds", "Lag of the event loop", FAST)
 
     def _declare_upstreams(self) -> None:
-        self._requests = self._counter(
+        self._requests = self._tally(
             "upstream_requests_total", "Answers of upstreams", "upstream", "code_class"
         )
         self._errors = self._counter(
@@ -183,9 +196,9 @@ class Metrics:
         for result in ("ok", "retry", "dropped"):
             self._records.labels("file", result)
         self._repeats = self._counter("audit_repeats_total", "Refusals folded into repeats")
-        self._append_s = self._histogram(
+        self._append_s = self._spread(
             "audit_append_duration_seconds", "Time to append, with the sync", FAST
-        )
+        ).labels()
         self._queue = self._gauge("audit_queue_records", "Records waiting", "sink")
         self._capacity = self._gauge("audit_queue_capacity_records", "Room for records", "sink")
         self._audit_success = self._gauge(
@@ -225,17 +238,10 @@ class Metrics:
         child = self._decided.get((effect, effect_class, reason))
         if child is not None:
             child.inc()
-        self._child(self._by_resource, self._resources.clean(resource), effect).inc()
+        word = effect._value_
+        self._by_resource.labels(self._resources.clean(resource), word).inc()
         for code in codes:
-            self._child(self._by_code, self._codes.clean(code), effect).inc()
-
-    def _child(self, counter: Counter, name: str, effect: Effect) -> Counter:
-        """The child of a name that passed its guard; resolving one anew costs a microsecond."""
-        key = (counter, name, effect)
-        found = self._children.get(key)
-        if found is None:
-            found = self._children[key] = counter.labels(name, effect.value)
-        return found
+            self._by_code.labels(self._codes.clean(code), word).inc()
 
     def exchange_ended(
         self,
@@ -274,7 +280,6 @@ class Metrics:
 
     def catalogue(self, resources: Iterable[str], codes: Iterable[str]) -> None:
         """The names that may be labels from now on; children of names gone are removed."""
-        self._children.clear()
         for gone in self._resources.replace(resources):
             for effect in Effect:
                 _forget(self._by_resource, gone, effect.value)
@@ -395,8 +400,8 @@ def _pairs() -> list[tuple[Effect, Reason | None]]:
     return [(Effect.ALLOW, None), (Effect.HOLD, Reason.HELD), *denials]
 
 
-def _forget(counter: Counter, *labels: str) -> None:
+def _forget(family: TallyFamily, *labels: str) -> None:
     try:
-        counter.remove(*labels)
+        family.remove(*labels)
     except KeyError:
         return

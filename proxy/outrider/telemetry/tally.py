@@ -1,0 +1,139 @@
+"""Counters and histograms of the straight path: moved by the event loop, read by the scraper.
+
+`prometheus_client`'s own take a lock and check more than need be here: measured on an exchange,
+an observation of theirs costs three times one of these, and there are a dozen. What is shown is
+the same (the tests hold them side by side).
+
+Law: one thread moves them. Another may read: it copies in one step, under the interpreter's lock.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+Child = TypeVar("Child", "Tally", "Spread")
+
+
+class Tally:
+    """One number that is counted up, or up and down."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count: float = 0
+
+    def inc(self, amount: float = 1) -> None:
+        self.count += amount
+
+
+class Spread:
+    """One histogram. `bounds` are upper ones, in order; above the last everything else counts."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, amount: float) -> None:
+        self.counts[bisect_left(self.bounds, amount)] += 1
+        self.total += amount
+
+
+class _Family(Collector, Generic[Child]):
+    """The children of one metric, by the values of its labels."""
+
+    def __init__(
+        self, name: str, text: str, labels: Iterable[str], *, registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._text = text
+        self._labels = tuple(labels)
+        self._children: dict[tuple[str, ...], Child] = {}
+        registry.register(self)
+
+    def labels(self, *values: str) -> Child:
+        """The child of these values, made at the first call."""
+        found = self._children.get(values)
+        if found is None:
+            if len(values) != len(self._labels):
+                raise ValueError(f"{self._name} has {len(self._labels)} labels")
+            found = self._children[values] = self._made()
+        return found
+
+    def remove(self, *values: str) -> None:
+        """Raises `KeyError` where there is no such child."""
+        del self._children[values]
+
+    def _made(self) -> Child:
+        raise NotImplementedError
+
+
+class TallyFamily(_Family[Tally]):
+    """A counter."""
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for values, child in list(self._children.items()):
+            family.add_metric(values, float(child.count))
+        yield family
+
+    def _made(self) -> Tally:
+        return Tally()
+
+
+class LevelFamily(_Family[Tally]):
+    """A gauge that is counted up and down."""
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
+        for values, child in list(self._children.items()):
+            family.add_metric(values, float(child.count))
+        yield family
+
+    def _made(self) -> Tally:
+        return Tally()
+
+
+class SpreadFamily(_Family[Spread]):
+    """A histogram."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: Iterable[str],
+        *,
+        bounds: tuple[float, ...],
+        registry: CollectorRegistry,
+    ) -> None:
+        super().__init__(name, text, labels, registry=registry)
+        self._bounds: Final = bounds
+        self._names: Final = [_name(bound) for bound in (*bounds, float("inf"))]
+
+    def collect(self) -> Iterable[Metric]:
+        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        for values, child in list(self._children.items()):
+            reached = map(float, accumulate(list(child.counts)))
+            buckets = list(zip(self._names, reached, strict=True))
+            family.add_metric(values, buckets, child.total)
+        yield family
+
+    def _made(self) -> Spread:
+        return Spread(self._bounds)
+
+
+def _name(bound: float) -> str:
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
