@@ -26,6 +26,7 @@ from outrider.policy.rule_text import (
     reference_nodes,
     span_of,
     text_of,
+    with_own_names,
     written_out,
 )
 from outrider.policy.syntax import (
@@ -101,7 +102,7 @@ class Lens:
 
     def __init__(self, release: Release) -> None:
         """Raises `ConfigError` for a release that does not load."""
-        self.world: World = world_of(parse(release.modules), _NO_LANGUAGE)
+        self.world: World = world_of(with_own_names(parse(release.modules)), _NO_LANGUAGE)
         self.data = release.data
         self._plain: regorus.Engine | None = None
         self._engine: regorus.Engine | None = None

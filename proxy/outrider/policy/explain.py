@@ -12,7 +12,6 @@ import orjson
 
 from outrider.core.answers import ANSWERS
 from outrider.core.errors import ConfigError
-from outrider.core.globs import parse_glob
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import Reason, Sensitivity
 from outrider.policy.changes import ChangeSearch, decision_of, is_kind_of_action, pointer_of
@@ -24,6 +23,12 @@ from outrider.policy.syntax import Node, Path, constant_text, node_of, reference
 ENTRYPOINT: Final = "data.outrider.decision"
 _NEAR: Final = 5
 _TRACED: Final = 12
+_LACKING: Final = {  # words of `core.grant`, and the part of the grant they speak of
+    "does not name this tool": "tools",
+    "no tool of this upstream": "tools",
+    "does not allow this effect": "effects",
+    "more sensitive than": "sensitivity",
+}
 _OURS: Final = frozenset(
     reason.value
     for reason in Reason
@@ -312,15 +317,14 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
         return {}
     action, document = as_object(record.get("action")), entry.grant.document
     resource, effect = str(action.get("resource")), action.get("effect")
-    detail = as_object(record.get("decision")).get("detail")
-    key, lacks = "", True
-    wanted: Json = None
-    if not any(parse_glob(pattern).matches(resource) for pattern in entry.grant.tools):
-        key, wanted = "tools", resource
-    elif effect not in {one.value for one in entry.grant.effects}:
-        key, wanted = "effects", effect
-    elif isinstance(detail, str) and "sensitive" in detail:
-        key, wanted, lacks = "sensitivity", _sensitivity(release, resource), False
+    detail = str(as_object(record.get("decision")).get("detail"))
+    key = next((key for words, key in _LACKING.items() if words in detail), "")
+    wanted: Json = {
+        "": None,
+        "tools": f"{resource.partition('/')[0]}/*" if "upstream" in detail else resource,
+        "effects": effect,
+        "sensitivity": _sensitivity(release, resource),
+    }[key]
     granted: Json = document.get(key) if key else dict(document)
     failed: JsonObject = {
         "rule": "the task's grant",
@@ -338,7 +342,7 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
         "document": "data",
         "pointer": base,
         "from": granted,
-        "to": [*as_list(granted), wanted] if lacks else wanted,
+        "to": wanted if key == "sensitivity" else [*as_list(granted), wanted],
         "effect": "asked",
         "codes": [],
         "also": [],

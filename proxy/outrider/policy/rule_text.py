@@ -5,12 +5,13 @@ a long object at its last member; whoever needs a whole text asks here.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import orjson
 
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.bundle import read_yaml
 from outrider.policy.syntax import (
     REFERENCES,
@@ -46,14 +47,9 @@ def bound_names(node: Node) -> Iterator[str]:
     """Names that a statement gives a value for the statements after it."""
     if node.kind in _CLOSED:
         return
-    body = node.body
-    if node.kind == "SomeIn":
-        yield from _pattern(body.get("key"))
-        yield from _pattern(body.get("value"))
-    elif node.kind == "AssignExpr":
-        yield from _pattern(body.get("lhs"))
-    elif node.kind == "RefBrack":
-        yield from _pattern(body.get("index"))
+    yield from _named_here(node)
+    if node.kind == "RefBrack":
+        yield from _pattern(node.body.get("index"))
     for child in children(node):
         yield from bound_names(child)
 
@@ -69,8 +65,54 @@ def free_names(module: Module, node: Node, local: frozenset[str]) -> frozenset[s
     return frozenset(name for name in used if isinstance(name, str) and name in local) - inner
 
 
+def with_own_names(modules: Sequence[Module]) -> tuple[Module, ...]:
+    """The modules, where an index that is a rule's name (`input.x[rule]`) is that rule, not a local
+    name: the tree alone cannot tell."""
+    own: dict[Path, frozenset[str]] = {}
+    for module in modules:
+        names = frozenset(rule.name for rule in module.rules) | module.imports.keys()
+        own[module.package] = own.get(module.package, frozenset()) | names
+    return tuple(
+        replace(
+            module,
+            rules=tuple(
+                _with_own_names(module, rule, own[module.package]) for rule in module.rules
+            ),
+        )
+        for module in modules
+    )
+
+
+def _with_own_names(module: Module, rule: Rule, own: frozenset[str]) -> Rule:
+    if not rule.locals & own:
+        return rule
+    declared: set[str] = set()
+    for node in walk(rule.node):
+        declared.update(_declared(module, node))
+        if node.kind in ("Func", "Default"):
+            declared.update(
+                name for item in as_list(node.body.get("args")) for name in _pattern(item)
+            )
+        elif node.kind != "RefBrack" and node.kind not in _CLOSED:
+            declared.update(_named_here(node))
+    return replace(rule, locals=rule.locals - (own - declared))
+
+
+def _named_here(node: Node) -> Iterator[str]:
+    body = node.body
+    if node.kind == "SomeIn":
+        yield from _pattern(body.get("key"))
+        yield from _pattern(body.get("value"))
+    elif node.kind == "AssignExpr":
+        yield from _pattern(body.get("lhs"))
+
+
 def _declared(module: Module, node: Node) -> Iterator[str]:
-    """The names of `every k, v in …`, which stand as bare places in the text."""
+    """The names of `every k, v in …` and `some x`, which stand as bare places in the text."""
+    if node.kind == "SomeVars":
+        for place in as_list(node.body.get("vars")):
+            start, end = span_of(Node("", {"span": place}))
+            yield module.source[start:end].decode("utf-8", "replace")
     if node.kind == "Every":
         for key in ("key", "value"):
             start, end = span_of(Node(key, {"span": node.body.get(key)}))

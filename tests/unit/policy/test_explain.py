@@ -1,17 +1,19 @@
 """Why a decision was made; the change that is told, applied, flips it."""
 
 import copy
+import inspect
 from pathlib import Path
 
 import orjson
 import pytest
 
 from outrider.config.paths import shipped_rego
+from outrider.core import grant as core_grant
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.changes import decision_of, get, put
 from outrider.policy.clauses import Lens
-from outrider.policy.explain import ENTRYPOINT, explain, explain_record
+from outrider.policy.explain import _LACKING, ENTRYPOINT, explain, explain_record
 from outrider.policy.release import Release, load
 from tests.support.policy import a_release
 
@@ -294,16 +296,35 @@ def test_a_replayed_record_says_whether_policy_says_the_same(release: Release) -
 
 
 @pytest.mark.parametrize(
-    ("action", "key", "wanted"),
+    ("action", "detail", "key", "wanted"),
     [
-        pytest.param({"resource": "payroll/raise", "effect": "pay"}, "tools", "payroll/raise"),
-        pytest.param({"resource": "tickets/purge", "effect": "delete"}, "effects", "delete"),
+        pytest.param(
+            {"resource": "payroll/raise", "effect": "pay"},
+            "the grant does not name this tool",
+            "tools",
+            ["payroll/raise"],
+            id="tool",
+        ),
+        pytest.param(
+            {"resource": "payroll/initialize", "effect": "read"},
+            "no tool of this upstream is granted",
+            "tools",
+            ["payroll/*"],
+            id="upstream",
+        ),
+        pytest.param(
+            {"resource": "tickets/purge", "effect": "delete"},
+            "the grant does not allow this effect",
+            "effects",
+            ["delete"],
+            id="effect",
+        ),
     ],
 )
 def test_a_grant_that_lacks_something_is_explained_from_the_record(
-    release: Release, action: JsonObject, key: str, wanted: str
+    release: Release, action: JsonObject, detail: str, key: str, wanted: list[Json]
 ) -> None:
-    record = a_record(reason="grant", detail="the grant does not name this tool")
+    record = a_record(reason="grant", detail=detail)
     record["action"] = action
 
     found = explain_record(record, None, release)
@@ -311,10 +332,36 @@ def test_a_grant_that_lacks_something_is_explained_from_the_record(
     assert found["by"] == "proxy"
     change = as_object(found["change"])
     assert str(change["pointer"]).endswith(f"/grant/{key}")
-    assert wanted not in as_list(change["from"])
-    assert as_list(change["to"])[-1] == wanted
+    assert as_list(change["to"]) == as_list(change["from"]) + wanted
     (failed,) = map(as_object, as_list(found["failed"]))
-    assert wanted in str(failed["text"])
+    assert str(wanted[0]) in str(failed["text"])
+
+
+def test_the_words_of_a_grants_gap_are_those_of_the_core() -> None:
+    source = inspect.getsource(core_grant)
+    assert all(words in source for words in _LACKING)
+
+
+def test_a_resource_too_sensitive_for_the_grant_names_how_far_it_would_have_to_reach(
+    release: Release,
+) -> None:
+    record = a_record(reason="grant", detail="more sensitive than the grant allows")
+    record["action"] = {"resource": "nowhere/secret", "effect": "read"}
+    change = as_object(explain_record(record, None, release)["change"])
+    assert (str(change["pointer"]).rpartition("/")[2], change["to"]) == (
+        "sensitivity",
+        "confidential",
+    )
+
+
+@pytest.mark.parametrize(
+    "detail", ["the grant has expired", "the grant does not name this destination"]
+)
+def test_another_gap_is_told_without_a_change(release: Release, detail: str) -> None:
+    found = explain_record(a_record(reason="grant", detail=detail), None, release)
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert failed["text"] == detail
+    assert found["change"] is None
 
 
 @pytest.mark.parametrize("reason", ["overload", "unauthenticated", "malformed", "grant"])
