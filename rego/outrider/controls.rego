@@ -40,6 +40,7 @@ _beyond_reading contains f if {
 
 _beyond_reading contains f if {
 	not input.action.properties.effect == "read"
+	not input.resource.properties.tags == []
 	some f in data.outrider.controls.deployment.findings
 }
 

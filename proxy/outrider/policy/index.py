@@ -209,9 +209,11 @@ def _field(node: Node | None) -> str | None:
 
 
 def _constant(node: Node | None) -> str | None:
-    """A plain word or a truth value as it is written."""
+    """A plain word, a truth value or the empty array as it is written."""
     if node is None:
         return None
+    if node.kind == "Array":
+        return None if as_list(node.body.get("items")) else "[]"
     if node.kind == "Bool":
         return "true" if node.body.get("value") is True else "false"
     text = constant_text(node)

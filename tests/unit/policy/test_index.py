@@ -64,6 +64,7 @@ PAY = 'input.action.properties.effect == "pay"'
 SEND = '"send" == input.action.properties.effect'
 BOTH = 'input.action.properties.effect in {"send", "share"}'
 TOOL = 'input.resource.type == "tool"'
+TAGS = "input.resource.properties.tags"
 PLAIN = "findings contains f if some f in data.outrider.rules.desk.findings\n"
 
 
@@ -104,6 +105,8 @@ def gated(condition):
             gated("not input.action.properties.schema_valid == true"),
             id="a-truth-value",
         ),
+        pytest.param([f"not {TAGS} == []"], gated(f"not {TAGS} == []"), id="the-empty-array"),
+        pytest.param([f'{TAGS} == ["a"]'], PLAIN, id="an-array"),
         pytest.param([f"not {BOTH}"], PLAIN, id="in-nothing-of-a-set"),
         pytest.param(["input.action.properties.arguments.n == 4"], PLAIN, id="a-number"),
         pytest.param(['input.action.properties.arguments["a b"] == "x"'], PLAIN, id="odd-step"),

@@ -16,6 +16,7 @@ import data.outrider.lib
 #   refs: [ASI02, T2, PR.PS-01]
 findings contains lib.finding("EF-08", "hold", "a deployment to production needs a person", {}) if {
 	not input.action.properties.effect == "read"
+	not input.resource.properties.tags == []
 	not _is_no_deployment
 	not data.outrider.lib.outside_production
 }
