@@ -21,8 +21,8 @@ class SystemClock:
 
 def rfc3339(unix_s: float) -> str:
     """`unix_s` as RFC 3339 in UTC with whole microseconds and a `Z`."""
-    micros = round(unix_s * 1e6)
-    return f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06d}Z"
+    second, micros = divmod(round(unix_s * 1e6), 1_000_000)
+    return f"{_second(second)}.{micros:06d}Z"
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7 that sort by time (RFC 9562 §5.7), and random ids of traces."""
 
 import os
+from functools import lru_cache
 from typing import Final
 
 _BLOCK: Final = 4096
@@ -33,6 +34,12 @@ _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 def uuid7(unix_s: float) -> str:
     """A new UUIDv7 for the wall time `unix_s`, in its usual 36-character spelling."""
-    head = f"{int(unix_s * 1000) & 0xFFFF_FFFF_FFFF:012x}"
     tail = random_hex(19)
-    return f"{head[:8]}-{head[8:]}-7{tail[:3]}-{_VARIANT[tail[3]]}{tail[4:7]}-{tail[7:]}"
+    return f"{_head(int(unix_s * 1000))}{tail[:3]}-{_VARIANT[tail[3]]}{tail[4:7]}-{tail[7:]}"
+
+
+@lru_cache(maxsize=8)
+def _head(unix_ms: int) -> str:
+    """What the ids of a millisecond begin with."""
+    text = f"{unix_ms & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{text[:8]}-{text[8:]}-7"

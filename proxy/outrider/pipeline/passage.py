@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from outrider.core.action import Action
 from outrider.core.decision import Permit
@@ -23,6 +24,9 @@ from outrider.core.task import BoundTask
 from outrider.core.vocabulary import ProtocolName, Reason
 from outrider.pipeline.live import LiveExchange
 
+Bound: TypeAlias = tuple[Subject, ActivePolicy, Route, Adapter]
+_NO_EDITS: Final = Edits()
+
 
 @dataclass(slots=True, kw_only=True)
 class Leg:
@@ -35,7 +39,7 @@ class Leg:
     conversation: Conversation
     actions: tuple[Action, ...] = ()
     judged: tuple[Judged, ...] = ()
-    edits: Edits = field(default_factory=Edits)
+    edits: Edits = _NO_EDITS
     permit: Permit | None = None
     lease: Lease | None = None
     incoming: Incoming | None = None
@@ -79,17 +83,21 @@ class Passage:
     upstream_s: float = 0.0
     give_back: Callable[[], None] | None = None
     settled: bool = False
+    _bound: Bound | None = None
 
     @property
     def protocol(self) -> ProtocolName:
         return self.route.protocol if self.route else ProtocolName.UNKNOWN
 
     @property
-    def bound(self) -> tuple[Subject, ActivePolicy, Route, Adapter]:
-        """What stands once authentication and routing are done."""
-        if not (self.subject and self.policy and self.route and self.adapter):
-            raise RuntimeError("asked for before authentication and routing")
-        return self.subject, self.policy, self.route, self.adapter
+    def bound(self) -> Bound:
+        """What stands once authentication and routing are done; from then on it stays."""
+        bound = self._bound
+        if bound is None:
+            if not (self.subject and self.policy and self.route and self.adapter):
+                raise RuntimeError("asked for before authentication and routing")
+            bound = self._bound = (self.subject, self.policy, self.route, self.adapter)
+        return bound
 
     @property
     def bound_leg(self) -> Leg:

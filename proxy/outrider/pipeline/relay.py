@@ -64,32 +64,34 @@ class Relay:
     ) -> tuple[ResponseHead, bytes]:
         """The whole answer, bounded, after everything the watcher asked for was done."""
         out = bytearray()
-        async for chunk in self.pieces(passage, leg, watcher):
-            out += chunk
-            if len(out) > self._answer_bytes:
-                raise TooLargeError(self._answer_bytes, cause="answer")
+        while not leg.complete:  # not by `pieces`: a generator costs more than all it yields here
+            for data in await self._more(passage, leg, watcher):
+                out += data
+                if len(out) > self._answer_bytes:
+                    raise TooLargeError(self._answer_bytes, cause="answer")
         return watcher.head(), bytes(out)
 
     async def pieces(self, passage: Passage, leg: Leg, watcher: Watcher) -> AsyncIterator[bytes]:
         """The answer as the caller gets it, piece by piece. Raises `EnforcementError` to cut it."""
+        while not leg.complete:
+            for data in await self._more(passage, leg, watcher):
+                yield data
+
+    async def _more(self, passage: Passage, leg: Leg, watcher: Watcher) -> list[bytes]:
+        """What the next chunk of the answer, or its end, comes to."""
         incoming = leg.incoming
         if incoming is None:
             raise RuntimeError("an answer is relayed after it began")
-        clock = self._parts.clock
-        while True:
-            began = clock.monotonic_s()
-            try:
-                chunk = await anext(incoming, None)
-            finally:
-                passage.upstream_s += clock.monotonic_s() - began
-            if chunk is None:
-                break
-            leg.bytes_in += len(chunk)
-            for data in await self._carry_out(passage, watcher.feed(chunk)):
-                yield data
-        leg.complete = True
-        for data in await self._carry_out(passage, watcher.end()):
-            yield data
+        began = self._parts.clock.monotonic_s()
+        try:
+            chunk = await anext(incoming, None)
+        finally:
+            passage.upstream_s += self._parts.clock.monotonic_s() - began
+        if chunk is None:
+            leg.complete = True
+            return await self._carry_out(passage, watcher.end())
+        leg.bytes_in += len(chunk)
+        return await self._carry_out(passage, watcher.feed(chunk))
 
     async def _forward(self, passage: Passage, leg: Leg, plan: Plan) -> Incoming:
         if leg.permit is None:
