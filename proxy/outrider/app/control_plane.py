@@ -1,6 +1,7 @@
 """What the control and telemetry listeners say and do, for one running sidecar."""
 
 import asyncio
+import copy
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -115,6 +116,7 @@ class ControlPlane:
             directory=sidecar.loaded.data(sidecar.loaded.settings.audit.path),
             key=sidecar.state.inputs_key,
             release=sidecar.keeper.release(),
+            entrypoint=sidecar.loaded.settings.policy.entrypoint,
             decision_id=decision_id,
         )
 
@@ -143,5 +145,9 @@ class PinsView:
             for change in self._pins.diff(upstream, name)
         ]
 
-    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
-        return self._pins.accept(upstream, name, kind)
+    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]:
+        """What accepting stores. Nothing is accepted yet."""
+        return copy.deepcopy(self._pins).accept(upstream, name)
+
+    def accept(self, upstream: str, name: str | None = None) -> None:
+        self._pins.accept(upstream, name)

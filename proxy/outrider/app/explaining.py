@@ -12,7 +12,7 @@ from outrider.policy.release import Release
 
 
 def explain_decision(
-    *, directory: Path, key: Secret, release: Release, decision_id: str
+    *, directory: Path, key: Secret, release: Release, entrypoint: str, decision_id: str
 ) -> JsonObject:
     """Why the decision was made, and what would change it. Blocking.
 
@@ -22,4 +22,4 @@ def explain_decision(
     if record is None:
         raise ConfigError(f"no decision {decision_id} is on the chain in {directory}")
     query = read_input(directory / "inputs", key, decision_id)
-    return explain_record(record, query, release)
+    return explain_record(record, query, release, entrypoint)

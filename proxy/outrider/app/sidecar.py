@@ -78,9 +78,7 @@ class Sidecar:
         self._environ = environ
         self._engine_factory = engine
         self.clock = SystemClock()
-        self.metrics = Metrics(
-            upstreams=settings.upstreams, max_series=settings.telemetry.max_series
-        )
+        self.metrics = Metrics(upstreams=settings.upstreams)
         self.live = LiveExchanges()
         self.jobs = Jobs()
         self.quarantine = QuarantineList()

@@ -22,13 +22,10 @@ from outrider.cli.common import (
 from outrider.config.load import Loaded
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
-from outrider.core.secret import Secret
 from outrider.policy.release import load
 from outrider.stores.keyfile import read_secret
 
 app = typer.Typer(help="Say why a decision was made and what would change it.")
-
-_KEY_BYTES = 32
 
 
 @app.command()
@@ -61,16 +58,17 @@ def _found(loaded: Loaded, decision_id: str) -> JsonObject:
 def _from_files(loaded: Loaded, decision_id: str) -> JsonObject:
     source = source_of(loaded)
     try:
-        key = Secret(read_secret(loaded.data("keys/sidecar.key")).reveal()[:_KEY_BYTES])
+        key = read_secret(loaded.data("keys/inputs.key"))
     except OSError as fault:
         raise ConfigError(
-            f"{loaded.data('keys/sidecar.key')}: cannot be read ({fault.strerror}); run this as "
+            f"{loaded.data('keys/inputs.key')}: cannot be read ({fault.strerror}); run this as "
             "the user the sidecar runs as, with its --config"
         ) from fault
     return explain_decision(
         directory=loaded.data(loaded.settings.audit.path),
         key=key,
         release=load(source.path, source.overlays, hosts=source.hosts),
+        entrypoint=loaded.settings.policy.entrypoint,
         decision_id=decision_id,
     )
 

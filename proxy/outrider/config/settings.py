@@ -316,8 +316,6 @@ class Drain:
 class Telemetry:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least grave log lines written; can be changed on the control listener."""
-    max_series: Annotated[int, Field(ge=500, le=100_000)] = 5000
-    """Metric series at most; what would be beyond it is labelled `other`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,9 @@ class Pins(Protocol):
 
     def differences(self, upstream: str, name: str) -> list[JsonObject]: ...
 
-    def accept(
-        self, upstream: str, name: str | None = None, kind: str | None = None
-    ) -> list[Step]: ...
+    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]: ...
+
+    def accept(self, upstream: str, name: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +71,13 @@ class Operations:
         upstream, name = body.get("upstream"), body.get("name")
         if not isinstance(upstream, str) or not isinstance(name, str | None):
             raise ConfigError("give {upstream, name}; name null accepts all of the upstream")
-        steps = self.pins.accept(upstream, name)
+        steps = self.pins.to_accept(upstream, name)
         accepted = 0
         for step in steps:
             if isinstance(step, Persist):
                 await self.store.put(step.table, step.key, step.value)
                 accepted += 1
+        self.pins.accept(upstream, name)  # only once it is stored
         self.accepted({"upstream": upstream, "name": name, "accepted": accepted})
         return answer({"accepted": accepted})
 

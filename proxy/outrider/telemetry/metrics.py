@@ -49,7 +49,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """The registry and the methods named for events. One instance a process."""
 
-    def __init__(self, *, upstreams: Iterable[str], max_series: int) -> None:
+    def __init__(self, *, upstreams: Iterable[str]) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -60,7 +60,6 @@ class Metrics:
         self._resources = LabelGuard(200, lambda: self._overflow.labels("resource").inc())
         self._codes = LabelGuard(100, lambda: self._overflow.labels("code").inc())
         self._upstreams = frozenset(sorted(upstreams)[:UPSTREAMS])
-        self.max_series = max_series
         self._declare_exchanges()
         self._declare_decisions()
         self._declare_edge()

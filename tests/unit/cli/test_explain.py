@@ -35,7 +35,7 @@ def a_room(tmp_path: Path, *, status: str = "suspended", kept: bool = True) -> P
         action={"resource": "tickets/reply", "effect": "send"},
     )
     (audit / "00000001.jsonl").write_bytes(b"".join(a_chain(record)))
-    key = own_secret(tmp_path / "data" / "keys" / "sidecar.key")
+    key = own_secret(tmp_path / "data" / "keys" / "inputs.key")
     if kept:
         store = InputStore(
             directory=audit / "inputs", key=Secret(key.reveal()[:32]), limit_bytes=1 << 20
@@ -87,10 +87,10 @@ def test_a_decision_that_is_not_there_exits_1(tmp_path: Path) -> None:
 
 def test_without_the_key_it_says_whose_to_be(tmp_path: Path) -> None:
     config = a_room(tmp_path)
-    (tmp_path / "data" / "keys" / "sidecar.key").unlink()
+    (tmp_path / "data" / "keys" / "inputs.key").unlink()
     said = outrider("explain", DECISION, "--offline", "--config", config)
     assert said.code == 1
-    assert "sidecar.key: cannot be read" in said.err
+    assert "inputs.key: cannot be read" in said.err
 
 
 def test_a_running_sidecar_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

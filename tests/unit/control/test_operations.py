@@ -9,7 +9,7 @@ import pytest
 from outrider.control.api import Call, Endpoint
 from outrider.control.http import Response
 from outrider.control.operations import Operations
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, StoreUnavailableError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Note, Persist, Step
 from outrider.stores.memory import MemoryStore
@@ -27,14 +27,21 @@ class RecordingPins:
             raise KeyError(name)
         return [{"member": "description", "before": "a", "after": "b"}]
 
-    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
+    def accept(self, upstream: str, name: str | None = None) -> None:
         self.accepted.append((upstream, name))
+
+    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]:
         if upstream != "crm":
             return []
         return [
             Persist(table="pins", key="k", value={"state": "pinned"}),
             Note(event="definition_accepted", facts={}),
         ]
+
+
+class FullStore(MemoryStore):
+    async def put(self, table: str, key: str, value: JsonObject | None) -> None:
+        raise StoreUnavailableError("full")
 
 
 @dataclass(slots=True)
@@ -127,6 +134,13 @@ async def test_an_acceptance_is_stored_and_told() -> None:
     assert said(response) == {"accepted": 1}
     assert await room.store.items("pins") == {"k": {"state": "pinned"}}
     assert room.told == [{"upstream": "crm", "name": "send", "accepted": 1}]
+
+
+async def test_what_cannot_be_stored_is_not_accepted() -> None:
+    room = Room(store=FullStore())
+    with pytest.raises(StoreUnavailableError):
+        await room.call("POST", "/v1/pins/accept", {"upstream": "crm", "name": "send"})
+    assert (room.pins.accepted, room.told) == ([], [])
 
 
 async def test_a_null_name_accepts_all_and_none_is_told_too() -> None:

@@ -21,7 +21,7 @@ EVIL = 'evil"\n# HELP outrider_x {a="b"} 1'
 
 
 def a_registry(*upstreams: str) -> Metrics:
-    return Metrics(upstreams=upstreams or ("crm",), max_series=5000)
+    return Metrics(upstreams=upstreams or ("crm",))
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
