@@ -67,7 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fixed_allow")
     parser.add_argument("--config", type=Path, required=True)
     options = parser.parse_args()
-    return int(serve(load(options.config, environment()), engine=lambda _loaded: FixedAllowEngine()))
+    return int(
+        serve(load(options.config, environment()), engine=lambda _loaded: FixedAllowEngine())
+    )
 
 
 if __name__ == "__main__":

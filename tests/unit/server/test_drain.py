@@ -74,9 +74,7 @@ async def test_who_has_connected_by_then_is_answered():
     async with running_edge() as edge, edge.client() as kept:
         await kept.send(edge.request())
         assert (await kept.answer()).field("connection") != "close"
-        with socket.create_connection(
-            ("127.0.0.1", edge.port)
-        ) as waiting:  # not accepted
+        with socket.create_connection(("127.0.0.1", edge.port)) as waiting:  # not accepted
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(a_drain(edge, [], grace_s=5).run())
                 await asyncio.sleep(0.1)  # no longer accepting
