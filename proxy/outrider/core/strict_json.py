@@ -29,6 +29,7 @@ STEPPED_BYTES: Final = 64 << 10  # above it, callers step `read_steps` and give 
 _PIECE_BYTES: Final = 64 << 10
 _PIECE_ITEMS: Final = 4096
 _WIDE_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE])")
+_BEFORE_VALUE: Final = b": \t\n\r"
 _NOT_BACKSLASH: Final = re.compile(rb"[^\\]")
 
 
@@ -119,19 +120,20 @@ def _fault(data: bytes, said: str) -> MalformedError:
 def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
     """True where a few counts prove every rule; False says only that the long way is needed.
 
-    Each value but the first follows a comma or an opening bracket, each level needs a bracket:
-    counted over strings too, both are upper bounds. A serialisation equal to the bytes leaves no
-    room for a repeated key, whose first value would be missing.
+    Outside strings each value but the first follows a comma or an opening bracket, and each level
+    needs a bracket. A serialisation equal to the bytes leaves no room for a repeated key, whose
+    first value would be missing.
     """
-    brackets = data.count(b"{") + data.count(b"[")
-    if brackets > limits.depth or data.count(b",") + brackets >= limits.nodes:
+    if len(data) >= limits.nodes and data.count(b",") >= limits.nodes:
         return False
     # One byte for an escaped quote or backslash: no string grows shorter than what it says.
     text = data.replace(b"\\\\", b"_").replace(b'\\"', b"_") if b"\\" in data else data
-    parts = text.split(b'"')  # odd ones are strings, even ones lie outside
-    if _has_gap(text, limits.key_bytes) and _has_long_key(parts, limits.key_bytes):
+    if _may_have_long_key(text, limits.key_bytes):
         return False
-    outside = b"".join(parts[::2])
+    outside = b"".join(text.split(b'"')[::2])
+    brackets = outside.count(b"{") + outside.count(b"[")
+    if brackets > limits.depth or outside.count(b",") + brackets >= limits.nodes:
+        return False
     try:
         again = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError:  # an integer beyond bounds
@@ -144,21 +146,23 @@ def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
     return not _WIDE_NUMBER.search(outside) and _members(value) == outside.count(b":")
 
 
-def _has_gap(text: bytes, longest: int) -> bool:
-    """True if more than `longest` bytes stand between two quotes: no other string is a long key."""
+def _may_have_long_key(text: bytes, longest: int) -> bool:
+    """False where nothing of more than `longest` bytes between two quotes goes before a colon.
+
+    From each quote it looks back from as far as a string of that length may reach: what stands
+    between is too short to matter.
+    """
     start = 0
     while start + longest < len(text):
-        start = text.rfind(b'"', start, start + longest + 1) + 1
-        if not start:
-            return True
+        close = text.rfind(b'"', start, start + longest + 1)
+        if close < 0:
+            close = text.find(b'"', start + longest + 1)
+            if close < 0:
+                return False
+            if text[close + 1 : close + 2] in _BEFORE_VALUE:
+                return True
+        start = close + 1
     return False
-
-
-def _has_long_key(parts: list[bytes], key_bytes: int) -> bool:
-    return any(
-        len(parts[index]) > key_bytes and parts[index + 1].lstrip().startswith(b":")
-        for index in range(1, len(parts), 2)
-    )
 
 
 def _members(value: Json) -> int:
