@@ -96,7 +96,7 @@ class McpAdapter:
         if inbound.head.method != "POST":
             return self._parse_bodiless(inbound, fields)
         value = inbound.json(self._desk.request_json)
-        id_, message, turn = id_of(value), None, None
+        message, turn = None, None
         try:
             message = read_message(value)
             spoken = settle(message, fields, options_of(inbound.route).min_version)
@@ -110,7 +110,7 @@ class McpAdapter:
                     Envelope(
                         era=turn.era if turn is not None else era,
                         kind=message.kind if message is not None else Kind.REQUEST,
-                        id=id_,
+                        id=id_of(value),
                         method=message.method if message is not None else "",
                     )
                 ),

@@ -108,9 +108,11 @@ def needs_list(turn: Turn) -> bool:
     listing = spec.NEEDS_LIST.get(turn.method)
     if listing is None:
         return False
-    name, _ = named_call(turn)
-    seen = turn.scope.seen(listing)
-    return seen is None or not (seen.whole or seen.knows(name))
+    seen, name = turn.scope.seen(listing), turn.params.get("name")
+    if seen is not None and isinstance(name, str) and seen.knows(name):
+        return False  # the rest of the params is judged where the call is read
+    named_call(turn)
+    return seen is None or not seen.whole
 
 
 def named_call(turn: Turn) -> tuple[str, JsonObject]:
