@@ -125,11 +125,15 @@ def _plain(segment: str) -> str:
             plain = unquote_to_bytes(segment).decode()
         except UnicodeDecodeError:
             raise MalformedError("a path segment is not UTF-8", cause="path") from None
-    if plain in {".", ".."} or any(
-        char in "/\\" or unicodedata.category(char) == "Cc" for char in plain
-    ):
+    if plain in {".", ".."} or "/" in plain or "\\" in plain or _has_control(plain):
         raise MalformedError("a path segment is more than a segment", cause="path")
     return plain
+
+
+def _has_control(text: str) -> bool:
+    if text.isprintable():  # no control is
+        return False
+    return any(unicodedata.category(char) == "Cc" for char in text)
 
 
 def _path(raw: list[str], segments: list[str]) -> str:

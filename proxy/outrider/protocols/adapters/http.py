@@ -32,7 +32,14 @@ from outrider.protocols.wire.problem import problem
 
 _BODY: Final = "body"
 _OVERRIDE: Final = "_method"
+_OF_THE_BODY: Final = ("content-type", "content-encoding")
+_OF_A_PART: Final = ("range", "if-range")  # a part cannot be read whole, to be redacted
 _BODILESS: Final = frozenset({204, 205, 304})
+# Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
+_HTTP: Final = ProtocolName.HTTP
+_API: Final = ResourceType.API
+_JUDGED: Final = BodyKind.JUDGED
+_OPAQUE: Final = BodyKind.OPAQUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +84,9 @@ class HttpAdapter:
             body.members,
         )
         ask = Ask(
-            protocol=ProtocolName.HTTP,
+            protocol=_HTTP,
             name=found.operation.name,
-            resource_type=ResourceType.API,
+            resource_type=_API,
             upstream=inbound.route.upstream,
             resource=found.operation.name,
             arguments=arguments,
@@ -123,18 +130,18 @@ class HttpAdapter:
                 raise MalformedError(
                     "a body of a type that is not read here", cause="media_type", status=415
                 )
-            return _Body(kind=BodyKind.OPAQUE)
+            return _Body(kind=_OPAQUE)
         if readable == FORM:
             pairs = parse_form(data)
             arrays = found.operation.entry.array_fields
             form = gathered(pairs, arrays, repeats=False)
             sent = write_pairs(pairs).encode()
-            return _Body(kind=BodyKind.JUDGED, members=form, data=sent, type=FORM)
+            return _Body(kind=_JUDGED, members=form, data=sent, type=FORM)
         if not data:
             return _Body(kind=BodyKind.NONE)
         value = inbound.json(self._limits.request)
         members: JsonObject = value if isinstance(value, dict) else {_BODY: value}
-        return _Body(kind=BodyKind.JUDGED, members=members, data=orjson.dumps(value), type=JSON)
+        return _Body(kind=_JUDGED, members=members, data=orjson.dumps(value), type=JSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,14 +204,17 @@ class HttpConversation:
 
     def _headers(self, edits: Edits) -> Headers:
         """What the agent sent, fit to leave, then what obligations set, then ours."""
-        set_here = {name for name, _ in edits.headers}
-        kept = without(sendable(self.inbound.head), *set_here)
-        if self.body.kind is not BodyKind.OPAQUE:
-            kept = without(kept, "content-type", "content-encoding")
-        elif (length := self.inbound.head.header("content-length")) is not None:
-            kept = (*kept, ("content-length", length))  # the pool holds the stream to it
+        replaced = [name for name, _ in edits.headers]
+        if self.body.kind is not _OPAQUE:
+            replaced += _OF_THE_BODY
         if edits.redactions:
-            kept = without(kept, "range", "if-range")  # a part cannot be read whole
+            replaced += _OF_A_PART
+        kept = without(sendable(self.inbound.head), *replaced)
+        if (
+            self.body.kind is _OPAQUE
+            and (length := self.inbound.head.header("content-length")) is not None
+        ):
+            kept = (*kept, ("content-length", length))  # the pool holds the stream to it
         if self.body.type is not None:
             kept = (*kept, ("content-type", self.body.type))
         trace = self.inbound.trace
@@ -214,7 +224,7 @@ class HttpConversation:
         return (*kept, *edits.headers, *ours)
 
     def _data(self) -> bytes | AsyncIterator[bytes]:
-        if self.body.kind is BodyKind.OPAQUE:
+        if self.body.kind is _OPAQUE:
             return self.inbound.source.stream(self.limits.opaque_bytes)
         return self.body.data
 

@@ -60,8 +60,13 @@ class MediaType:
     plain: bool
 
 
+_PLAIN_JSON: Final = MediaType(name=JSON, plain=True)
+
+
 def media_type(value: str | None) -> MediaType | None:
     """The media type of a Content-Type field, or None where there is none that can be read."""
+    if value == JSON:
+        return _PLAIN_JSON
     match = _TYPE.fullmatch(value.strip(" \t")) if value is not None else None
     if match is None:
         return None
