@@ -60,7 +60,7 @@ def seal(record: JsonObject, seq: int, prev: str, chain: str) -> Sealed:
         raise ValueError("not a record that can be sealed")
     before, after = text[:start], text[start + len(_BLANK_MEMBER) :]
     own = "sha256:" + hashlib.sha256(b"\x00" + before + after).hexdigest()
-    line = b'%b"hash":"%b",%b\n' % (before, own.encode(), after)
+    line = b"".join((before, b'"hash":"', own.encode(), b'",', after, b"\n"))
     if quick is None and read_record(line) is None:
         raise ValueError("not a record that would read back")
     return Sealed(line, own)
