@@ -100,3 +100,34 @@ def test_nothing_but_its_own_error_comes_out(data):
             except MalformedError as refused:
                 outcomes.append(refused.cause)
         assert outcomes[0] == outcomes[1]
+
+
+def outcome(reading):
+    try:
+        return "read", reading()
+    except MalformedError as fault:
+        return "refused", fault.code
+
+
+def stepped(data: bytes, limits: JsonLimits):
+    steps = read_steps(data, limits)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@given(
+    TREES,
+    st.sampled_from(["", " ", "\n\t"]),
+    st.booleans(),
+    st.builds(
+        JsonLimits, depth=st.integers(1, 5), nodes=st.integers(1, 20), key_bytes=st.integers(0, 5)
+    ),
+)
+def test_within_any_bounds_the_short_way_takes_what_the_long_way_takes(
+    tree, gap, ascii_only, limits
+):
+    data = written(tree, gap, ascii_only).encode()
+    assert outcome(lambda: read(data, limits)) == outcome(lambda: stepped(data, limits))
