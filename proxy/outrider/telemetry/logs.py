@@ -96,10 +96,13 @@ class Logs:
         stream.setFormatter(JsonFormatter())
         self._listener = QueueListener(lines, stream)
         self._root = logging.getLogger("outrider")
-        self._root.setLevel(level)
-        self._root.propagate = False
+        self._level = level
+        self._before = (self._root.level, self._root.propagate)
 
     def start(self) -> None:
+        self._before = (self._root.level, self._root.propagate)
+        self._root.setLevel(self._level)
+        self._root.propagate = False
         self._root.addHandler(self._handler)
         self._listener.start()
 
@@ -107,8 +110,10 @@ class Logs:
         self._root.setLevel(level)
 
     def stop(self) -> None:
-        """Write what is queued and let the thread go."""
+        """Write what is queued, let the thread go, and leave logging as it was found."""
         self._root.removeHandler(self._handler)
+        level, self._root.propagate = self._before
+        self._root.setLevel(level)
         self._listener.stop()
 
 
