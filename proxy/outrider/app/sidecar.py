@@ -28,7 +28,7 @@ from outrider.core.errors import ConfigError
 from outrider.core.exchange import Exchange, Reply
 from outrider.core.jsonvalue import digest
 from outrider.core.ports import ActivePolicy
-from outrider.core.vocabulary import Direction, RecordKind
+from outrider.core.vocabulary import Direction, Reason, RecordKind
 from outrider.identity.bundles import BundleSource
 from outrider.identity.subject import LocalIdentifier
 from outrider.pipeline.enforcer import Enforcer
@@ -389,6 +389,7 @@ class Sidecar:
             settings=self.loaded.settings.drain,
             clock=self.clock,
             announce=self._announce,
+            say_last=lambda: self.live.cut(lambda _: True, Reason.OVERLOAD),
         )
 
     def _close_pool(self) -> None:

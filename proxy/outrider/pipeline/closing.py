@@ -154,7 +154,8 @@ class Closing:
 
 def _status(passage: Passage, leg: Leg, ending: Ending) -> OutcomeStatus:
     """What became of the action: never `executed` where the answer was not seen whole."""
-    if not leg.sent or passage.reason in _NO_BYTES_LEFT:
+    was_cut = passage.entry.cut_for is not None  # whatever for: bytes may have left by then
+    if not leg.sent or (passage.reason in _NO_BYTES_LEFT and not was_cut):
         return OutcomeStatus.CANCELLED if passage.reason is None else OutcomeStatus.REFUSED
     if not leg.complete:
         return OutcomeStatus.UNKNOWN

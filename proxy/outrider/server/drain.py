@@ -9,6 +9,7 @@ from outrider.core.ports import Clock
 from outrider.server.listener import Listener
 
 _LOOK_S: Final = 0.05
+_LAST_WORDS_S: Final = 0.5
 QUIET_S: Final = 0.25
 """How long a kept connection is left open: its next request may be on the way, and is answered
 with `Connection: close`."""
@@ -24,12 +25,15 @@ class Drain:
         settings: DrainSettings,
         clock: Clock,
         announce: Callable[[], None],
+        say_last: Callable[[], object] = lambda: None,
     ) -> None:
-        """`announce` makes readiness say no; called once, first."""
+        """`announce` makes readiness say no; called once, first. `say_last` ends what outlasted
+        the grace in its own protocol's words."""
         self._listeners = listeners
         self._settings = settings
         self._clock = clock
         self._announce = announce
+        self._say_last = say_last
         self._hurried = asyncio.Event()
 
     def hurry(self) -> None:
@@ -40,7 +44,7 @@ class Drain:
 
         1 announce, every answer closes its connection; 2 accept for the delay; 3 stop accepting,
         whoever has connected by then included; 4 wait for what is under way, the grace at most;
-        5 cut what is left.
+        5 end what is left: with its last words, half a second for them, then cut.
         """
         # 1: announce
         self._announce()
@@ -57,6 +61,9 @@ class Drain:
         # 4: wait
         clean = await self._until(self._is_done, self._settings.grace_s)
         # 5: cut
+        if not clean:
+            self._say_last()
+            await self._until(self._is_done, _LAST_WORDS_S, heed=False)
         for listener in self._listeners:
             listener.abort()
         return clean
@@ -66,15 +73,16 @@ class Drain:
             listener.close_idle(QUIET_S)
         return not any(listener.open for listener in self._listeners)
 
-    async def _until(self, done: Callable[[], bool], limit_s: float) -> bool:
-        """Look twenty times a second until `done`, `limit_s` or `hurry`."""
+    async def _until(self, done: Callable[[], bool], limit_s: float, *, heed: bool = True) -> bool:
+        """Look twenty times a second until `done`, `limit_s` or, with `heed`, `hurry`."""
+        hurried = self._hurried if heed else asyncio.Event()
         end_s = self._clock.monotonic_s() + limit_s
         while not done():
-            if self._hurried.is_set() or self._clock.monotonic_s() >= end_s:
+            if hurried.is_set() or self._clock.monotonic_s() >= end_s:
                 return False
             try:
                 async with asyncio.timeout(_LOOK_S):
-                    await self._hurried.wait()
+                    await hurried.wait()
             except TimeoutError:
                 continue
         return True

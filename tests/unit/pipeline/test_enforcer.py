@@ -469,6 +469,18 @@ async def test_a_cut_ends_the_call_under_way_with_its_reason(runs_on: bool) -> N
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
 
 
+async def test_a_call_that_was_cut_after_it_left_is_unknown_whatever_it_was_cut_for() -> None:
+    rig = Rig()
+    rig.upstream.gate = asyncio.Event()
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        task = group.create_task(rig.enforcer().handle(an_exchange()))
+        await rig.upstream.reached.wait()
+        rig.live.cut(lambda _live: True, Reason.OVERLOAD)
+        reply = await task
+        reply.settle(Ending.SENT, 1)
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
+
+
 async def test_a_cut_that_picks_nothing_ends_nothing() -> None:
     rig = Rig()
     assert rig.live.cut(lambda _live: True, Reason.QUARANTINED) == ()
