@@ -62,10 +62,8 @@ class Closing:
             record["action"] = records.action_facts(fault.action, None)
             effect_class = fault.action.effect_class
         else:
-            record["action"] = {"protocol": passage.protocol.value}
-        record["decision"] = records.refusal_facts(
-            passage.decision_id, fault.reason, fault.detail, fault.cause
-        )
+            record["action"] = records.asked_facts(passage.protocol, _asked(passage, fault))
+        record["decision"] = records.refusal_facts(passage.decision_id, fault)
         self._parts.audit.append_refusal(record)
         self._parts.metrics.decided(
             effect=Effect.DENY,
@@ -162,6 +160,14 @@ def _status(passage: Passage, leg: Leg, ending: Ending) -> OutcomeStatus:
     if leg.http_status is not None and leg.http_status >= _FAILED_STATUS:
         return OutcomeStatus.FAILED
     return OutcomeStatus.EXECUTED
+
+
+def _asked(passage: Passage, fault: EnforcementError) -> str | None:
+    """What was asked for, as far as it was read: for the record, so that a person can find it."""
+    if fault.resource is not None or passage.conversation is None:
+        return fault.resource
+    asks = passage.conversation.asks
+    return asks[0].resource_id if asks else None
 
 
 def _recorded(passage: Passage) -> str:

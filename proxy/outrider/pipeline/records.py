@@ -11,13 +11,14 @@ from typing import Final
 from outrider.core.action import Action
 from outrider.core.clock import rfc3339
 from outrider.core.decision import Decision, ReasonEntry
+from outrider.core.errors import EnforcementError
 from outrider.core.exchange import Exchange
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import FloatFree, Json, JsonObject
 from outrider.core.ports import Clock, Judged, Lease
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
-from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
+from outrider.core.vocabulary import Effect, OutcomeStatus, ProtocolName, Reason, RecordKind, Role
 
 _TEXT_LIMIT: Final = 512
 _CONTENT: Final = Role.CONTENT  # a member of an enum class costs a look-up in Python
@@ -70,6 +71,14 @@ def _subject(subject: Subject) -> JsonObject:
     }
 
 
+def asked_facts(protocol: ProtocolName, resource: str | None) -> JsonObject:
+    """An action that was refused before the manifest completed it."""
+    return {
+        "protocol": protocol.value,
+        "resource": None if resource is None else _short(resource),
+    }
+
+
 def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:
     ask = action.ask
     return {
@@ -116,21 +125,22 @@ def decision_facts(decision: Decision, enforced: Effect, reason: Reason | None) 
     }
 
 
-def refusal_facts(decision_id: str, reason: Reason, detail: str, cause: str | None) -> JsonObject:
+def refusal_facts(decision_id: str, fault: EnforcementError) -> JsonObject:
     """The decision of the proxy itself, where policy was not asked."""
     return {
         "id": decision_id,
         "effect": Effect.DENY._value_,
         "enforced": Effect.DENY._value_,
-        "reason": reason._value_,
+        "reason": fault.reason._value_,
         "reasons": [],
         "obligations": [],
         "revision": None,
         "engine": None,
         "mode": "enforce",
         "eval_us": 0,
-        "detail": _short(detail),
-        "cause": cause,
+        "detail": _short(fault.detail),
+        "cause": fault.cause,
+        "pointer": fault.pointer,
     }
 
 

@@ -14,8 +14,7 @@ import orjson
 import regorus
 
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Clock, Defined, Failed, Meta, Raw, Undefined
 from outrider.core.vocabulary import Reason
 from outrider.policy.release import Release
@@ -58,8 +57,9 @@ class EmbeddedEngine:
         return made
 
     def _warm(self, made: "EmbeddedSnapshot", release: Release) -> None:
-        fixtures: dict[str, JsonObject] = {"an empty input": {}, **release.fixtures}
-        for name, fixture in fixtures.items():
+        made.probe(self._entrypoint, b"{}")
+        nothing: dict[str, JsonObject] = {"an empty input": {}}
+        for name, fixture in (release.fixtures or nothing).items():
             query = orjson.dumps(fixture, option=orjson.OPT_SORT_KEYS)
             spent_s = min(made.probe(self._entrypoint, query) for _ in range(_WARMING_ROUNDS))
             if spent_s > self._slowest_fixture_s:
