@@ -75,7 +75,8 @@ async def test_a_release_whose_fixture_takes_too_long_is_refused():
     engine = EmbeddedEngine(clock=Clocked(), entrypoint=ENTRYPOINT, slowest_fixture_s=0.003)
     with pytest.raises(ConfigError, match=r"4\.0 ms on fixtures/a\.yaml"):
         await engine.activate(a_release(ALLOW_ALL, fixtures=FIXTURES))
-    assert await engine.activate(a_release(ALLOW_ALL))
+    with pytest.raises(ConfigError, match=r"4\.0 ms on an empty input"):
+        await engine.activate(a_release(ALLOW_ALL))
 
 
 async def test_a_release_that_fails_on_its_own_fixture_is_refused():
