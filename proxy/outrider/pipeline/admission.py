@@ -10,7 +10,12 @@ from typing import Final
 
 from outrider.core.action import Action, Ask
 from outrider.core.decision import Decision, grant_permit, strictest
-from outrider.core.errors import EnforcementError, MalformedError, ObligationError
+from outrider.core.errors import (
+    AuditUnavailableError,
+    EnforcementError,
+    MalformedError,
+    ObligationError,
+)
 from outrider.core.grant import Uncovered, covers
 from outrider.core.jsonvalue import JsonObject, json_digest
 from outrider.core.manifest import complete
@@ -227,9 +232,17 @@ class Admission:
             record["decision"] = records.decision_facts(decision, enforced, reason)
             if decision.raw_obligations:
                 record = dict(record)  # nobody vouches for the numbers in policy's own JSON
-            await parts.audit.append(record, durable=durable and index == last, query=judged.query)
+            before = leg.recorded
             if enforced is Effect.ALLOW:
-                leg.recorded = (*leg.recorded, decision.id)  # owed an outcome from now on
+                # Owed an outcome even if the caller leaves while the record is being written.
+                leg.recorded = (*before, decision.id)
+            try:
+                await parts.audit.append(
+                    record, durable=durable and index == last, query=judged.query
+                )
+            except AuditUnavailableError:
+                leg.recorded = before
+                raise
             self._count(action, decision, enforced, reason)
 
     def _count(

@@ -106,6 +106,8 @@ class Closing:
         if passage.settled or passage.running_out:
             return
         passage.settled = True
+        if passage.timer is not None:
+            passage.timer.cancel()
         passage.exchange.body.release()
         if passage.leg is not None:
             self.end_leg(passage, passage.leg, ending, bytes_out)

@@ -31,6 +31,9 @@ logger = logging.getLogger("outrider.pipeline")
 
 ENVELOPE_BYTES: Final = 65_536
 """What is read of a body only to refuse in the caller's own protocol (HARDENING §7)."""
+ABANDONED: Final = 64
+"""How many legacy calls may run on without their callers; more are cut at once."""
+ABANDONED_S: Final = 60.0
 _PRELUDES: Final = 100
 _BEFORE_BODY: Final = frozenset(
     {Reason.OVERLOAD, Reason.QUARANTINED, Reason.NO_TASK, Reason.POLICY_UNAVAILABLE}
@@ -184,9 +187,30 @@ class Enforcer:
 
         passage.detached = True
         self._parts.jobs.start("exchange", run_on())
-        reply = await answered
+        try:
+            reply = await answered
+        except asyncio.CancelledError:
+            self._abandon(passage)
+            if answered.done() and not answered.cancelled():
+                # The answer came in the very moment the caller left: nobody else will end it.
+                rest = self._behind_the_door(passage, self._drain(passage, answered.result()))
+                self._parts.jobs.start("exchange", _ignoring(rest))
+            raise
         passage.detached = False
         return reply
+
+    def _abandon(self, passage: Passage) -> None:
+        """The caller left what runs on: it takes nobody's place from now on, and has a minute."""
+        if passage.give_back is not None:
+            passage.give_back()
+            passage.give_back = None
+        passage.entry.abandoned = True
+        limit_s = ABANDONED_S if self._parts.live.abandoned <= ABANDONED else 0.0
+        loop = asyncio.get_running_loop()
+        passage.timer = loop.call_later(limit_s, self._cut_one, passage.entry)
+
+    def _cut_one(self, entry: LiveExchange) -> None:
+        self._parts.live.cut(lambda live: live is entry, Reason.OVERLOAD)
 
     async def _send_and_answer(self, passage: Passage, leg: Leg, plan: Plan) -> Reply:
         return await self._answer(passage, leg, await self._relay.send(passage, leg, plan))
@@ -236,6 +260,7 @@ class Enforcer:
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
                 passage.running_out = True
+                self._abandon(passage)
                 self._parts.jobs.start("stream", self._run_out(passage, leg, watcher))
 
     async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> None:
@@ -315,6 +340,10 @@ async def _read_in_turns(body: bytes, limits: JsonLimits) -> Document:
         except StopIteration as done:
             return Document(value=done.value)
         await asyncio.sleep(0)
+
+
+async def _ignoring(work: Awaitable[Reply]) -> None:
+    await work
 
 
 def _uncancel() -> None:

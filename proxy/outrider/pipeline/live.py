@@ -17,6 +17,7 @@ class LiveExchange:
     upstream: str | None = None
     tools: tuple[str, ...] = ()
     cut_for: Reason | None = None
+    abandoned: bool = False
     _task: "asyncio.Task[object] | None" = None
 
 
@@ -28,6 +29,11 @@ class LiveExchanges:
 
     def __len__(self) -> int:
         return len(self._live)
+
+    @property
+    def abandoned(self) -> int:
+        """How many run on although their caller left."""
+        return sum(entry.abandoned for entry in self._live.values())
 
     def enter(self, entry: LiveExchange) -> None:
         entry._task = asyncio.current_task()  # noqa: SLF001 - the registry owns the field

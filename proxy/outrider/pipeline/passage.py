@@ -1,5 +1,6 @@
 """How far one exchange has come: the mutable state that the stages share, owned by one task."""
 
+from asyncio import TimerHandle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -82,6 +83,7 @@ class Passage:
     reason: Reason | None = None
     upstream_s: float = 0.0
     give_back: Callable[[], None] | None = None
+    timer: TimerHandle | None = None
     settled: bool = False
     _bound: Bound | None = None
 

@@ -13,7 +13,7 @@ from outrider.core.errors import (
     UpstreamUnavailableError,
 )
 from outrider.core.exchange import Ending, Reply
-from outrider.core.jsonvalue import FloatFree, Json, has_no_float
+from outrider.core.jsonvalue import FloatFree, Json, JsonObject, has_no_float
 from outrider.core.obligation import (
     ApprovalObligation,
     CredentialObligation,
@@ -35,6 +35,7 @@ from outrider.core.vocabulary import (
     Reason,
     ResourceType,
 )
+from outrider.pipeline import enforcer
 from tests.support.builders import (
     a_decision,
     a_grant,
@@ -532,7 +533,7 @@ async def test_a_legacy_stream_runs_on_when_its_caller_leaves() -> None:
         await reply.body.aclose()
         reply.settle(Ending.CLIENT_LEFT, 3)
         assert rig.audit.of("outcome") == []
-        assert (rig.metrics.flying, rig.slots.taken) == (1, 1)
+        assert (rig.metrics.flying, rig.slots.taken) == (1, 0)
         gate.set()
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "executed"
     assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
@@ -674,3 +675,69 @@ async def test_a_small_body_is_left_to_its_adapter() -> None:
     await _answer(rig, body=(b'{"a":1}'))
     assert rig.adapter.seen is not None
     assert rig.adapter.seen.document is None
+
+
+async def test_an_answer_that_comes_as_its_caller_leaves_is_still_closed() -> None:
+    rig = Rig()
+    rig.adapter.conversation.runs_on = True
+    tasks: list[asyncio.Task[Reply]] = []
+
+    class Leaving(FixedIncoming):
+        async def __anext__(self) -> bytes:
+            if not self.chunks:
+                asyncio.get_running_loop().call_soon(tasks[0].cancel)
+            return await FixedIncoming.__anext__(self)
+
+    rig.upstream.answers = [Leaving()]
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        tasks.append(group.create_task(rig.enforcer().handle(an_exchange())))
+    assert tasks[0].cancelled()
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "executed"
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+async def test_a_call_that_runs_on_gives_its_place_back_when_its_caller_leaves() -> None:
+    rig = Rig()
+    rig.adapter.conversation.runs_on = True
+    rig.upstream.gate = asyncio.Event()
+    async with rig.jobs:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(rig.enforcer().handle(an_exchange()))
+            await rig.upstream.reached.wait()
+            task.cancel()
+        assert (rig.slots.taken, rig.live.abandoned) == (0, 1)
+        rig.upstream.gate.set()
+    assert (rig.slots.taken, rig.live.abandoned) == (0, 0)
+
+
+async def test_more_calls_than_may_run_on_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enforcer, "ABANDONED", 0)
+    rig = Rig()
+    rig.adapter.conversation.runs_on = True
+    rig.upstream.gate = asyncio.Event()
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        task = group.create_task(rig.enforcer().handle(an_exchange()))
+        await rig.upstream.reached.wait()
+        task.cancel()
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
+    assert len(rig.live) == 0
+
+
+async def test_a_caller_that_leaves_while_its_record_is_synced_is_owed_an_outcome() -> None:
+    rig = Rig()
+    rig.adapter.conversation.asks = (SEND,)
+    synced = asyncio.Event()
+    append = rig.audit.append
+
+    async def slow(record: JsonObject, *, durable: bool, query: bytes | None = None) -> None:
+        await append(record, durable=durable, query=query)
+        synced.set()
+        await asyncio.Event().wait()
+
+    rig.audit.append = slow  # type: ignore[method-assign]
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        task = group.create_task(rig.enforcer().handle(an_exchange()))
+        await synced.wait()
+        task.cancel()
+    assert rig.upstream.permits == []
+    assert [record["outcome"]["status"] for record in rig.audit.of("outcome")] == ["cancelled"]
