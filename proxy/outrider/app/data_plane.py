@@ -14,6 +14,7 @@ from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import ProtocolName
 from outrider.credentials.providers.file import FileProvider
+from outrider.identity.bundles import BundleSource
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.routing import RouteTable
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
@@ -105,6 +106,7 @@ class DataPlane:
     loaded: Loaded
     routes: RouteTable
     pool: UpstreamPool
+    bundles: BundleSource
     enforcer: Enforcer
 
 

@@ -184,7 +184,6 @@ class Sidecar:
             }
         )
         await asyncio.to_thread(bundles.load)
-        self._bundles = bundles
         mcp = McpAdapter(
             limits=settings.limits,
             pins=self.state.pins,
@@ -221,7 +220,9 @@ class Sidecar:
             clock=self.clock,
         )
         enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)
-        return DataPlane(loaded=loaded, routes=routes, pool=pool, enforcer=enforcer)
+        return DataPlane(
+            loaded=loaded, routes=routes, pool=pool, bundles=bundles, enforcer=enforcer
+        )
 
     def _open_shares(self) -> None:
         limits = self.loaded.settings.limits
@@ -318,8 +319,8 @@ class Sidecar:
         try:
             fresh = await asyncio.to_thread(load, self.loaded.source, self._environ)
             _check_reloadable(self.loaded, fresh)
-            await self.keeper.reload(policy_parts.source_of(fresh))
             plane = await self._plane(fresh)
+            await self.keeper.reload(policy_parts.source_of(fresh))  # last: it is in force at once
         except ConfigError:
             self.metrics.reloaded(ok=False, unix_s=self.clock.unix_s())
             raise
@@ -355,7 +356,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                await self._bundles.refresh()
+                await self.plane.bundles.refresh()
             except ConfigError as fault:
                 logger.warning(
                     "trust bundle refused", extra={"event": "bundle_refused", "fault": str(fault)}

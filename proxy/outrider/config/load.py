@@ -19,6 +19,8 @@ from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 
 PREFIX: Final = "OUTRIDER_"
+NESTING: Final = 32
+FILE_BYTES: Final = 1 << 20
 SEPARATOR: Final = "__"
 OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
 _SHOWN: Final = 80
@@ -86,6 +88,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     document: Json = {}
     if path is not None:
         try:
+            if path.stat().st_size > FILE_BYTES:
+                raise ConfigError(f"{path}: larger than {FILE_BYTES} bytes")
             document = parse_yaml(path.read_text(encoding="utf-8"))
         except OSError as fault:
             raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
@@ -103,14 +107,28 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
 def parse_yaml(text: str) -> Json:
     """One YAML document without repeated keys. Raises `ConfigError` with the line."""
+    if _depth(text) > NESTING:
+        raise ConfigError(f"nested more than {NESTING} deep")
     try:
         value: Json = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 0
         raise ConfigError(f"line {line}: not YAML: {fault.problem}") from fault
-    except (yaml.YAMLError, RecursionError) as fault:
-        raise ConfigError("not YAML") from fault
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as fault:
+        raise ConfigError("not YAML, or a value that is none, such as a 13th month") from fault
     return {} if value is None else value
+
+
+def _depth(text: str) -> int:
+    """The deepest nesting of brackets, those in text included: settings have no need of many."""
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest
 
 
 def validate(document: JsonObject) -> Settings:

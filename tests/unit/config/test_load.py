@@ -285,3 +285,25 @@ def test_the_schema_names_its_dialect_and_every_part() -> None:
     properties = found["properties"]
     assert isinstance(properties, dict)
     assert {"profile", "upstreams", "limits", "policy"} <= properties.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("limits: 2020-99-99", id="no-such-month"),
+        pytest.param("limits: " + "9" * 6000, id="a-number-of-6000-digits"),
+        pytest.param("limits: " + "[" * 3000, id="3000-brackets"),
+        pytest.param("limits: " + "{a: " * 40 + "}" * 40, id="40-braces"),
+        pytest.param("- " * 3000 + "a", id="3000-dashes"),
+    ],
+)
+def test_what_no_reader_can_take_is_a_fault_like_any_other(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_yaml(text)
+
+
+def test_a_file_larger_than_settings_ever_are_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "outrider.yaml"
+    path.write_text("# " + "x" * (1 << 20))
+    with pytest.raises(ConfigError, match="larger than"):
+        load(path, {})

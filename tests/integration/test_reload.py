@@ -1,0 +1,51 @@
+"""A reload is refused whole: nothing of a file that fails is in force, policy least of all."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from outrider.app import Sidecar
+from outrider.config.load import load
+from outrider.core.errors import ConfigError
+from tests.support.policy import ALLOW_ALL, DENY_ALL, write_tree
+
+
+def _settings(**changes: object) -> dict[str, object]:
+    return {
+        "identity": {"spiffe_id": "spiffe://acme.test/agent"},
+        "listeners": {
+            name: {"addresses": ["127.0.0.1:0"]} for name in ("egress", "control", "telemetry")
+        },
+        "policy": {"path": "deny", "watch": False},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"credentials": {"c": {"file": "x", "header": "not a header"}}}, id="header"),
+        pytest.param({"stores": {"kind": "memory"}}, id="fixed-at-start"),
+        pytest.param({"limits": {"body_bytes": 1}}, id="range"),
+    ],
+)
+async def test_a_file_that_fails_changes_no_policy(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    write_tree(tmp_path / "deny", {"outrider/main.rego": DENY_ALL})
+    write_tree(tmp_path / "allow", {"outrider/main.rego": ALLOW_ALL})
+    config = tmp_path / "outrider.yaml"
+    config.write_text(yaml.safe_dump(_settings()))
+    async with Sidecar(load(config, {}), os.environ) as sidecar:
+        before = sidecar.keeper.active().revision
+        config.write_text(
+            yaml.safe_dump(_settings(policy={"path": "allow", "watch": False}, **changes))
+        )
+        with pytest.raises(ConfigError):
+            await sidecar.reload()
+        assert sidecar.keeper.active().revision == before
+        config.write_text(yaml.safe_dump(_settings(policy={"path": "allow", "watch": False})))
+        await sidecar.reload()
+        assert sidecar.keeper.active().revision != before
