@@ -1,5 +1,6 @@
 """A reload is refused whole: nothing of a file that fails is in force, policy least of all."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -38,7 +39,8 @@ async def test_a_file_that_fails_changes_no_policy(
     write_tree(tmp_path / "allow", {"outrider/main.rego": ALLOW_ALL})
     config = tmp_path / "outrider.yaml"
     config.write_text(yaml.safe_dump(_settings()))
-    async with Sidecar(load(config, {}), os.environ) as sidecar:
+    loaded = await asyncio.to_thread(load, config, {})
+    async with Sidecar(loaded, os.environ) as sidecar:
         before = sidecar.keeper.active().revision
         config.write_text(
             yaml.safe_dump(_settings(policy={"path": "allow", "watch": False}, **changes))

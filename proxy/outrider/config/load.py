@@ -108,7 +108,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 def parse_yaml(text: str) -> Json:
     """One YAML document without repeated keys. Raises `ConfigError` with the line."""
     if _depth(text) > NESTING:
-        raise ConfigError(f"nested more than {NESTING} deep")
+        raise ConfigError(f"not YAML that is read here: nested more than {NESTING} deep")
     try:
         value: Json = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as fault:
