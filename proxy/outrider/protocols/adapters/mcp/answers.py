@@ -8,7 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from outrider.core.errors import MalformedError, UnrecognisedError, UpstreamFailedError
+from outrider.core.errors import (
+    MalformedError,
+    ObligationError,
+    UnrecognisedError,
+    UpstreamFailedError,
+)
 from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Edits, Judge, Note, Step
@@ -228,6 +233,10 @@ class Answering:
         if turn.is_modern and result.get("resultType") == "task" and not self._takes_tasks():
             raise UpstreamFailedError("the upstream made a task of a call that takes none")
         handle = as_object(result.get("task")).get("taskId", result.get("taskId"))
+        made = handle is not None or "task" in result or result.get("resultType") == "task"
+        if made and editing.restricts(self.edits):
+            # What the task comes to is fetched by another call, which these edits do not reach.
+            raise ObligationError("a task's result would come back past what policy asks of it")
         if isinstance(handle, str):
             self.desk.sessions.give_handle(
                 subject=turn.subject, upstream=turn.upstream, handle=handle

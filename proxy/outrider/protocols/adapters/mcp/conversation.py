@@ -4,13 +4,14 @@ import secrets
 from typing import Final
 
 from outrider.core.action import Ask
-from outrider.core.errors import UnrecognisedError, UpstreamFailedError
+from outrider.core.errors import ObligationError, UnrecognisedError, UpstreamFailedError
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead, TraceContext
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Edits, Inbound, Route, Watcher
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.edits import restricts
 from outrider.protocols.adapters.mcp.headers import encode as encode_field, media_type
 from outrider.protocols.adapters.mcp.requests import Read, plumbing, server_ask, subscribed
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
@@ -121,6 +122,8 @@ class Call:
 
     def outgoing(self, edits: Edits) -> Outgoing:
         turn = self.turn
+        if "task" in turn.params and restricts(edits):
+            raise ObligationError("a task's result would come back past what policy asks of it")
         meta = turn.params.get("_meta")
         if isinstance(meta, dict):
             self._clean_meta(meta)

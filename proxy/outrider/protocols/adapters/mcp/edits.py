@@ -59,6 +59,12 @@ def suspicion(definition: JsonObject) -> str | None:
     return None
 
 
+def restricts(edits: Edits) -> bool:
+    """Whether `edits` ask anything of the answer itself."""
+    bounds = (edits.response_bytes, edits.records)
+    return bool(edits.redactions) or bounds != (None, None)
+
+
 def apply(message: JsonObject, edits: Edits) -> int:
     """Redact in place; returns how many places were hit."""
     hits = sum(_redact(message, redaction) for redaction in edits.redactions)

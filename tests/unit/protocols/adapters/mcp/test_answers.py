@@ -510,6 +510,48 @@ def test_an_upstream_that_sends_nothing_but_noise_is_cut() -> None:
     assert len(answered.notes) <= 100
 
 
+RESTRICTIONS = [
+    pytest.param(Edits(redactions=(RedactObligation(pointer="/result/a"),)), False, id="redact"),
+    pytest.param(Edits(response_bytes=1000), False, id="bytes"),
+    pytest.param(Edits(records=5), False, id="records"),
+    pytest.param(Edits(headers=(("x-tenant", "a"),)), True, id="header-alone"),
+    pytest.param(Edits(), True, id="nothing"),
+]
+TASKS: list[JsonObject] = [
+    {"task": {"taskId": "t-1", "status": "working"}},
+    {"resultType": "task", "taskId": "t-1"},
+]
+
+
+@pytest.mark.parametrize(("edits", "passes"), RESTRICTIONS)
+def test_a_call_whose_answer_policy_changes_leaves_as_no_task(edits: Edits, passes: bool) -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.edits = edits
+    params: JsonObject = {"name": "echo", "arguments": {"text": "hi"}, "task": {"ttl": 60}}
+    answered = sidecar.post(request("tools/call", params))
+    assert ("tools/call" in sidecar.upstream.methods) is passes
+    assert (answered.fault is None) is passes
+    if answered.fault is not None:
+        assert answered.fault.reason is Reason.OBLIGATION
+
+
+@pytest.mark.parametrize("made", TASKS, ids=["2025", "2026"])
+@pytest.mark.parametrize(("edits", "passes"), RESTRICTIONS)
+def test_an_upstream_makes_no_task_of_a_call_whose_answer_policy_changes(
+    edits: Edits, passes: bool, made: JsonObject
+) -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.edits = edits
+    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": made})
+    answered = sidecar.post(CALL)
+    assert (answered.fault is None) is passes
+    sidecar.edits = Edits()
+    fetched = sidecar.post(request("tasks/get", {"taskId": "t-1"}, 2))
+    assert fetched.status == (200 if passes else 400)
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_task_is_made_only_of_a_call_that_takes_one(declared: bool) -> None:
     sidecar = Sidecar()
