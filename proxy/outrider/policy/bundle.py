@@ -18,6 +18,7 @@ from outrider.core import strict_json
 from outrider.core.errors import ConfigError, MalformedError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.policy.archive import read_tree
+from outrider.policy.bounds import check_bounds
 
 ROOT: Final = "outrider"
 _DATA_FILES: Final = frozenset({"data.json", "data.yaml"})
@@ -75,9 +76,13 @@ def read(path: Path, overlays: Sequence[Path] = ()) -> Tree:
         _lay_over(files, _policy_files(read_tree(layer)))
     texts = {name: _text(name, content) for name, content in files.items()}
     modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
+    released = {name: text for name, text in modules.items() if not is_test(name)}
+    tests = {name: text for name, text in modules.items() if is_test(name)}
+    check_bounds(released)
+    check_bounds(tests)
     return Tree(
-        modules={name: text for name, text in modules.items() if not is_test(name)},
-        tests={name: text for name, text in modules.items() if is_test(name)},
+        modules=released,
+        tests=tests,
         suites={name: text for name, text in texts.items() if name.endswith(".suite.yaml")},
         data=_merge(texts),
         fixtures=_fixtures(texts),

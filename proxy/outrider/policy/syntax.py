@@ -14,6 +14,7 @@ import regorus
 
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
+from outrider.policy.bounds import check_bounds
 
 AST_VERSION: Final = 1
 Path: TypeAlias = tuple[str, ...]
@@ -93,6 +94,7 @@ class Module:
 
 def parse(modules: Mapping[str, str]) -> tuple[Module, ...]:
     """Every module's tree. Raises `ConfigError` with file and line for what does not parse."""
+    check_bounds(modules)
     trees = _trees(modules)
     if isinstance(trees, str):
         raise ConfigError(f"policy does not parse: {trees}")
