@@ -41,6 +41,9 @@ _WANTED: Final = {
     "notifications/prompts/list_changed": "promptsListChanged",
     "notifications/resources/list_changed": "resourcesListChanged",
 }
+# They carry a task's own result or words about it.
+_OF_TASKS: Final = frozenset({"notifications/tasks", "notifications/tasks/status"})
+_WORDY: Final = _OF_TASKS | {"notifications/message"}
 _SECRET_FIELD: Final = re.compile(
     r"passw|secret|token|credential|api[-_ ]?key|private[-_ ]?key", re.IGNORECASE
 )
@@ -165,18 +168,22 @@ class Answering:
         message.setdefault("id", self.turn.id)
         if message["id"] is None:
             message["id"] = self.turn.id
-        return emit(message)
+        return [*self._edited(message), *emit(message)]
+
+    def _edited(self, message: JsonObject) -> list[Step]:
+        """Carry out on an answer what policy asks of it."""
+        hits = editing.apply(message, self.edits)
+        if self.edits.records is not None:
+            editing.bound(message, self.edits.records)
+        if not hits:
+            return []
+        facts: JsonObject = {"upstream": self.turn.upstream, "places": hits}
+        return [Note(event="redacted", facts=facts, recorded=False)]
 
     def _result(self, message: JsonObject, emit: Emitter) -> list[Step]:
         turn = self.turn
         result = as_object(message["result"])
-        hits = editing.apply(message, self.edits) if self.edits.redactions else 0
-        if self.edits.records is not None:
-            editing.bound(message, self.edits.records)
-        steps: list[Step] = []
-        if hits:
-            facts: JsonObject = {"upstream": turn.upstream, "places": hits}
-            steps.append(Note(event="redacted", facts=facts, recorded=False))
+        steps = self._edited(message)
         if turn.method in spec.LISTING_OF:
             return [*steps, *take_list(turn, self.desk, message, emit)]
         handler = _RESULTS.get(turn.method)
@@ -271,16 +278,8 @@ class Answering:
 
     def _tasks(self, result: JsonObject) -> list[Step]:
         """Only the tasks that this subject was given."""
-        turn, sessions = self.turn, self.desk.sessions
-        result["tasks"] = [
-            task
-            for task in as_list(result.get("tasks"))
-            if sessions.has_handle(
-                subject=turn.subject,
-                upstream=turn.upstream,
-                handle=str(as_object(task).get("taskId")),
-            )
-        ]
+        tasks = as_list(result.get("tasks"))
+        result["tasks"] = [task for task in tasks if self._owns(as_object(task))]
         return []
 
     # --- what servers ask ---
@@ -352,12 +351,21 @@ class Answering:
         params = as_object(message.value.get("params"))
         if turn.is_modern and not self._subscribed_to(message.method, params):
             return [self.dropped("notification_dropped", "not_subscribed")]
+        if message.method in _OF_TASKS and not self._owns(params):
+            return [self.dropped("notification_dropped", "task")]
         if self.edits.redactions:
             # A pointer says nothing of free text, which could repeat what is redacted.
-            if message.method == "notifications/message":
+            if message.method in _WORDY:
                 return [self.dropped("notification_dropped", "redaction")]
             params.pop("message", None)
         return emit(message.value)
+
+    def _owns(self, members: JsonObject) -> bool:
+        """Whether this names a task that the subject was given."""
+        turn = self.turn
+        return self.desk.sessions.has_handle(
+            subject=turn.subject, upstream=turn.upstream, handle=str(members.get("taskId"))
+        )
 
     def _subscribed_to(self, method: str, params: JsonObject) -> bool:
         """Whether a modern stream may carry this notification (PROTOCOLS §12 case 54)."""

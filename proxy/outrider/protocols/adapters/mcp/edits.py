@@ -10,10 +10,13 @@ from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
 from outrider.protocols.adapters.mcp.names import has_invisible
 from outrider.protocols.adapters.mcp.spec import OWN_META
+from outrider.protocols.wire.jsonrpc import INTERNAL_ERROR
 
 _OWN: Final = f'"{OWN_META}'.encode()
 _DESCRIPTION_BYTES: Final = 8192
 _STRUCTURED: Final = "/result/structuredContent"
+_WITHHELD: Final[JsonObject] = {"type": "text", "text": "[withheld by policy]"}
+_SAID: Final = "the upstream reported an error; policy withholds its words"
 
 
 def encode_clean(message: JsonObject) -> bytes:
@@ -66,23 +69,33 @@ def restricts(edits: Edits) -> bool:
 
 
 def apply(message: JsonObject, edits: Edits) -> int:
-    """Redact in place; returns how many places were hit."""
+    """Redact in place; returns how many places were hit.
+
+    A pointer says nothing of free text, nor of an answer in another shape than it was written
+    for: what could repeat there what is redacted is withheld.
+    """
+    if not edits.redactions:
+        return 0
+    pointers = [redaction.pointer for redaction in edits.redactions]
+    odd = [pointer for pointer in pointers if _is_odd(message, pointer)]
     hits = sum(_redact(message, redaction) for redaction in edits.redactions)
-    if any(redaction.pointer.startswith(_STRUCTURED) for redaction in edits.redactions):
-        _follow(message)
+    if "error" in message:
+        message["error"] = _quiet(message["error"], pointers)
+        return hits + 1
+    result = message.get("result")
+    if isinstance(result, dict) and any(one.startswith(_STRUCTURED) for one in pointers):
+        hits += _follow(result, fits=not odd, whole=_STRUCTURED in pointers)
     return hits
 
 
 def bound(message: JsonObject, records: int) -> None:
-    """Raises `ObligationError` where the result holds more records than policy allows."""
+    """Raises `ObligationError` where the answer holds more records than policy allows."""
     if _records(message) > records:
         raise ObligationError("the answer holds more records than policy allows")
 
 
 def _redact(message: JsonObject, redaction: RedactObligation) -> int:
-    *path, last = (
-        part.replace("~1", "/").replace("~0", "~") for part in redaction.pointer.split("/")[1:]
-    )
+    *path, last = _parts(redaction.pointer)
     node: Json = message
     for key in path:
         node = _step(node, key)
@@ -93,6 +106,24 @@ def _redact(message: JsonObject, redaction: RedactObligation) -> int:
         node[int(last)] = redaction.replacement
         return 1
     return 0
+
+
+def _parts(pointer: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def _is_odd(message: JsonObject, pointer: str) -> bool:
+    """Whether structured content has another shape than `pointer` was written for."""
+    if not pointer.startswith(_STRUCTURED):
+        return False
+    node: Json = message
+    for key in _parts(pointer):
+        if isinstance(node, list) and not _is_index(key):
+            return True
+        if isinstance(node, str | int | float):  # a string may hold the object that was meant
+            return True
+        node = _step(node, key)
+    return False
 
 
 def _is_index(key: str) -> bool:
@@ -107,24 +138,58 @@ def _step(node: Json, key: str) -> Json:
     return None
 
 
-def _follow(message: JsonObject) -> None:
+def _follow(result: JsonObject, *, fits: bool, whole: bool) -> int:
     """Text that repeats structured content must not say what was redacted from it."""
-    result = message.get("result")
-    if isinstance(result, dict) and "structuredContent" in result:
+    if isinstance(result.get("result"), dict):  # a finished task's own result (2026)
+        result["result"] = {"content": [dict(_WITHHELD)]}
+    if "structuredContent" in result and (fits or whole):
         text = orjson.dumps(result["structuredContent"]).decode()
         result["content"] = [{"type": "text", "text": text}]
+        return 0
+    found = result.keys() & {"structuredContent", "content"}
+    if not found:
+        return 0
+    result.pop("structuredContent", None)
+    result["content"] = [dict(_WITHHELD)]
+    return 1
+
+
+def _quiet(error: Json, pointers: list[str]) -> JsonObject:
+    """An error of which only the code is left, and data that every redaction was written for."""
+    known = error if isinstance(error, dict) else {}
+    code = known.get("code")
+    quiet: JsonObject = {
+        "code": code if isinstance(code, int) else INTERNAL_ERROR,
+        "message": _SAID,
+    }
+    if "data" in known and all(pointer.startswith("/error/") for pointer in pointers):
+        quiet["data"] = known["data"]
+    return quiet
 
 
 def _records(message: JsonObject) -> int:
+    """The length of the longest list anywhere; text that is JSON counts as what it says."""
     result = message.get("result")
-    if not isinstance(result, dict):
-        return 0
-    structured = result.get("structuredContent")
-    if isinstance(structured, list):
-        return len(structured)
-    if isinstance(structured, dict):
-        return max(
-            (len(value) for value in structured.values() if isinstance(value, list)), default=1
-        )
-    content = result.get("content") or result.get("contents") or result.get("messages")
-    return len(content) if isinstance(content, list) else 0
+    longest = 1 if isinstance(result, dict) and "structuredContent" in result else 0
+    level: list[Json] = [result, message.get("error")]
+    while level:
+        node = level.pop()
+        if isinstance(node, str):
+            node = _said(node)
+        if isinstance(node, dict):
+            level.extend(node.values())
+        elif isinstance(node, list):
+            longest = max(longest, len(node))
+            level.extend(node)
+    return longest
+
+
+def _said(text: str) -> Json:
+    """The array or object that `text` is, or None."""
+    if text.lstrip()[:1] not in {"[", "{"}:
+        return None
+    try:
+        value: Json = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value

@@ -10,6 +10,7 @@ from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
 from outrider.core.vocabulary import ActionEffect, Phase, Reason
 from tests.support.mcp_exchange import (
+    AGENT,
     OTHER,
     FakeUpstream,
     Sidecar,
@@ -378,6 +379,47 @@ def test_case_75_where_results_are_redacted_free_text_of_notifications_is_withhe
     assert b"half" not in answered.body
     assert b"secret" not in answered.body
     assert len(answered.messages) == 2
+
+
+IBAN = Edits(redactions=(RedactObligation(pointer="/result/structuredContent/iban"),))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_error_says_nothing_of_what_is_redacted(streamed: bool) -> None:
+    error: JsonObject = {"code": -32000, "message": "no DE1", "data": {"iban": "DE1"}}
+    message: JsonObject = {"jsonrpc": "2.0", "id": 1, "error": error}
+    sidecar = _told(event(message))
+    if not streamed:
+        sidecar.upstream.answers["tools/call"] = replies(message)
+    sidecar.edits = IBAN
+    answered = sidecar.post(CALL)
+    assert b"-32000" in answered.body
+    assert b"DE1" not in answered.body
+    assert answered.events == ["redacted"]
+
+
+def test_comments_keep_a_redacted_stream_alive_without_their_words() -> None:
+    sidecar = _told(b": DE1\n", event(DONE))
+    sidecar.edits = IBAN
+    answered = sidecar.post(CALL)
+    assert answered.body.startswith(b":\n\n")
+    assert b"DE1" not in answered.body
+
+
+@pytest.mark.parametrize(
+    ("task", "edits", "passes"),
+    [("t-1", Edits(), True), ("t-9", Edits(), False), ("t-1", IBAN, False)],
+    ids=["own", "foreign", "redacted"],
+)
+def test_what_is_told_of_a_task_reaches_its_owner_alone(
+    task: str, edits: Edits, passes: bool
+) -> None:
+    told: JsonObject = {"taskId": task, "status": "completed", "statusMessage": "DE1"}
+    notice: JsonObject = {"jsonrpc": "2.0", "method": "notifications/tasks/status", "params": told}
+    sidecar = _told(event(notice), event(DONE))
+    sidecar.sessions.give_handle(subject=AGENT, upstream="crm", handle="t-1")
+    sidecar.edits = edits
+    assert (b"DE1" in sidecar.post(CALL).body) is passes
 
 
 @pytest.mark.parametrize("asked", [True, False])
