@@ -20,6 +20,7 @@ from outrider.protocols.wire.sse import (
     encode_retry,
 )
 
+_UNREAD_BYTES: Final = 65_536
 _JSON_HEAD: Final[Headers] = (("content-type", spec.JSON),)
 _SSE_HEAD: Final[Headers] = (
     ("content-type", spec.SSE),
@@ -34,6 +35,7 @@ class EmptyWatcher:
     def __init__(self, *, status: int, headers: Headers, steps: Sequence[Step] = ()) -> None:
         self._head = ResponseHead(status=status, headers=headers)
         self._steps = list(steps)
+        self._size = 0
 
     def head(self) -> ResponseHead:
         return self._head
@@ -43,6 +45,9 @@ class EmptyWatcher:
         return False
 
     def feed(self, chunk: bytes) -> list[Step]:
+        self._size += len(chunk)
+        if self._size > _UNREAD_BYTES:
+            raise UpstreamFailedError("the answer has no end in sight", cause="response_bytes")
         return []
 
     def end(self) -> list[Step]:

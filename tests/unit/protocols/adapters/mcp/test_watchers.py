@@ -25,6 +25,17 @@ def test_what_an_upstream_says_to_a_notification_is_not_passed_on() -> None:
     assert (answered.status, answered.body, answered.headers) == (202, b"", {})
 
 
+@pytest.mark.parametrize(("chunks", "taken"), [(16, True), (17, False)])
+def test_a_body_that_nobody_reads_is_bounded(chunks: int, taken: bool) -> None:
+    sidecar = Sidecar()
+    body = (b"x" * 4096,) * chunks
+    sidecar.upstream.answers["notifications/initialized"] = (202, (), body)
+    answered = sidecar.post(TOLD)
+    assert (answered.fault is None) is taken
+    if answered.fault is not None:
+        assert answered.fault.reason is Reason.UPSTREAM_ERROR
+
+
 @pytest.mark.parametrize("status", [400, 403, 500])
 def test_a_notification_that_was_not_taken_is_an_error_without_an_id(status: int) -> None:
     sidecar = Sidecar()
