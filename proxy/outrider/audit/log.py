@@ -416,7 +416,10 @@ class FileAuditLog:
         for folded in self._folder.due(now_s):
             self._metrics.audit_repeated(folded.folded)
             record = self._own(RecordKind.REPEAT, "repeat", {"count": folded.folded})
-            record["repeat"] = {"count": folded.folded, "last_decision": folded.last_id}
+            facts: JsonObject = {"count": folded.folded, "last_decision": folded.last_id}
+            if folded.distinct > 1:
+                facts["distinct"] = folded.distinct
+            record["repeat"] = facts
             self.append_nowait({**folded.first, **record})
 
     def _own(self, kind: RecordKind, member: str, facts: JsonObject) -> JsonObject:

@@ -321,6 +321,20 @@ async def test_a_flood_of_one_refusal_is_folded(tmp_path):
     assert report_of(tmp_path).broken is None
 
 
+async def test_a_flood_of_different_refusals_says_how_many_were_different(tmp_path):
+    async with an_open_log(tmp_path, queue=1024) as opened:
+        for number in range(1, 101):
+            action = {"name": "resources/read", "resource": f"file:///{number}"}
+            opened.log.append_refusal({**a_refusal_record(number), "action": action})
+        opened.clock.pass_s(1)
+        opened.log.check()
+    assert len(records_of(tmp_path, "decision")) == 64
+    (repeat,) = records_of(tmp_path, "repeat")
+    assert repeat["repeat"] == {"count": 36, "last_decision": "dec-100", "distinct": 36}
+    assert "action" not in repeat
+    assert report_of(tmp_path).broken is None
+
+
 async def test_what_was_folded_last_is_recorded_at_the_end(tmp_path):
     async with an_open_log(tmp_path) as opened:
         for number in range(1, 13):
