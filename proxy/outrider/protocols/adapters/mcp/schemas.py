@@ -10,6 +10,7 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 import jsonschema_rs
 
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.protocols.adapters.mcp.expansion import ExpansionError, cost_of
 from outrider.protocols.adapters.mcp.headers import mirrored_params
 from outrider.protocols.sessions import Bounded
 
@@ -18,6 +19,8 @@ Mirrored: TypeAlias = "dict[str, tuple[tuple[str, ...], str]] | None"
 _DEPTH: Final = 32
 _SUBSCHEMAS: Final = 1000
 _NODES: Final = 10_000
+_WORK: Final = 1_500_000
+_TEXT_UNIT: Final = 512
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _DIALECTS: Final = (
     "http://json-schema.org/draft-04/schema",
@@ -41,10 +44,12 @@ class Compiled:
 
     validator: Validates | None = None
     fault: str | None = None
+    cost: int = 1
 
     def accepts(self, value: Json) -> bool:
-        """Whether `value` fits; a schema that cannot be used fits nothing."""
-        if self.validator is None:
+        """Whether `value` fits; a schema that cannot be used fits nothing, and what would take
+        too long to judge fits none."""
+        if self.validator is None or _is_larger(value, _WORK // self.cost):
             return False
         try:
             return self.validator.is_valid(value)
@@ -87,11 +92,15 @@ def compile_schema(schema: Json) -> Compiled:
     if fault is not None or not isinstance(schema, dict):
         return Compiled(fault=fault or "not_object")
     try:
+        cost = cost_of(schema)  # first: to compile may expand as well
         return Compiled(
             validator=jsonschema_rs.validator_for(
                 schema, retriever=_refuse_to_fetch, pattern_options=_PATTERNS
-            )
+            ),
+            cost=cost,
         )
+    except ExpansionError as expansion:
+        return Compiled(fault=str(expansion))
     except (ValueError, TypeError, RecursionError):
         return Compiled(fault="schema")
     except BaseException as panic:
@@ -122,6 +131,25 @@ def first_fault(schema: Json) -> str | None:
         elif isinstance(node, list):
             level.extend((inner, depth + 1) for inner in node)
     return None
+
+
+def _is_larger(value: Json, limit: int) -> bool:
+    """Whether `value` has more parts than `limit`; long text counts as several."""
+    size = 1
+    level: list[Json] = [value]
+    while level:
+        node = level.pop()
+        if isinstance(node, str):
+            size += len(node) // _TEXT_UNIT
+        elif isinstance(node, dict):
+            size += len(node)
+            level.extend(node.values())
+        elif isinstance(node, list):
+            size += len(node)
+            level.extend(node)
+        if size > limit:
+            return True
+    return False
 
 
 def _fault_of(node: JsonObject, *, nested: bool) -> str | None:
