@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 from outrider.core.errors import (
     MalformedError,
     ObligationError,
-    UnrecognisedError,
     UpstreamFailedError,
 )
 from outrider.core.exchange import Headers, ResponseHead
@@ -100,12 +99,16 @@ class Answering:
             turn.value = {}
         self.turn.scope.streamed(event_id, self)
 
+    def lost(self, head: ResponseHead) -> list[Step] | None:
+        """The steps that forget a session which the upstream no longer knows; None for others."""
+        session = self.turn.session
+        if head.status != 404 or session is None:
+            return None
+        return self.desk.sessions.end(session.key)
+
     def head_came(self, head: ResponseHead) -> None:
         """Refuse a status that carries no message of the protocol; note a new session's id."""
         turn = self.turn
-        if head.status == 404 and turn.session is not None:
-            self.desk.sessions.end(turn.session.key)
-            raise UnrecognisedError("the session is over", status=404, code=-32001, cause="session")
         if head.status not in {200, 202, 204, 400} and not (turn.is_modern and head.status == 404):
             raise UpstreamFailedError("the upstream refused the request", cause="status")
         if turn.method == "initialize" and head.status == 200:

@@ -15,7 +15,12 @@ from outrider.protocols.adapters.mcp.edits import restricts
 from outrider.protocols.adapters.mcp.headers import encode as encode_field, media_type
 from outrider.protocols.adapters.mcp.requests import Read, plumbing, server_ask, subscribed
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
-from outrider.protocols.adapters.mcp.watchers import EmptyWatcher, JsonWatcher, SseWatcher
+from outrider.protocols.adapters.mcp.watchers import (
+    EmptyWatcher,
+    JsonWatcher,
+    LostWatcher,
+    SseWatcher,
+)
 from outrider.protocols.wire.jsonrpc import Kind, encode
 
 SESSION_FIELD: Final = "mcp-session-id"
@@ -288,6 +293,8 @@ class Stream:
         if self._answering is None:
             own = Answering(turn=self.turn, desk=self._desk, edits=edits)
             return watcher_for(own, head)
+        if (steps := self._answering.lost(head)) is not None:
+            return LostWatcher(steps)
         self._answering.head_came(head)
         if head.status != 200 or media_type(head.header("content-type") or "")[0] != spec.SSE:
             raise UpstreamFailedError("the upstream did not resume the stream")
@@ -337,6 +344,8 @@ class SessionEnd:
 def watcher_for(answering: Answering, head: ResponseHead) -> Watcher:
     """Who watches this answer. Raises `UpstreamFailedError` for one that MCP does not know."""
     turn = answering.turn
+    if (steps := answering.lost(head)) is not None:
+        return LostWatcher(steps)
     answering.head_came(head)
     content, _ = media_type(head.header("content-type") or "")
     if turn.kind is not _REQUEST and turn.method != "GET":

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from outrider.core.errors import MalformedError, UpstreamFailedError
+from outrider.core.errors import MalformedError, UnrecognisedError, UpstreamFailedError
 from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.ports import Emit, Step
+from outrider.core.ports import Emit, Judge, Step
 from outrider.core.strict_json import JsonLimits, read
+from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
 from outrider.protocols.adapters.mcp.edits import encode_clean
@@ -48,11 +49,23 @@ class EmptyWatcher:
         self._size += len(chunk)
         if self._size > _UNREAD_BYTES:
             raise UpstreamFailedError("the answer has no end in sight", cause="response_bytes")
-        return []
+        return self.end()  # what is to be stored waits for no body
 
     def end(self) -> list[Step]:
         steps, self._steps = self._steps, []
         return steps
+
+
+class LostWatcher(EmptyWatcher):
+    """The upstream knows the session no more: once that is stored, the caller is told."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        told = Judge(asks=(), phase=Phase.RESPONSE, then=_session_over)
+        super().__init__(status=404, headers=(), steps=(*steps, told))
+
+
+def _session_over(verdicts: tuple[bool, ...]) -> list[Step]:
+    raise UnrecognisedError("the session is over", status=404, code=-32001, cause="session")
 
 
 class JsonWatcher:

@@ -1,5 +1,7 @@
 """The watchers' own part: heads, bounds and bodies nobody may see."""
 
+from collections.abc import Callable
+
 import pytest
 
 from outrider.config.settings import Limits
@@ -7,7 +9,16 @@ from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Emit
 from outrider.core.vocabulary import Reason
 from outrider.protocols.adapters.mcp.watchers import EmptyWatcher
-from tests.support.mcp_exchange import Sidecar, event, legacy_headers, replies, request, streams
+from tests.support.mcp_exchange import (
+    Answered,
+    Sidecar,
+    a_head,
+    event,
+    legacy_headers,
+    replies,
+    request,
+    streams,
+)
 
 CALL: JsonObject = request("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
 TOLD: JsonObject = {"jsonrpc": "2.0", "method": "notifications/initialized"}
@@ -79,9 +90,54 @@ def test_event_ids_pass_on_the_legacy_wire_alone() -> None:
     assert b"id: " not in sidecar.modern(CALL).body
 
 
-def test_the_same_data_comes_out_as_went_in() -> None:
+@pytest.mark.parametrize("chunks", [0, 2])
+def test_what_is_to_be_stored_comes_once_and_waits_for_no_body(chunks: int) -> None:
     watcher = EmptyWatcher(status=202, headers=(), steps=(Emit(data=b""),))
     assert watcher.streaming is False
-    assert watcher.feed(b"anything") == []
-    assert watcher.end() == [Emit(data=b"")]
+    given = [watcher.feed(b"anything") for _ in range(chunks)]
+    assert [*given, watcher.end()][0] == [Emit(data=b"")]
+    assert not any([*given, watcher.end()][1:])
     assert watcher.end() == []
+
+
+LOSSES = [
+    pytest.param(
+        lambda sidecar: sidecar.post(CALL, legacy_headers("s-1")), "tools/call", id="call"
+    ),
+    pytest.param(
+        lambda sidecar: sidecar.post(TOLD, legacy_headers("s-1")), str(TOLD["method"]), id="told"
+    ),
+    pytest.param(
+        lambda sidecar: sidecar.exchange(a_head("GET", legacy_headers("s-1")), None),
+        "GET",
+        id="stream",
+    ),
+    pytest.param(
+        lambda sidecar: sidecar.exchange(
+            a_head("GET", (*legacy_headers("s-1"), ("last-event-id", "e1"))), None
+        ),
+        "GET",
+        id="resumed",
+    ),
+]
+
+
+@pytest.mark.parametrize("body", [(), (b"not found",) * 3], ids=["empty", "body"])
+@pytest.mark.parametrize(("attempt", "method"), LOSSES)
+def test_a_session_that_the_upstream_lost_is_forgotten_in_the_store_too(
+    attempt: Callable[[Sidecar], Answered], method: str, body: tuple[bytes, ...]
+) -> None:
+    sidecar = Sidecar()
+    (bound,) = sidecar.open_session("s-1").stored
+    sidecar.upstream.answers["tools/call"] = streams(event(DONE, "e1"))
+    sidecar.post(request("tools/list"), legacy_headers("s-1"))
+    sidecar.post(CALL, legacy_headers("s-1"))
+    sidecar.upstream.answers[method] = (404, (("content-type", "text/plain"),), body)
+    answered = attempt(sidecar)
+    assert answered.status == 404
+    assert answered.fault is not None
+    assert (answered.fault.reason, answered.fault.code) == (Reason.UNRECOGNISED, -32001)
+    assert [(one.key, one.value) for one in answered.stored] == [(bound.key, None)]
+    before = len(sidecar.upstream.received)
+    assert attempt(sidecar).status == 404
+    assert len(sidecar.upstream.received) == before
