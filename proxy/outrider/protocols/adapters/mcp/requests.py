@@ -32,10 +32,8 @@ from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 _LEVELS: Final = frozenset(
     {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
-_CALL_MEMBERS: Final = frozenset(
-    {"name", "arguments", "_meta", "task", "requestState", "inputResponses"}
-)
 _NOTHING: Final[JsonObject] = {}
+_NO_MEMBERS: Final[frozenset[str]] = frozenset()
 _TEXT_LIMIT: Final = 256
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
@@ -51,6 +49,7 @@ class Read(NamedTuple):
 
 def read_request(turn: Turn, desk: Desk) -> Read:
     """The asks of a request or notification. Raises `EnforcementError`."""
+    _check_members(turn)
     handler = _HANDLERS.get(turn.method)
     if handler is not None:
         return handler(turn, desk)
@@ -118,8 +117,7 @@ def needs_list(turn: Turn) -> bool:
 def named_call(turn: Turn) -> tuple[str, JsonObject]:
     """The name and arguments of a call of something that a list offers."""
     params = turn.params
-    if not params.keys() <= _CALL_MEMBERS:
-        raise _invalid("params has a member that a call must not have")
+    _check_members(turn)
     arguments = params.get("arguments", _NOTHING)
     if not isinstance(arguments, dict):
         raise _invalid("arguments must be an object")
@@ -170,9 +168,12 @@ def _complete(turn: Turn, desk: Desk) -> Read:
     arguments: JsonObject = {"argument": argument}
     if "context" in turn.params:
         arguments["context"] = turn.params["context"]
-    if ref.get("type") == "ref/prompt":
+    kind = ref.get("type")
+    if isinstance(kind, str) and not ref.keys() <= spec.REF_MEMBERS.get(kind, _NO_MEMBERS):
+        raise _invalid("ref has a member that it must not have")
+    if kind == "ref/prompt":
         return Read((_item(turn, ResourceType.PROMPT, _name(ref), arguments),))
-    if ref.get("type") == "ref/resource":
+    if kind == "ref/resource":
         uri = check_uri(ref.get("uri"), template=True)
         return Read((_item(turn, ResourceType.RESOURCE, uri, arguments),))
     raise _invalid("ref names neither a prompt nor a resource")
@@ -302,6 +303,23 @@ def subscribed(wanted: JsonObject) -> list[str]:
     if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
         raise _invalid("resourceSubscriptions must be an array of strings")
     return [uri for uri in uris if isinstance(uri, str)]
+
+
+def _check_members(turn: Turn) -> None:
+    """Raises `MalformedError` for a member of params that no ask would show to policy."""
+    known = spec.PARAMS_OF.get(turn.method)
+    if known is None:
+        return  # a declared method: all of its params are arguments
+    if not turn.params.keys() <= known:
+        by_wire = spec.PARAMS_MODERN if turn.is_modern else spec.PARAMS_LEGACY
+        if not turn.params.keys() <= known | by_wire.get(turn.method, _NO_MEMBERS):
+            raise _invalid("params has a member that this method must not have")
+    if "task" in turn.params:
+        task = turn.params["task"]
+        if not isinstance(task, dict) or not task.keys() <= spec.TASK_MEMBERS:
+            raise _invalid("task must be an object of nothing but a ttl")
+        if not isinstance(task.get("ttl", 0), int | float):
+            raise _invalid("ttl must be a number")
 
 
 def _inputs(turn: Turn) -> tuple[Ask, ...]:

@@ -89,6 +89,50 @@ SERVER_NOTIFICATIONS: Final = {
     "notifications/tasks": _MODERN,
 }
 
+_NONE: Final = frozenset({"_meta"})
+_CALL: Final = _NONE | {"name", "arguments"}
+_PAGE: Final = _NONE | {"cursor"}
+_URI: Final = _NONE | {"uri"}
+_TASK_ID: Final = _NONE | {"taskId"}
+_INPUT: Final = frozenset({"inputResponses", "requestState"})
+# The members that params may have: what is in none of these sets would leave unjudged.
+PARAMS_OF: Final = {
+    "initialize": _NONE | {"protocolVersion", "capabilities", "clientInfo"},
+    "server/discover": _NONE,
+    "ping": _NONE,
+    "logging/setLevel": _NONE | {"level"},
+    "tools/list": _PAGE,
+    "prompts/list": _PAGE,
+    "resources/list": _PAGE,
+    "resources/templates/list": _PAGE,
+    "tools/call": _CALL,
+    "resources/read": _URI,
+    "resources/subscribe": _URI,
+    "resources/unsubscribe": _URI,
+    "subscriptions/listen": _NONE | {"notifications"},
+    "prompts/get": _CALL,
+    "completion/complete": _NONE | {"ref", "argument", "context"},
+    "tasks/get": _TASK_ID,
+    "tasks/result": _TASK_ID,
+    "tasks/list": _PAGE,
+    "tasks/cancel": _TASK_ID,
+    "tasks/update": _TASK_ID | {"inputResponses"},
+    "notifications/cancelled": _NONE | {"requestId", "reason"},
+    "notifications/initialized": _NONE,
+    "notifications/progress": _NONE | {"progressToken", "progress", "total", "message"},
+    "notifications/roots/list_changed": _NONE,
+}
+# What one wire adds to them: inputs are judged on the modern one alone.
+PARAMS_LEGACY: Final = {"tools/call": frozenset({"task"})}
+PARAMS_MODERN: Final = dict.fromkeys(
+    ("tools/call", "prompts/get", "resources/read", "tasks/get"), _INPUT
+)
+TASK_MEMBERS: Final = frozenset({"ttl"})
+REF_MEMBERS: Final = {
+    "ref/prompt": frozenset({"type", "name", "title"}),
+    "ref/resource": frozenset({"type", "uri"}),
+}
+
 # What every caller of an upstream needs, with the effect PROTOCOLS §4.3 gives it.
 PLUMBING: Final = {
     "initialize": ActionEffect.READ,

@@ -147,6 +147,87 @@ def test_params_that_cannot_be_read_are_refused(method: str, params: JsonObject)
     assert sidecar.upstream.received == []
 
 
+CALLED: JsonObject = {"name": "echo", "arguments": {"text": "hi"}}
+INPUTS: JsonObject = {"inputResponses": {"a": {"action": "accept"}}}
+LEGACY_MEMBERS: list[tuple[str, JsonObject, bool]] = [
+    ("ping", {"_meta": {"own": 1}}, True),
+    ("ping", {"note": "x"}, False),
+    ("tools/list", {"note": "x"}, False),
+    ("resources/list", {"cursor": "c", "note": "x"}, False),
+    ("logging/setLevel", {"level": "info", "note": 1}, False),
+    ("resources/read", {"uri": "note://a", "write": {"data": "x"}}, False),
+    ("resources/read", {"uri": "note://a", **INPUTS}, False),
+    ("resources/subscribe", {"uri": "note://a", "note": 1}, False),
+    ("completion/complete", {"ref": {}, "argument": {}, "note": 1}, False),
+    (
+        "completion/complete",
+        {"ref": {"type": "ref/prompt", "name": "p", "note": 1}, "argument": ARGUMENT},
+        False,
+    ),
+    (
+        "completion/complete",
+        {"ref": {"type": "ref/prompt", "name": "p", "title": "P"}, "argument": ARGUMENT},
+        True,
+    ),
+    ("completion/complete", {"ref": {"type": ["ref/prompt"]}, "argument": ARGUMENT}, False),
+    ("tools/call", {**CALLED, "note": 1}, False),
+    ("tools/call", {**CALLED, "task": {"ttl": 60}}, True),
+    ("tools/call", {**CALLED, "task": {}}, True),
+    ("tools/call", {**CALLED, "task": {"ttl": 60, "note": "x"}}, False),
+    ("tools/call", {**CALLED, "task": {"ttl": "x"}}, False),
+    ("tools/call", {**CALLED, "task": "x"}, False),
+    ("tools/call", {**CALLED, **INPUTS}, False),
+    ("tools/call", {**CALLED, "requestState": "x"}, False),
+    ("prompts/get", {"name": "p", "task": {}}, False),
+    ("tasks/list", {"note": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "passes"), LEGACY_MEMBERS)
+def test_no_member_of_params_leaves_unjudged(method: str, params: JsonObject, passes: bool) -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.received.clear()
+    answered = sidecar.post(request(method, params, 5))
+    assert (method in sidecar.upstream.methods) is passes
+    if not passes:
+        assert (answered.status, answered.code) == (400, -32602)
+
+
+MODERN_MEMBERS: list[tuple[str, JsonObject, bool]] = [
+    ("server/discover", {}, True),
+    ("server/discover", {"note": 1}, False),
+    ("resources/read", {"uri": "note://a", **INPUTS}, True),
+    ("tools/call", {**CALLED, **INPUTS}, True),
+    ("tools/call", {**CALLED, "task": {"ttl": 1}}, False),
+    ("subscriptions/listen", {"notifications": {}, "note": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "passes"), MODERN_MEMBERS)
+def test_the_modern_wire_has_members_of_its_own(
+    method: str, params: JsonObject, passes: bool
+) -> None:
+    sidecar = Sidecar()
+    sidecar.modern(request("tools/list"))
+    sidecar.upstream.received.clear()
+    answered = sidecar.modern(request(method, params, 5))
+    assert (method in sidecar.upstream.methods) is passes
+    assert (answered.code == -32602) is not passes
+
+
+def test_a_notification_carries_nothing_unjudged() -> None:
+    sidecar = Sidecar()
+    sidecar.open_session("s-1")
+    told: JsonObject = {
+        "jsonrpc": "2.0",
+        "method": "notifications/initialized",
+        "params": {"note": "x"},
+    }
+    assert sidecar.post(told, legacy_headers("s-1")).status == 400
+    assert "notifications/initialized" not in sidecar.upstream.methods
+
+
 def test_the_host_of_a_resource_is_a_destination() -> None:
     answered = Sidecar().post(request("resources/read", {"uri": "https://a.example/x"}))
     assert answered.asked[0].hosts == ("a.example",)

@@ -1,5 +1,7 @@
 """The closed sets are those of the specifications, as `mcp_types` has them."""
 
+from typing import get_args
+
 import mcp_types
 import pytest
 from mcp_types import methods
@@ -51,3 +53,34 @@ def test_versions_and_meta_keys_are_the_specifications() -> None:
 def test_what_servers_ask_is_never_a_read() -> None:
     assert ActionEffect.READ not in spec.SERVER_ASKS.values()
     assert set(spec.CAPABILITY_OF.values()) == set(spec.SERVER_ASKS)
+
+
+def _members(table: object, version: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for (method, spoken), model in table.items():  # type: ignore[attr-defined]
+        if spoken == version:
+            params = model.model_fields["params"].annotation
+            kinds = [one for one in get_args(params) or (params,) if hasattr(one, "model_fields")]
+            found[method] = {
+                field.alias or name for one in kinds for name, field in one.model_fields.items()
+            }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("version", "added"),
+    [(spec.LEGACY_VERSIONS[-1], spec.PARAMS_LEGACY), (spec.MODERN_VERSIONS[0], spec.PARAMS_MODERN)],
+)
+def test_params_have_the_members_of_the_specification(
+    version: str, added: dict[str, frozenset[str]]
+) -> None:
+    theirs = _members(methods.CLIENT_REQUESTS, version)
+    theirs |= _members(methods.CLIENT_NOTIFICATIONS, version)
+    ours = {
+        method: set(spec.PARAMS_OF[method] | added.get(method, frozenset())) for method in theirs
+    }
+    assert ours == theirs
+
+
+def test_every_method_of_a_client_has_its_members() -> None:
+    assert spec.PARAMS_OF.keys() == {**spec.CLIENT_REQUESTS, **spec.CLIENT_NOTIFICATIONS}.keys()
