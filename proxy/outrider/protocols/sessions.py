@@ -71,7 +71,10 @@ class Session:
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """The names a client's last listing of one kind held: shown to it, and withheld from it."""
+    """The names a client's last listing of one kind held: shown to it, and withheld from it.
+
+    `cursor` names the page that comes next; any other page was read before or out of turn.
+    """
 
     shown: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
@@ -80,6 +83,11 @@ class Seen:
 
     def knows(self, name: str) -> bool:
         return name in self.shown or name in self.hidden
+
+    def judged(self, name: str, *, visible: bool) -> None:
+        """The last verdict on `name` counts: a page may come twice."""
+        (self.shown if visible else self.hidden).add(name)
+        (self.hidden if visible else self.shown).discard(name)
 
 
 class Scope:

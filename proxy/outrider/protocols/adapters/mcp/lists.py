@@ -24,6 +24,8 @@ from outrider.protocols.sessions import Seen
 
 _PINNED: Final = frozenset({Listing.TOOLS, Listing.PROMPTS, Listing.TEMPLATES})
 
+_NAMED: Final = frozenset({Listing.TOOLS, Listing.PROMPTS})
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -74,27 +76,46 @@ class Page:
         self._desk = desk
         self._listing = listing
         self._notes: list[Step] = []
+        cursor = turn.params.get("cursor")
         first = "cursor" not in turn.params
         seen = None if first else turn.scope.seen(listing)
         self._seen: Seen = turn.scope.list_begins(listing) if seen is None else seen
-        # A page from the middle of a list says nothing of the whole.
-        self._from_start = first or seen is not None
+        # A page read again, or from the middle of a list, says nothing of the whole.
+        self._is_next = first or (seen is not None and cursor == seen.cursor)
 
     def read(self, items: list[Json]) -> list[Item]:
         """The items that have a name of their own, each once, and nothing that is refused."""
         member = spec.OFFERS[self._listing][2]
         named = [(item.get(member), item) for item in items if isinstance(item, dict)]
-        counts = Counter(name for name, _ in named if isinstance(name, str))
+        twins = self._twins(named)
         kept: list[Item] = []
+        once: set[str] = set()
         for name, value in named:
-            fault = self._fault(name, value, counts)
+            fault = self._fault(name, value, twins)
+            if fault is None and name in once:
+                fault = "duplicate"
             if fault is not None:
                 self._drop(name, fault)
             elif isinstance(name, str):
                 kept.append(Item(name, value, suspicion(value)))
+                if self._listing in _NAMED:
+                    once.add(name)
         if len(named) < len(items):
             self._drop(None, "not_object")
         return kept
+
+    def _twins(self, named: list[tuple[Json, JsonObject]]) -> frozenset[str]:
+        """The names that this page gives to different things. The same thing twice is no attack,
+        and a page that comes again gives each name to what it had: `pins` sees what differs."""
+        counts = Counter(name for name, _ in named if isinstance(name, str))
+        if len(counts) == len(named):
+            return frozenset()
+        found: dict[str, set[str]] = {}
+        for name, value in named:
+            if isinstance(name, str) and counts[name] > 1:
+                digest = definition_digest(self._turn.upstream, value)
+                found.setdefault(name, set()).add(digest)
+        return frozenset(name for name, digests in found.items() if len(digests) > 1)
 
     def pin(self, items: list[Item]) -> list[Step]:
         steps = self._notes
@@ -132,7 +153,7 @@ class Page:
         for item, visible in zip(items, verdicts, strict=True):
             if not visible:
                 self._notes.append(Note(event="hidden", facts=hidden, recorded=False))
-            (self._seen.shown if visible else self._seen.hidden).add(item.name)
+            self._seen.judged(item.name, visible=visible)
             pin = self._desk.pins.get(self._turn.upstream, self._listing, item.name)
             trusted = self._listing not in _PINNED or alert or (pin is not None and pin.fits)
             if visible and trusted:
@@ -142,20 +163,22 @@ class Page:
     def close(self, cursor: str | None) -> list[Step]:
         """After the last page the list is whole: a name that is not in it is unknown."""
         seen = self._seen
+        if not self._is_next:
+            return self._notes
         seen.cursor = cursor
-        if cursor is not None or not self._from_start or self._listing not in _PINNED:
+        if cursor is not None or self._listing not in _PINNED:
             return self._notes
         seen.whole = True
         return self._notes + self._desk.pins.seen_whole(
             self._turn.upstream, self._listing, seen.shown | seen.hidden
         )
 
-    def _fault(self, name: Json, value: JsonObject, counts: Counter[str]) -> str | None:
+    def _fault(self, name: Json, value: JsonObject, twins: frozenset[str]) -> str | None:
         if self._listing in (Listing.RESOURCES, Listing.TEMPLATES):
             return _uri_fault(name, template=self._listing is Listing.TEMPLATES)
         if not isinstance(name, str) or not is_name(name):
             return "name"
-        if counts[name] > 1 or self._seen.knows(name):
+        if name in twins:
             pins = self._desk.pins
             self._notes += pins.distrust(self._turn.upstream, self._listing, name, "duplicate")
             return "duplicate"

@@ -239,6 +239,74 @@ def test_case_68_duplicates_quarantine_the_tool() -> None:
     assert sidecar.post(_call()).fault is not None
 
 
+def test_case_68_the_same_definition_twice_is_shown_once_and_stays_trusted() -> None:
+    sidecar = Sidecar(FakeUpstream(a_tool(), a_tool("b"), a_tool()))
+    listed = sidecar.post(LIST)
+    assert _names(listed) == ["echo", "b"]
+    assert "list_item_dropped" in listed.events
+    assert sidecar.post(_call()).fault is None
+
+
+PAGES = [
+    pytest.param([None, "p2", "p3", "p3"], id="last-again"),
+    pytest.param([None, "p3", "p2", "p3"], id="out-of-turn"),
+    pytest.param([None, None, "p2", "p2", "p3", "p3"], id="two-callers"),
+    pytest.param(["p3", None, "p2", "p3"], id="middle-first"),
+    pytest.param([None, "p2", None, "p3", "p2", "p3"], id="interleaved"),
+]
+
+
+@pytest.mark.parametrize("cursors", PAGES)
+def test_a_page_that_comes_again_replaces_itself(cursors: list[str | None]) -> None:
+    sidecar = _hides("hidden")
+    sidecar.upstream.answers["tools/list"] = _paged
+    shown: dict[str | None, list[Json]] = {None: ["a"], "p2": [], "p3": ["b"]}
+    for cursor in cursors:
+        listed = sidecar.post(LIST if cursor is None else request("tools/list", {"cursor": cursor}))
+        assert _names(listed) == shown[cursor]
+        assert "definition_changed" not in listed.events
+        assert "definition_removed" not in listed.events
+    assert sidecar.post(_call("a")).fault is None
+    assert sidecar.post(_call("b")).fault is None
+    assert sidecar.post(_call("unknown")).fault is not None
+
+
+def test_case_68_another_definition_on_a_later_page_quarantines_the_tool() -> None:
+    sidecar = Sidecar()
+    pages: dict[Json, JsonObject] = {
+        None: {"tools": [a_tool()], "nextCursor": "p2"},
+        "p2": {"tools": [a_tool(description="evil")]},
+    }
+    sidecar.upstream.answers["tools/list"] = lambda message: replies(
+        {
+            "jsonrpc": "2.0",
+            "id": message["id"],
+            "result": pages[as_object(message.get("params")).get("cursor")],
+        }
+    )
+    sidecar.post(LIST)
+    assert _names(sidecar.post(request("tools/list", {"cursor": "p2"}))) == []
+    refused = sidecar.post(_call())
+    assert refused.fault is not None
+    assert refused.fault.reason is Reason.DEFINITION_CHANGED
+
+
+def test_what_policy_hides_since_is_no_longer_among_what_is_shown() -> None:
+    denied: set[str] = set()
+    sidecar = Sidecar(FakeUpstream(a_tool()), verdict=lambda ask: ask.resource not in denied)
+    page: JsonObject = {"tools": [a_tool()], "nextCursor": "again"}
+    sidecar.upstream.answers["tools/list"] = lambda message: replies(
+        {"jsonrpc": "2.0", "id": message["id"], "result": page}
+    )
+    assert _names(sidecar.post(LIST)) == ["echo"]
+    denied.add("echo")
+    assert _names(sidecar.post(request("tools/list", {"cursor": "again"}))) == []
+    (scope,) = sidecar.sessions._scopes._items.values()
+    seen = scope.seen("tools")
+    assert seen is not None
+    assert (seen.shown, seen.hidden) == (set(), {"echo"})
+
+
 def _odd(schema: JsonObject) -> JsonObject:
     return a_tool("odd", inputSchema={"type": "object", "properties": schema})
 
@@ -247,6 +315,7 @@ RECURSIVE: JsonObject = {"type": "object", "properties": {"next": {"$ref": "#"}}
 ODD = [
     pytest.param(a_tool("a b"), False, id="case-16-space"),
     pytest.param(a_tool("x" * 129), False, id="case-16-long"),
+    pytest.param(a_tool() | {"name": ["odd"]}, False, id="case-16-array"),
     pytest.param(a_tool("ecһo"), False, id="case-17-cyrillic"),  # noqa: RUF001
     pytest.param(_odd({"a": {"type": "number", "x-mcp-header": "A"}}), False, id="case-69-number"),
     pytest.param(_odd({"a": {"type": "string", "x-mcp-header": ""}}), False, id="case-69-empty"),
