@@ -31,8 +31,9 @@ logger = logging.getLogger("outrider.pipeline")
 
 ENVELOPE_BYTES: Final = 65_536
 """What is read of a body only to refuse in the caller's own protocol (HARDENING §7)."""
-ABANDONED: Final = 64
-"""How many legacy calls may run on without their callers; more are cut at once."""
+ABANDONED: Final = 16
+"""How many legacy calls may run on without their callers; more are cut at once, since each holds
+a connection to its upstream that somebody else may want."""
 ABANDONED_S: Final = 60.0
 _PRELUDES: Final = 100
 _BEFORE_BODY: Final = frozenset(

@@ -51,6 +51,8 @@ class Seals:
             raise _bad()
         try:
             raw = base64.b64decode(sealed[len(_PREFIX) :], altchars=b"-_", validate=True)
+            if base64.urlsafe_b64encode(raw).decode() != sealed[len(_PREFIX) :]:
+                raise _bad()  # spare bits that no encoder sets
             nonce, data = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
             plain = self._cipher.decrypt(nonce, data, _bound(subject, upstream, method, params))
             expires, state = orjson.loads(plain)
