@@ -76,8 +76,10 @@ class ControlApi:
         """The answer to one call; any fault of ours is a 500 that says nothing."""
         try:
             response = await self._dispatch(request)
-        except (ConfigError, EnforcementError) as fault:
+        except ConfigError as fault:
             response = problem(400, str(fault))
+        except EnforcementError as fault:
+            response = problem(fault.status or 400, str(fault))
         except (OutriderError, OSError):
             logger.exception("a control call failed", extra={"event": "control_failed"})
             response = problem(500, "internal fault")
@@ -107,7 +109,8 @@ class ControlApi:
             self._note(request, "forbidden")
             return problem(403, "not for this token")
         try:
-            body: Json = read(request.body, _LIMITS) if request.body else None
+            content = await request.read_body()
+            body: Json = read(content, _LIMITS) if content else None
         except EnforcementError:
             self._note(request, "malformed")
             raise

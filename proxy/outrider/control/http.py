@@ -1,7 +1,9 @@
 """A small HTTP/1.1 edge for administration: strict heads, bounded bodies, one handler.
 
 Laws: every request passes the same gate as the data plane's; answers are JSON or plain text;
-nothing of a request is echoed; a handler's fault is a 500 without detail.
+nothing of a request is echoed; a handler's fault is a 500 without detail. A stranger holds few
+connections, each for seconds: a head, an answer and a body have their deadlines, and a body is
+read only when the handler asks for it.
 """
 
 import asyncio
@@ -10,15 +12,25 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
 from outrider.config.checks import split_address
 from outrider.config.settings import Listener
-from outrider.core.errors import ConfigError, EnforcementError
+from outrider.control.connections import COMMON, BoundedServer
+from outrider.core.errors import (
+    ConfigError,
+    EnforcementError,
+    MalformedError,
+    SlowClientError,
+    TooLargeError,
+)
 from outrider.protocols.gate import GateRules, check
 
 logger = logging.getLogger("outrider.control")
@@ -30,14 +42,25 @@ _BACKLOG: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One administrative request after the gate. `uid` is the Unix socket peer's, else None."""
+    """One administrative request after the gate. `uid` is the Unix socket peer's, else None.
+
+    `body` is what is known of the body already; `source` gives the one still to come.
+    """
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
-    body: bytes
     uid: int | None
+    body: bytes = b""
+    source: Callable[[], Awaitable[bytes]] | None = None
+
+    async def read_body(self) -> bytes:
+        """The whole body; for a handler that knows who calls.
+
+        Raises `EnforcementError` with its status: too large, too slow, or not to be read.
+        """
+        return self.body if self.source is None else await self.source()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +100,7 @@ class Edge:
 
     async def start(self) -> None:
         """Raises `ConfigError` naming the address that cannot be bound."""
-        server = web.Server(
-            self._serve, access_log=None, handler_cancellation=True, auto_decompress=False
-        )
+        server = BoundedServer(self._serve)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -123,18 +144,22 @@ class Edge:
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()
 
     async def _serve(self, request: BaseRequest) -> web.StreamResponse:
+        refused = False
         try:
             response = await self._answer(request)
         except EnforcementError as fault:
+            refused = True
             status = fault.status or 400
             response = Response(status=status, body=b'{"error":"refused"}')
         answer = web.Response(
             status=response.status,
             body=response.body,
-            headers={"content-type": response.content_type, "cache-control": "no-store"},
+            headers={"content-type": response.content_type, **COMMON},
         )
         for name, value in response.headers:
             answer.headers[name] = value
+        if refused or not request.content.at_eof():
+            answer.force_close()  # what follows is a stranger's, or a body nobody wanted
         return answer
 
     def _rules(self, request: BaseRequest) -> GateRules:
@@ -154,24 +179,31 @@ class Edge:
             request.raw_headers,
             self._rules(request),
         )
-        body = b""
-        if gated.head.has_body:
-            async with asyncio.timeout(_BODY_S):
-                body = await request.content.read(BODY_BYTES + 1)
-                while len(body) <= BODY_BYTES and not request.content.at_eof():
-                    body += await request.content.read(BODY_BYTES + 1)
-            if len(body) > BODY_BYTES:
-                return Response(status=413, body=b'{"error":"too large"}')
         return await self._handler(
             Request(
                 method=gated.head.method,
                 path=gated.head.path,
                 query=gated.head.query,
                 headers=dict(gated.head.headers),
-                body=body,
                 uid=_peer_uid(request),
+                source=partial(_body, request) if gated.head.has_body else None,
             )
         )
+
+
+async def _body(request: BaseRequest) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            while len(body) <= BODY_BYTES and not request.content.at_eof():
+                body += await request.content.read(BODY_BYTES + 1)
+    except TimeoutError as fault:
+        raise SlowClientError("the body did not arrive in time", status=408) from fault
+    except (RequestPayloadError, HttpProcessingError) as fault:
+        raise MalformedError("the body cannot be read", status=400) from fault
+    if len(body) > BODY_BYTES:
+        raise TooLargeError(BODY_BYTES, status=413)
+    return bytes(body)
 
 
 def _peer_uid(request: BaseRequest) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ class Sidecar:
         self.response = Response(status=200, body=b'{"ok":true}')
 
     async def handle(self, request: Request) -> Response:
-        self.requests.append(request)
+        self.requests.append(replace(request, body=await request.read_body(), source=None))
         return self.response
 
 

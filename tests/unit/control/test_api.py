@@ -8,7 +8,14 @@ import pytest
 
 from outrider.control.api import Call, ControlApi, Endpoint, answer
 from outrider.control.http import Request, Response
-from outrider.core.errors import ConfigError, OutriderError
+from outrider.core.errors import (
+    ConfigError,
+    EnforcementError,
+    MalformedError,
+    OutriderError,
+    SlowClientError,
+    TooLargeError,
+)
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.secret import Secret
 
@@ -239,3 +246,40 @@ async def test_an_empty_token_opens_nothing(make: Callable[[], Secret]) -> None:
     for value in ("Bearer ", "Bearer", ""):
         assert (await api.handle(a_request(headers={"authorization": value}))).status == 401
     assert room.calls == []
+
+
+async def test_a_strangers_body_is_never_read() -> None:
+    room = Room()
+    read: list[str] = []
+
+    async def source() -> bytes:
+        read.append("body")
+        return b"{}"
+
+    for headers in ({}, {"authorization": "Bearer " + "x" * 40}):
+        response = await room.api().handle(a_request(method="POST", headers=headers, source=source))
+        assert response.status == 401
+    assert read == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        pytest.param(SlowClientError("late", status=408), 408, id="slow"),
+        pytest.param(TooLargeError(5, status=413), 413, id="large"),
+        pytest.param(MalformedError("unreadable", status=400), 400, id="broken"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused_and_recorded(
+    fault: EnforcementError, status: int
+) -> None:
+    room = Room()
+
+    async def source() -> bytes:
+        raise fault
+
+    response = await room.api().handle(a_request(method="POST", source=source))
+
+    assert response.status == status
+    assert room.calls == []
+    assert noted(room.log.folded) == [{"operation": "POST /v1/thing", "result": "malformed"}]

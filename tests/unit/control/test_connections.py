@@ -1,0 +1,177 @@
+"""No stranger holds an administrative listener: connections are few, small and short."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from outrider.control.connections import PER_PEER, BoundedServer
+
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def small(_: BaseRequest) -> web.StreamResponse:
+    return web.Response(body=b"ok")
+
+
+async def large(_: BaseRequest) -> web.StreamResponse:
+    return web.Response(body=b"x" * (16 << 20))
+
+
+async def broken(_: BaseRequest) -> web.StreamResponse:
+    raise RuntimeError("a secret")
+
+
+class Room:
+    """A server on a loopback port and the connections to it."""
+
+    def __init__(self, server: BoundedServer, port: int) -> None:
+        self.server = server
+        self._port = port
+        self._open: list[asyncio.StreamWriter] = []
+
+    async def connect(self, data: bytes = b"") -> Streams:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open.append(writer)
+        writer.write(data)
+        return reader, writer
+
+    async def said(self, data: bytes) -> bytes:
+        """All that comes until the server closes the connection."""
+        reader, _ = await self.connect(data)
+        async with asyncio.timeout(5):
+            return await rest(reader)
+
+    async def until_open(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.server.connections) != count:  # noqa: ASYNC110 - the peer is a socket
+                await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        for writer in self._open:
+            writer.close()
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+@asynccontextmanager
+async def a_room(
+    handler: object = small, *, head_s: float = 5.0, send_s: float = 5.0
+) -> AsyncIterator[Room]:
+    server = BoundedServer(handler, head_s=head_s, send_s=send_s)  # type: ignore[arg-type]
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    room = Room(server, listening.sockets[0].getsockname()[1])
+    try:
+        yield room
+    finally:
+        listening.close()
+        await room.close()
+        await server.shutdown(1.0)
+
+
+async def test_an_idle_crowd_from_one_place_is_bounded_and_leaves_when_its_time_is_up() -> None:
+    async with a_room(head_s=0.3) as room:
+        crowd = [await room.connect(b"GET / HTTP/1.1\r\nho") for _ in range(PER_PEER)]
+        await room.until_open(PER_PEER)
+
+        assert await room.said(ASK) == b""
+        assert len(room.server.connections) == PER_PEER
+        for reader, _ in crowd:
+            assert await rest(reader) == b""
+        await room.until_open(0)
+        reader, _ = await room.connect(ASK)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+
+
+async def test_room_is_counted_by_peer_and_in_all() -> None:
+    async with a_room() as room:
+        for _ in range(PER_PEER - 1):
+            await room.connect()
+        await room.until_open(PER_PEER - 1)
+        assert room.server.has_room(("127.0.0.1", 9))
+        await room.connect()
+        await room.until_open(PER_PEER)
+        assert not room.server.has_room(("127.0.0.1", 9))
+        assert room.server.has_room(("127.0.0.2", 9))
+        assert room.server.has_room("")
+
+
+async def test_nothing_is_taken_beyond_the_bound_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outrider.control.connections.CONNECTIONS", 2)
+    async with a_room() as room:
+        await room.connect()
+        await room.connect()
+        await room.until_open(2)
+        assert not room.server.has_room(("127.0.0.2", 9))
+        assert not room.server.has_room("")
+        assert await room.said(ASK) == b""
+
+
+async def test_a_connection_kept_alive_is_let_go_when_idle() -> None:
+    async with a_room(head_s=0.1) as room:
+        answer = await room.said(ASK)
+        assert answer.startswith(b"HTTP/1.1 200")
+        await room.until_open(0)
+
+
+async def test_a_head_that_drips_gains_no_time() -> None:
+    async with a_room(head_s=0.2) as room:
+        reader, writer = await room.connect(b"GET / HTTP/1.1\r\n")
+        async with asyncio.timeout(5):
+            while not reader.at_eof() and reader.exception() is None:
+                writer.write(b"a")
+                await asyncio.sleep(0)
+        await room.until_open(0)
+
+
+async def test_who_takes_no_answer_is_dropped() -> None:
+    async with a_room(large, send_s=0.1) as room:
+        _, writer = await room.connect()
+        writer.transport.pause_reading()
+        writer.write(ASK)
+        await room.until_open(1)
+        await room.until_open(0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET /<script> HTTP/1.1\r\nhost evil\r\n\r\n", id="field"),
+        pytest.param(b"E\x01VIL /evil HTTP/1.1\r\nhost: x\r\n\r\n", id="method"),
+        pytest.param(b"\x16\x03\x01evil\r\n\r\n", id="no-http"),
+        pytest.param(b"GET /" + b"evil" * 4000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", id="long-line"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"evil" * 4000 + b"\r\n\r\n", id="long-field"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"x: evil\r\n" * 99 + b"\r\n", id="many-fields"),
+    ],
+)
+async def test_what_cannot_be_read_is_neither_echoed_nor_logged(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_room() as room:
+        answer = await room.said(data)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'\r\n\r\n{"error":"refused"}')
+    assert b"evil" not in answer
+    assert caplog.records == []
+
+
+async def test_a_fault_of_ours_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_room(broken) as room:
+        answer = await room.said(ASK)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.endswith(b'\r\n\r\n{"error":"refused"}')
+    (logged,) = caplog.records
+    assert (logged.message, vars(logged)["fault"]) == (
+        "an administrative request failed",
+        "RuntimeError",
+    )
+    assert "secret" not in caplog.text
