@@ -127,9 +127,25 @@ def named_call(turn: Turn) -> tuple[str, JsonObject]:
 # --- one handler for each kind of method ---
 
 
-def _tools_call(turn: Turn, desk: Desk) -> Read:
+def _offered(turn: Turn, desk: Desk) -> Read:
+    """A call of what a list offers. What is wrong with a call of something withheld from the
+    caller is never told: it would say that there is such a thing."""
     name, arguments = named_call(turn)
-    pin = listed(turn, desk, _TOOLS, name)
+    listing = spec.NEEDS_LIST[turn.method]
+    try:
+        pin = listed(turn, desk, listing, name)
+        if listing is _TOOLS:
+            return _tools_call(turn, desk, pin, arguments)
+        ask = _item(turn, ResourceType.PROMPT, name, arguments)
+        return Read((ask, *_inputs(turn)))
+    except EnforcementError:
+        seen = turn.scope.seen(listing)
+        if seen is not None and name in seen.hidden:
+            raise _not_offered(turn, seen, name) from None
+        raise
+
+
+def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read:
     schema = pin.current.get("inputSchema")
     mirrored: Headers = ()
     if turn.is_modern:
@@ -141,19 +157,12 @@ def _tools_call(turn: Turn, desk: Desk) -> Read:
         name="tools/call",
         resource_type=_TOOL,
         upstream=turn.route.upstream,
-        resource=name,
+        resource=pin.name,
         arguments=arguments,
         schema_valid=compiled.accepts(arguments),
         definition=pin.definition,
     )
     return Read((ask, *_inputs(turn)), mirrored)
-
-
-def _prompts_get(turn: Turn, desk: Desk) -> Read:
-    name, arguments = named_call(turn)
-    listed(turn, desk, Listing.PROMPTS, name)
-    ask = _item(turn, ResourceType.PROMPT, name, arguments)
-    return Read((ask, *_inputs(turn)))
 
 
 def _resource(turn: Turn, desk: Desk) -> Read:
@@ -249,8 +258,8 @@ def _declared(turn: Turn) -> Read:
 
 
 _HANDLERS: Final[dict[str, Callable[[Turn, Desk], Read]]] = {
-    "tools/call": _tools_call,
-    "prompts/get": _prompts_get,
+    "tools/call": _offered,
+    "prompts/get": _offered,
     "resources/read": _resource,
     "resources/subscribe": _resource,
     "resources/unsubscribe": _resource,
@@ -277,11 +286,7 @@ def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
     seen = turn.scope.seen(listing) or Seen()
     pin = desk.pins.get(turn.route.upstream, listing, name)
     if pin is None or not seen.knows(name):
-        like = lookalike_of(name, known_names(turn.manifest, turn.route.upstream, seen))
-        raise UnrecognisedError(
-            "no such name is offered here",
-            cause="lookalike" if like is not None else "name",
-        )
+        raise _not_offered(turn, seen, name)
     if not pin.fits and turn.options.pinning != PinMode.ALERT.value:
         raise EnforcementError(
             "the definition differs from the accepted one",
@@ -290,6 +295,13 @@ def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
             resource=f"{pin.upstream}/{pin.name}",
         )
     return pin
+
+
+def _not_offered(turn: Turn, seen: Seen, name: str) -> UnrecognisedError:
+    like = lookalike_of(name, known_names(turn.manifest, turn.route.upstream, seen))
+    return UnrecognisedError(
+        "no such name is offered here", cause="lookalike" if like is not None else "name"
+    )
 
 
 def known_names(manifest: Manifest, upstream: str, seen: Seen) -> set[str]:

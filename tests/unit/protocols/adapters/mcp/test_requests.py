@@ -4,10 +4,12 @@ import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest, Zones
-from outrider.core.vocabulary import ActionEffect, BodyKind, ResourceType
+from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, ResourceType
 from tests.support.mcp_exchange import (
+    FakeUpstream,
     Sidecar,
     a_declared,
+    a_tool,
     an_entry,
     legacy_headers,
     replies,
@@ -237,3 +239,60 @@ def test_the_host_of_a_resource_is_a_destination() -> None:
 def test_a_listen_request_names_its_uris_as_strings(value: Json) -> None:
     wanted: JsonObject = {"notifications": {"resourceSubscriptions": value}}
     assert Sidecar().modern(request("subscriptions/listen", wanted)).code == -32602
+
+
+MIRRORS: JsonObject = {
+    "type": "object",
+    "properties": {"r": {"type": "string", "x-mcp-header": "Region"}},
+}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"arguments": {"r": "x"}},
+        {"arguments": {"r": "x"}, "inputResponses": []},
+        {"arguments": []},
+        {"other": 1},
+    ],
+    ids=["without-the-header", "bad-inputs", "no-object", "no-such-member"],
+)
+def test_what_is_wrong_with_a_call_of_a_hidden_tool_is_not_told(params: JsonObject) -> None:
+    upstream = FakeUpstream(a_tool(), a_tool("hidden", inputSchema=MIRRORS))
+    sidecar = Sidecar(upstream, verdict=lambda ask: ask.resource != "hidden")
+    told = []
+    for name in ("unknown", "hidden", "unknown", "hidden"):
+        answered = sidecar.modern(request("tools/call", {"name": name, **params}))
+        assert answered.fault is not None
+        told.append((answered.status, answered.headers, answered.body, answered.fault.cause))
+    assert told == told[:1] * 4
+
+
+def test_a_changed_definition_of_a_hidden_tool_is_not_told() -> None:
+    upstream = FakeUpstream(a_tool(), a_tool("hidden"))
+    sidecar = Sidecar(upstream, verdict=lambda ask: ask.resource != "hidden")
+    sidecar.modern(request("tools/list"))
+    upstream.tools[1] = a_tool("hidden", description="other")
+    sidecar.modern(request("tools/list"))
+    unknown, hidden = (
+        sidecar.modern(request("tools/call", {"name": name, "arguments": {}}))
+        for name in ("unknown", "hidden")
+    )
+    assert (hidden.status, hidden.headers, hidden.body) == (
+        unknown.status,
+        unknown.headers,
+        unknown.body,
+    )
+
+
+def test_a_tool_that_is_shown_still_says_what_is_wrong() -> None:
+    sidecar = Sidecar(FakeUpstream(a_tool("shown", inputSchema=MIRRORS)))
+    answered = sidecar.modern(request("tools/call", {"name": "shown", "arguments": {"r": "x"}}))
+    assert (answered.status, answered.code) == (400, -32020)
+
+
+def test_what_no_list_shows_may_be_granted_to_one_task_alone() -> None:
+    sidecar = Sidecar(verdict=lambda ask: ask.phase is not Phase.LIST)
+    sidecar.post(request("tools/list"))
+    answered = sidecar.post(request("tools/call", {"name": "echo", "arguments": {"text": "hi"}}))
+    assert answered.fault is None
