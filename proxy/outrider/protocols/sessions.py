@@ -74,12 +74,16 @@ class Seen:
     """The names a client's last listing of one kind held: shown to it, and withheld from it.
 
     `cursor` names the page that comes next; any other page was read before or out of turn.
+    `pages` counts what the sidecar read in turn; from `given_up_s` on (monotonic) it reads no
+    more for a while, since the list has no end that it would reach.
     """
 
     shown: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     whole: bool = False
     cursor: str | None = None
+    pages: int = 0
+    given_up_s: float | None = None
 
     def knows(self, name: str) -> bool:
         return name in self.shown or name in self.hidden

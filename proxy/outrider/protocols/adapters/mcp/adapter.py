@@ -172,7 +172,7 @@ class McpAdapter:
             raise too_old()
         if turn.kind is _RESPONSE:
             return Call(turn=turn, read=_posted(turn), desk=desk, inbound=inbound)
-        if turn.kind is _REQUEST and needs_list(turn):
+        if turn.kind is _REQUEST and needs_list(turn, desk.clock):
             return ListFirst(turn=turn, desk=desk, inbound=inbound)
         call = Call(turn=turn, read=read_request(turn, desk), desk=desk, inbound=inbound)
         # On modern HTTP each POST is its own scope: two clients may both send id 1 (case 7).

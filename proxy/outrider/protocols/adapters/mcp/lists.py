@@ -166,6 +166,9 @@ class Page:
         if not self._is_next:
             return self._notes
         seen.cursor = cursor
+        seen.pages += self._turn.own
+        if cursor is not None and seen.pages >= self._turn.options.list_pages:
+            seen.given_up_s = self._desk.clock.monotonic_s()
         if cursor is not None or self._listing not in _PINNED:
             return self._notes
         seen.whole = True

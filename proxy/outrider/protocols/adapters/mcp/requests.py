@@ -11,6 +11,7 @@ from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedE
 from outrider.core.exchange import Headers
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.manifest import Manifest
+from outrider.core.ports import Clock
 from outrider.core.vocabulary import (
     ActionEffect,
     BodyKind,
@@ -35,6 +36,7 @@ _LEVELS: Final = frozenset(
 _NOTHING: Final[JsonObject] = {}
 _NO_MEMBERS: Final[frozenset[str]] = frozenset()
 _TEXT_LIMIT: Final = 256
+_GIVEN_UP_S: Final = 30.0
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
 _TOOLS: Final = Listing.TOOLS
@@ -99,10 +101,12 @@ def host_of(url: Json) -> str | None:
         return None
 
 
-def needs_list(turn: Turn) -> bool:
+def needs_list(turn: Turn, clock: Clock) -> bool:
     """Whether the sidecar must list first: nothing is known of what this caller may name.
 
-    Raises `MalformedError` for params that no list would mend.
+    A list that was given up is not begun again at once, or each unknown name would cost the
+    upstream as many requests as there are pages to read. Raises `MalformedError`
+    for params that no list would mend.
     """
     listing = spec.NEEDS_LIST.get(turn.method)
     if listing is None:
@@ -111,7 +115,10 @@ def needs_list(turn: Turn) -> bool:
     if seen is not None and isinstance(name, str) and seen.knows(name):
         return False  # the rest of the params is judged where the call is read
     named_call(turn)
-    return seen is None or not seen.whole
+    if seen is None:
+        return True
+    given_up = seen.given_up_s is not None and clock.monotonic_s() < seen.given_up_s + _GIVEN_UP_S
+    return not seen.whole and not given_up
 
 
 def named_call(turn: Turn) -> tuple[str, JsonObject]:

@@ -137,6 +137,26 @@ def test_case_66_a_list_without_an_end_is_given_up() -> None:
     assert len(sidecar.upstream.received) == 3
 
 
+def test_a_list_that_was_given_up_is_not_begun_again_for_each_unknown_name() -> None:
+    sidecar = Sidecar(options=McpOptions(list_pages=3))
+    page: JsonObject = {"tools": [a_tool()], "nextCursor": "again"}
+    sidecar.upstream.answers["tools/list"] = lambda message: replies(
+        {"jsonrpc": "2.0", "id": message["id"], "result": page}
+    )
+    received = sidecar.upstream.received
+    for name in ("one", "two", "one"):
+        assert sidecar.post(_call(name)).fault is not None
+    assert len(received) == 3
+    assert sidecar.post(_call()).fault is None
+    assert len(received) == 4
+    sidecar.clock.now_s += 31
+    assert sidecar.post(_call("two")).fault is not None
+    assert len(received) == 7
+    sidecar.post(LIST)  # what is listed anew may hold what the old list did not
+    assert sidecar.post(_call("two")).fault is not None
+    assert len(received) == 11
+
+
 @pytest.mark.parametrize(
     ("sent", "given"),
     [(86_400_000, 60_000), (5, 5), (-1, 0), ("x", 0)],
