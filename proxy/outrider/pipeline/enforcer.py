@@ -261,8 +261,8 @@ class Enforcer:
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
                 passage.running_out = True
-                self._abandon(passage)
                 self._parts.jobs.start("stream", self._run_out(passage, leg, watcher))
+                self._abandon(passage)  # after it: a cut finds the job that is to end
 
     async def _run_out(self, passage: Passage, leg: Leg, watcher: Watcher) -> None:
         """A legacy stream whose caller left: read to its end, for its outcome and for what it

@@ -741,3 +741,20 @@ async def test_a_caller_that_leaves_while_its_record_is_synced_is_owed_an_outcom
         task.cancel()
     assert rig.upstream.permits == []
     assert [record["outcome"]["status"] for record in rig.audit.of("outcome")] == ["cancelled"]
+
+
+async def test_a_stream_too_many_is_cut_when_its_caller_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(enforcer, "ABANDONED", 0)
+    rig = Rig()
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"], gate=asyncio.Event())]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        assert isinstance(reply.body, AsyncGenerator)
+        assert await anext(reply.body) == b"one"
+        await reply.body.aclose()
+        reply.settle(Ending.CLIENT_LEFT, 3)
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
