@@ -23,6 +23,7 @@ from outrider.core.ports import (
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import ProtocolName, Reason
+from outrider.pipeline.echo import EchoFilter
 from outrider.pipeline.live import LiveExchange
 
 Bound: TypeAlias = tuple[Subject, ActivePolicy, Route, Adapter]
@@ -44,6 +45,7 @@ class Leg:
     permit: Permit | None = None
     lease: Lease | None = None
     incoming: Incoming | None = None
+    echo: EchoFilter | None = None
     recorded: tuple[str, ...] = ()
     sent: bool = False
     http_status: int | None = None

@@ -30,6 +30,7 @@ from outrider.core.ports import (
 from outrider.core.vocabulary import EffectClass, Phase, RecordKind
 from outrider.pipeline import records
 from outrider.pipeline.admission import Admission
+from outrider.pipeline.echo import EchoFilter
 from outrider.pipeline.hygiene import merged
 from outrider.pipeline.obligations import Plan
 from outrider.pipeline.parts import Parts
@@ -57,7 +58,11 @@ class Relay:
         finally:
             passage.upstream_s += self._parts.clock.monotonic_s() - began
         leg.incoming, leg.http_status = incoming, incoming.head.status
-        return leg.conversation.watch(incoming.head, leg.edits)
+        head = incoming.head
+        if leg.lease is not None:
+            leg.echo = EchoFilter(leg.lease)
+            head = leg.echo.head(head)
+        return leg.conversation.watch(head, leg.edits)
 
     async def collect(
         self, passage: Passage, leg: Leg, watcher: Watcher
@@ -87,11 +92,30 @@ class Relay:
             chunk = await anext(incoming, None)
         finally:
             passage.upstream_s += self._parts.clock.monotonic_s() - began
+        echo = leg.echo
         if chunk is None:
             leg.complete = True
-            return await self._carry_out(passage, watcher.end())
+            if echo is None:
+                return await self._carry_out(passage, watcher.end())
+            self._tell_of_echo(passage, echo)
+            return await self._carry_out(passage, [*watcher.feed(echo.end()), *watcher.end()])
         leg.bytes_in += len(chunk)
+        chunk = chunk if echo is None else echo.feed(chunk)
         return await self._carry_out(passage, watcher.feed(chunk))
+
+    def _tell_of_echo(self, passage: Passage, echo: EchoFilter) -> None:
+        """An upstream sent our own credential back: it never left, but somebody should know."""
+        if not echo.found:
+            return
+        self._parts.metrics.noted("secret_echo", passage.protocol)
+        logger.warning(
+            "an upstream sent our credential back",
+            extra={
+                "event": "secret_echo",
+                "upstream": passage.bound[2].upstream,
+                "request_id": passage.exchange.id,
+            },
+        )
 
     async def _forward(self, passage: Passage, leg: Leg, plan: Plan) -> Incoming:
         if leg.permit is None:

@@ -30,6 +30,7 @@ REQUEST: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 1
 QUERY: Final = (512, 1024, 2048, 4096, 6144, 8192, 16384, 32768)
 NOTE_LABELS: Final[dict[str, tuple[str, ...]]] = {
     "credential_stripped": (),
+    "secret_echo": (),
     "notify": ("result",),
 }
 UPSTREAMS: Final = 64
@@ -37,6 +38,7 @@ UPSTREAMS: Final = 64
 LIVE_PROTOCOLS: Final = (ProtocolName.MCP, ProtocolName.HTTP, ProtocolName.UNKNOWN)
 NOTES: Final = {
     "credential_stripped": "agent_credentials_stripped_total",
+    "secret_echo": "secret_echo_total",
     "definition_changed": "definition_changes_total",
     "redacted": "redactions_total",
     "hidden": "list_entries_hidden_total",
@@ -265,7 +267,7 @@ class Metrics:
         if name is None:
             return
         counter = self._counters[name]
-        if event == "credential_stripped":
+        if not NOTE_LABELS.get(event, ("protocol",)):
             counter.inc()
         elif event == "notify":
             counter.labels("ok").inc()

@@ -758,3 +758,18 @@ async def test_a_stream_too_many_is_cut_when_its_caller_leaves(
         reply.settle(Ending.CLIENT_LEFT, 3)
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
     assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
+async def test_our_own_credential_does_not_come_back_to_the_agent(is_stream: bool) -> None:
+    rig = Rig(configured_credential=True)
+    rig.adapter.conversation.is_stream = is_stream
+    head = a_response_head(headers=(("x-echo", "Bearer token-1"),))
+    rig.upstream.answers = [FixedIncoming(head=head, chunks=[b"you sent Bearer to", b"ken-1!"])]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        text = await _text(reply)
+        reply.settle(Ending.SENT, len(text))
+    assert text == b"you sent [redacted]!"
+    assert reply.headers == (("x-echo", "[redacted]"),)
+    assert rig.metrics.notes == ["secret_echo"]

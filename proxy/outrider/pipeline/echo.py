@@ -1,0 +1,85 @@
+"""Our own live credential, sought in an upstream's answer and taken out (GOVERNANCE §7, Echo).
+
+Laws: a credential is found across the edges of pieces; plain, base64 and percent forms are
+sought; what is held back for an edge is given out at the end, so nothing is lost.
+"""
+
+import base64
+import re
+from typing import Final
+from urllib.parse import quote
+
+from outrider.core.exchange import Headers, ResponseHead
+from outrider.core.ports import Lease
+
+SOUGHT_BYTES: Final = 256 * 1024
+"""How much of a body is searched; a credential further on is not found."""
+REDACTED: Final = b"[redacted]"
+_SHORTEST: Final = 8
+"""A secret shorter than this would be found in ordinary text."""
+
+
+class EchoFilter:
+    """The filter of one answer. `found` counts what was taken out of it."""
+
+    def __init__(self, lease: Lease) -> None:
+        forms = _forms(lease)
+        self._longest = max(map(len, forms), default=0)
+        self._pattern = re.compile(b"|".join(map(re.escape, forms))) if forms else None
+        self._held = b""
+        self._seen = 0
+        self.found = 0
+
+    def head(self, head: ResponseHead) -> ResponseHead:
+        """`head` with the credential taken out of every value."""
+        if self._pattern is None:
+            return head
+        headers: Headers = tuple(
+            (name, self._clean(value.encode("latin-1")).decode("latin-1"))
+            for name, value in head.headers
+        )
+        return ResponseHead(status=head.status, headers=headers)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may go on of `chunk` and of what was held back before it."""
+        if self._pattern is None:
+            return chunk
+        if self._seen >= SOUGHT_BYTES:
+            held, self._held = self._held, b""
+            return held + chunk
+        self._seen += len(chunk)
+        text = self._clean(self._held + chunk)
+        keep = min(len(text), self._longest - 1)
+        self._held = text[len(text) - keep :] if keep else b""
+        return text[: len(text) - keep]
+
+    def end(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+    def _clean(self, text: bytes) -> bytes:
+        if self._pattern is None:
+            return text
+        cleaned, count = self._pattern.subn(REDACTED, text)
+        self.found += count
+        return cleaned
+
+
+def _forms(lease: Lease) -> list[bytes]:
+    """Every way in which an upstream may spell the credential, the longest first."""
+    forms: set[bytes] = set()
+    for _, secret in lease.headers:
+        value = secret.reveal()
+        for part in {value, value.rpartition(b" ")[2]}:
+            if len(part) >= _SHORTEST:
+                encoded = base64.b64encode(part).rstrip(b"=")
+                forms |= {
+                    part,
+                    encoded,
+                    encoded.translate(_URL_SAFE),
+                    quote(part, safe="").encode(),
+                }
+    return sorted(forms, key=len, reverse=True)
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
