@@ -23,7 +23,7 @@ class EchoFilter:
     """The filter of one answer. `found` counts what was taken out of it."""
 
     def __init__(self, lease: Lease) -> None:
-        forms = _forms(lease)
+        forms = self._forms = _forms(lease)
         self._longest = max(map(len, forms), default=0)
         self._pattern = re.compile(b"|".join(map(re.escape, forms))) if forms else None
         self._held = b""
@@ -49,13 +49,22 @@ class EchoFilter:
             return held + chunk
         self._seen += len(chunk)
         text = self._clean(self._held + chunk)
-        keep = min(len(text), self._longest - 1)
+        keep = self._begun(text)
         self._held = text[len(text) - keep :] if keep else b""
         return text[: len(text) - keep]
 
     def end(self) -> bytes:
         held, self._held = self._held, b""
         return held
+
+    def _begun(self, text: bytes) -> int:
+        """How many bytes at the end of `text` may be the beginning of a credential: no others
+        wait for a later piece, so that an event of a stream is not held up."""
+        for keep in range(min(len(text), self._longest - 1), 0, -1):
+            tail = text[len(text) - keep :]
+            if any(form.startswith(tail) for form in self._forms):
+                return keep
+        return 0
 
     def _clean(self, text: bytes) -> bytes:
         if self._pattern is None:

@@ -85,3 +85,10 @@ def test_a_secret_too_short_to_be_told_from_text_is_not_sought() -> None:
 def test_beyond_the_bound_nothing_is_searched_and_nothing_is_lost() -> None:
     body = [b"x" * SOUGHT_BYTES, b"tail"]
     assert passed(a_filter(), *body) == b"".join(body)
+
+
+def test_an_event_does_not_wait_for_the_next_piece() -> None:
+    echo = a_filter()
+    assert echo.feed(b"data: 1\n\n") == b"data: 1\n\n"
+    assert echo.feed(b"data: " + TOKEN[:5].encode()) == b"data: "
+    assert echo.feed(b" no\n\n") == TOKEN[:5].encode() + b" no\n\n"
