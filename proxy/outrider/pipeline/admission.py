@@ -77,7 +77,7 @@ class Admission:
         self._check_cut_off(passage, leg.actions)
         await self._judge_optional(passage, leg.conversation)
         for action in leg.actions:
-            self._cover(passage, action)
+            self._cover(passage, action, leg.actions[0])
         questions = self._questions(passage, leg.actions, approval)
         leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
         decisions = tuple(judged.decision for judged in leg.judged)
@@ -149,14 +149,19 @@ class Admission:
         if offer is not None and asks:
             offer.allow_optional(await self.visible(passage, asks, Phase.LIST))
 
-    def _cover(self, passage: Passage, action: Action) -> None:
+    def _cover(self, passage: Passage, action: Action, first: Action) -> None:
+        """`first` is what the exchange is about: if that is hidden, all of it is."""
         uncovered = self._uncovered(passage, action)
         if uncovered is None:
             return
-        listed = action.ask.resource_type in _LISTED
-        as_item = replace(action, ask=replace(action.ask, phase=Phase.LIST, arguments=None))
-        hidden = listed and self._uncovered(passage, as_item) is not None
+        hidden = any(self._is_hidden_item(passage, one) for one in (action, first))
         raise NotCoveredError(uncovered.detail, uncovered.pointer, action, hidden=hidden)
+
+    def _is_hidden_item(self, passage: Passage, action: Action) -> bool:
+        if action.ask.resource_type not in _LISTED:
+            return False
+        as_item = replace(action, ask=replace(action.ask, phase=Phase.LIST, arguments=None))
+        return self._uncovered(passage, as_item) is not None
 
     def _uncovered(self, passage: Passage, action: Action) -> Uncovered | None:
         if passage.task is None:
@@ -203,12 +208,9 @@ class Admission:
         self, passage: Passage, actions: tuple[Action, ...], reason: Reason | None
     ) -> bool:
         """Whether a denied item would not be seen in a list either: then it is absent (§4.5)."""
-        if reason is not Reason.POLICY or len(actions) != 1:
+        if reason is not Reason.POLICY or actions[0].ask.resource_type not in _LISTED:
             return False
-        ask = actions[0].ask
-        if ask.resource_type not in _LISTED:
-            return False
-        return not (await self.visible(passage, (ask,), Phase.LIST))[0]
+        return not (await self.visible(passage, (actions[0].ask,), Phase.LIST))[0]
 
     async def _record(
         self,

@@ -199,9 +199,9 @@ class PinTable:
             member: definition[member] for member in FIELDS if member in definition
         }
         old = self._pins.get(key)
-        if old is not None and old.current == covered:
-            return []
         seen = definition_digest(upstream, covered)
+        if old is not None and old.seen == seen:  # not by `==`, to which 1 and true are one
+            return []
         if old is None:
             return self._first(key, covered, seen, mode, suspect)
         # Once changed it stays so, even if the old words come back: a person looks first.

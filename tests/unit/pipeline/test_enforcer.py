@@ -773,3 +773,23 @@ async def test_our_own_credential_does_not_come_back_to_the_agent(is_stream: boo
     assert text == b"you sent [redacted]!"
     assert reply.headers == (("x-echo", "[redacted]"),)
     assert rig.metrics.notes == ["secret_echo"]
+
+
+async def test_a_hidden_tool_is_hidden_whatever_else_its_call_asks() -> None:
+    rig = Rig()
+    rig.adapter.conversation.asks = (an_ask(), SEND)
+    rig.decider.decision = a_decision(Effect.DENY)
+    rig.decider.listed = lambda question: (
+        Effect.DENY if question.action.ask.resource == "get_ticket" else Effect.ALLOW
+    )
+    await _answer(rig)
+    assert rig.adapter.refusals[-1].reason is Reason.UNRECOGNISED
+
+
+async def test_an_uncovered_part_of_a_hidden_tools_call_tells_nothing() -> None:
+    rig = Rig()
+    outside = an_ask(resource="somewhere_else")
+    rig.adapter.conversation.asks = (an_ask(), outside)
+    rig.binder.task = a_task(grant=a_grant(tools=["crm/other"]))
+    await _answer(rig)
+    assert rig.adapter.refusals[-1].reason is Reason.UNRECOGNISED
