@@ -10,10 +10,7 @@ from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Final
 
-from outrider.core.errors import (
-    EnforcementError,
-    UnrecognisedError,
-)
+from outrider.core.errors import EnforcementError, UnrecognisedError
 from outrider.core.exchange import Ending, Exchange, Reply
 from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
@@ -76,16 +73,7 @@ class Enforcer:
             passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
         self._parts.metrics.in_flight(1)
         passage.reason = fault.reason
-        self._closing.record_refusal(passage, fault)
-        refusal = self._closing.refusal(passage, fault)
-        refused = self._closing.words(passage, refusal, fault)
-        return Reply(
-            status=refused.status,
-            headers=refused.headers,
-            body=refused.body,
-            settle=partial(self._closing.settle, passage),
-            close=True,
-        )
+        return self._refusal(passage, fault, close=True)
 
     async def _behind_the_door(self, passage: Passage, work: Awaitable[Reply]) -> Reply:
         """The last door: whatever goes wrong in `work` is a refusal, or the caller has left."""
@@ -306,6 +294,10 @@ class Enforcer:
             passage.leg.incoming.abort()
         if passage.conversation is None and fault.reason in _BEFORE_BODY:
             await self._read_envelope(passage)
+        unread = passage.head.has_body and not passage.body_read
+        return self._refusal(passage, fault, close=unread)
+
+    def _refusal(self, passage: Passage, fault: EnforcementError, *, close: bool) -> Reply:
         self._closing.record_refusal(passage, fault)
         refusal = self._closing.refusal(passage, fault)
         refused = self._closing.words(passage, refusal, fault)
@@ -314,7 +306,7 @@ class Enforcer:
             headers=refused.headers,
             body=refused.body,
             settle=partial(self._closing.settle, passage),
-            close=refusal.close or (not passage.body_read and passage.head.has_body),
+            close=close or refusal.close,
         )
 
     async def _read_envelope(self, passage: Passage) -> None:
