@@ -1,7 +1,8 @@
 """The last door and the order of the stages: what is not plainly allowed is never forwarded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -55,6 +56,16 @@ async def _answer(rig: Rig, **changes: object) -> Reply:
         reply = await rig.enforcer().handle(an_exchange(**changes))
         reply.settle(Ending.SENT, 0)
         return reply
+
+
+@asynccontextmanager
+async def _call_under_way(rig: Rig) -> AsyncIterator[asyncio.Task[Reply]]:
+    """A call whose upstream has it and does not answer before `rig.upstream.gate` is set."""
+    rig.upstream.gate = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(rig.enforcer().handle(an_exchange()))
+        await rig.upstream.reached.wait()
+        yield task
 
 
 async def _text(reply: Reply) -> bytes:
@@ -413,10 +424,7 @@ async def test_what_the_agent_sent_as_credentials_does_not_leave() -> None:
 
 async def test_a_caller_that_leaves_cancels_its_call_and_the_outcome_is_unknown() -> None:
     rig = Rig()
-    rig.upstream.gate = asyncio.Event()
-    async with rig.jobs, asyncio.TaskGroup() as group:
-        task = group.create_task(rig.enforcer().handle(an_exchange()))
-        await rig.upstream.reached.wait()
+    async with rig.jobs, _call_under_way(rig) as task:
         task.cancel()
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
     assert rig.metrics.ended == [(ProtocolName.MCP, None, True)]
@@ -426,13 +434,11 @@ async def test_a_caller_that_leaves_cancels_its_call_and_the_outcome_is_unknown(
 async def test_a_legacy_call_runs_on_when_its_caller_leaves() -> None:
     rig = Rig()
     rig.adapter.conversation.runs_on = True
-    rig.upstream.gate = asyncio.Event()
     async with rig.jobs:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(rig.enforcer().handle(an_exchange()))
-            await rig.upstream.reached.wait()
+        async with _call_under_way(rig) as task:
             task.cancel()
         assert rig.audit.of("outcome") == []
+        assert rig.upstream.gate is not None
         rig.upstream.gate.set()
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "executed"
     assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
@@ -458,10 +464,7 @@ async def test_a_fault_in_a_detached_call_reaches_the_last_door() -> None:
 async def test_a_cut_ends_the_call_under_way_with_its_reason(runs_on: bool) -> None:
     rig = Rig()
     rig.adapter.conversation.runs_on = runs_on
-    rig.upstream.gate = asyncio.Event()
-    async with rig.jobs, asyncio.TaskGroup() as group:
-        task = group.create_task(rig.enforcer().handle(an_exchange()))
-        await rig.upstream.reached.wait()
+    async with rig.jobs, _call_under_way(rig) as task:
         cut = rig.live.cut(lambda live: live.tools == ("crm/get_ticket",), Reason.QUARANTINED)
         assert len(cut) == 1
     reply = task.result()
@@ -472,10 +475,7 @@ async def test_a_cut_ends_the_call_under_way_with_its_reason(runs_on: bool) -> N
 
 async def test_a_call_that_was_cut_after_it_left_is_unknown_whatever_it_was_cut_for() -> None:
     rig = Rig()
-    rig.upstream.gate = asyncio.Event()
-    async with rig.jobs, asyncio.TaskGroup() as group:
-        task = group.create_task(rig.enforcer().handle(an_exchange()))
-        await rig.upstream.reached.wait()
+    async with rig.jobs, _call_under_way(rig) as task:
         rig.live.cut(lambda _live: True, Reason.OVERLOAD)
         reply = await task
         reply.settle(Ending.SENT, 1)
@@ -699,13 +699,11 @@ async def test_an_answer_that_comes_as_its_caller_leaves_is_still_closed() -> No
 async def test_a_call_that_runs_on_gives_its_place_back_when_its_caller_leaves() -> None:
     rig = Rig()
     rig.adapter.conversation.runs_on = True
-    rig.upstream.gate = asyncio.Event()
     async with rig.jobs:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(rig.enforcer().handle(an_exchange()))
-            await rig.upstream.reached.wait()
+        async with _call_under_way(rig) as task:
             task.cancel()
         assert (rig.slots.taken, rig.live.abandoned) == (0, 1)
+        assert rig.upstream.gate is not None
         rig.upstream.gate.set()
     assert (rig.slots.taken, rig.live.abandoned) == (0, 0)
 
@@ -714,10 +712,7 @@ async def test_more_calls_than_may_run_on_are_cut(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(enforcer, "ABANDONED", 0)
     rig = Rig()
     rig.adapter.conversation.runs_on = True
-    rig.upstream.gate = asyncio.Event()
-    async with rig.jobs, asyncio.TaskGroup() as group:
-        task = group.create_task(rig.enforcer().handle(an_exchange()))
-        await rig.upstream.reached.wait()
+    async with rig.jobs, _call_under_way(rig) as task:
         task.cancel()
     assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
     assert len(rig.live) == 0
