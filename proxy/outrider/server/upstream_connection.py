@@ -7,8 +7,9 @@ nothing is tried twice.
 
 import asyncio
 import select
+import ssl
 from enum import IntEnum
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import httptools
 
@@ -212,6 +213,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_HIGH_BYTES, low=_LOW_BYTES)
         sock = transport.get_extra_info("socket")
         self._poll.register(sock.fileno(), select.POLLIN)
+        if transport.get_extra_info("ssl_object") is not None:
+            # at the peer's end uvloop drops what it read but was paused from giving us: keep none
+            cast("Any", transport).set_read_buffer_limits(high=1, low=0)
 
     def pause_writing(self) -> None:
         self._full = True
@@ -235,7 +239,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         head = self._head
-        if self.state is State.BODY and head is not None and head.framing is Framing.CLOSE:
+        until_close = head is not None and head.framing is Framing.CLOSE
+        if self.state is State.BODY and until_close and self._is_clean_end():
             try:
                 self._finish(extra=True)
             except EnforcementError as error:
@@ -244,10 +249,24 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self.state in (State.HEAD, State.BODY):
-            truncated = self.state is State.BODY
-            fault = UpstreamFault.TRUNCATED if truncated else UpstreamFault.RESET
+            fault = UpstreamFault.TRUNCATED
+            if self.state is State.HEAD:  # TLS 1.3 tells a refused client after its handshake
+                is_tls = isinstance(exc, ssl.SSLError)
+                fault = UpstreamFault.TLS if is_tls else UpstreamFault.RESET
             self.fail(self._gone(), fault)
         self._close()
+
+    def _is_clean_end(self) -> bool:
+        """False for an end without close_notify over TLS; asyncio, not uvloop, tells of it."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
+        if tls is None:
+            return True
+        try:
+            return not tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
 
     # --- reading ---
 
@@ -390,7 +409,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         busy = self.state in (State.HEAD, State.BODY)
         if fault is not None:
-            mute = fault in (UpstreamFault.RESET, UpstreamFault.TIMEOUT)
+            mute = fault in (UpstreamFault.RESET, UpstreamFault.TIMEOUT, UpstreamFault.TLS)
             self._owner.faulted(fault, unanswered=mute and self.state is State.HEAD)
         if self._answer is not None:
             self._answer.fail(error)
