@@ -5,8 +5,8 @@ import os
 import tempfile
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +14,12 @@ import pytest
 
 from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_rego
+from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
+from outrider.core.secret import Secret
 from outrider.policy.engines.opa import OpaEngine, OpaLimits
+from outrider.policy.opa_bundles import BundleFeed, BundleSource
 from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.opa_slow import OpaControl
@@ -55,12 +58,21 @@ def _plan() -> ChildPlan:
     )
 
 
+TOKEN = "t" * 43
+
+
+def a_feed(origin: str = "http://127.0.0.1:4711") -> BundleFeed:
+    """A feed under `TOKEN`, nothing offered yet, that says it is served at `origin`."""
+    return BundleFeed(source=BundleSource(), token=Secret(TOKEN), origin=lambda: origin)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An engine with the child it asks."""
+    """An engine with the child it asks, and what that is fed."""
 
     engine: OpaEngine
     child: OpaChild
+    source: BundleSource
 
 
 @asynccontextmanager
@@ -70,19 +82,20 @@ async def running_engine(
     """An `OpaEngine` in mode `child`, nothing activated yet; stopped at the end."""
     plan = await asyncio.to_thread(_plan)
     clock = SystemClock()
-    child = OpaChild(plan=plan, clock=clock)
-    engine = OpaEngine(
-        link=child,
-        clock=clock,
-        entrypoint=entrypoint,
-        limits=OpaLimits(connections=connections, activation_s=activation_s),
-    )
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack:
+        feed = a_feed()
+        origin = await serve_alone(stack, feed)
+        child = OpaChild(plan=plan, feed=replace(feed, origin=lambda: origin), clock=clock)
+        engine = OpaEngine(
+            link=child,
+            clock=clock,
+            entrypoint=entrypoint,
+            limits=OpaLimits(connections=connections, activation_s=activation_s),
+        )
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         job = group.create_task(engine.run())
-        try:
-            yield Running(engine=engine, child=child)
-        finally:
-            job.cancel()
+        stack.callback(job.cancel)
+        yield Running(engine=engine, child=child, source=feed.source)
 
 
 ALLOW_ALL = """package outrider

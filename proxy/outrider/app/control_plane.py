@@ -10,6 +10,7 @@ from outrider import __version__
 from outrider.app.explaining import explain_decision
 from outrider.control.api import ControlApi
 from outrider.control.health import Check
+from outrider.control.opa_bundle import HOLDER, bundle_endpoint
 from outrider.control.operations import Operations
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Step
@@ -40,12 +41,15 @@ class ControlPlane:
             accepted=self._accepted,
         )
         agents = set(sidecar.loaded.settings.listeners.egress.uids) - {os.getuid()}
+        endpoints, tokens = operations.endpoints(), {"operator": sidecar.state.token}
+        if sidecar.feed is not None:
+            endpoints += (bundle_endpoint(sidecar.feed.source),)
+            tokens[HOLDER] = sidecar.feed.token
         return ControlApi(
-            endpoints=operations.endpoints(),
-            tokens={"operator": sidecar.state.token},
+            endpoints=endpoints,
+            tokens=tokens,
             refused_uids=frozenset(agents),
-            audit=sidecar.audit,
-            record=self._admin_record,
+            note=self.note,
             counted=sidecar.metrics.control_request,
         )
 
@@ -87,8 +91,18 @@ class ControlPlane:
             "policy": policy,
             "audit": audit,
             "live": len(sidecar.live),
-            "egress_ports": [*sidecar.egress.ports],
+            "egress_ports": [*sidecar.egress.ports] if sidecar.listening else [],
         }
+
+    def note(self, operation: str, result: str) -> None:
+        """The chain's record of one control call."""
+        sidecar = self._sidecar
+        record = base(RecordKind.ADMIN, sidecar.clock, None, None, None)
+        record["admin"] = {"operation": operation, "result": result}
+        if result == "ok":
+            sidecar.audit.append_nowait(record)
+        else:
+            sidecar.audit.append_refusal(record)  # folded: knocking must not fill the chain
 
     def _policy_missing(self) -> str | None:
         status = self._sidecar.keeper.status()
@@ -98,11 +112,6 @@ class ControlPlane:
         if isinstance(engine, OpaEngine) and not engine.healthy():
             return "the engine opa does not answer"
         return None
-
-    def _admin_record(self, facts: JsonObject) -> JsonObject:
-        record = base(RecordKind.ADMIN, self._sidecar.clock, None, None, None)
-        record["admin"] = facts
-        return record
 
     def _accepted(self, facts: JsonObject) -> None:
         record = base(RecordKind.DEFINITION, self._sidecar.clock, None, None, None)

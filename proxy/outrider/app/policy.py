@@ -1,21 +1,27 @@
 """Policy's parts, as the settings name them: engine, gate, keeper, decision point."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from outrider.app.data_plane import upstream_hosts
 from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
 from outrider.config.settings import Profile
+from outrider.control.opa_bundle import serve_alone
 from outrider.core.ports import Clock
+from outrider.core.secret import Secret
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, SocketLink
 from outrider.policy.gate import shipped_gate
 from outrider.policy.keeper import PolicyKeeper, PolicySource, ReleaseEngine
+from outrider.policy.opa_bundles import BundleFeed, BundleSource
 from outrider.policy.opa_child import ChildPlan, OpaChild
-from outrider.policy.opa_install import OpaPlaces, find
+from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.pdp import DecisionLimits, PolicyDecisionPoint
 from outrider.policy.query import QueryBuilder
+from outrider.server.jobs import Jobs
 from outrider.telemetry.metrics import Metrics
 
 
@@ -39,19 +45,30 @@ def opa_places(loaded: Loaded, environ: Mapping[str, str]) -> OpaPlaces:
     )
 
 
+def feed_of(loaded: Loaded, origin: Callable[[], str]) -> BundleFeed | None:
+    """What the OPA that we supervise is fed, from the listener at `origin`; None without one."""
+    policy = loaded.settings.policy
+    supervised = policy.engine == "opa" and policy.opa.mode == "child"
+    return _new_feed(origin) if supervised else None
+
+
 def engine_of(
-    loaded: Loaded, environ: Mapping[str, str], clock: Clock, metrics: Metrics
+    loaded: Loaded,
+    environ: Mapping[str, str],
+    clock: Clock,
+    metrics: Metrics,
+    feed: BundleFeed | None,
 ) -> EmbeddedEngine | OpaEngine:
     """Blocking: looks for OPA. Raises `ConfigError` saying where it looked."""
     policy = loaded.settings.policy
     if policy.engine == "embedded":
         return EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
     link: OpaLink
-    if policy.opa.mode == "socket":
+    if feed is None:
         link = SocketLink(Path(policy.opa.socket or ""))
     else:
         plan = ChildPlan(binary=find(opa_places(loaded, environ)), system=shipped_rego() / "system")
-        link = OpaChild(plan=plan, clock=clock)
+        link = OpaChild(plan=plan, feed=feed, clock=clock)
     return OpaEngine(
         link=link,
         clock=clock,
@@ -59,6 +76,27 @@ def engine_of(
         limits=OpaLimits(connections=policy.opa.connections),
         on_up=lambda up: metrics.engine_is("opa", up=up),
     )
+
+
+@asynccontextmanager
+async def opa_alone(binary: OpaBinary, clock: Clock, entrypoint: str) -> AsyncIterator[OpaEngine]:
+    """The engine of an OPA run for this once, with no sidecar around it."""
+    origins: list[str] = []
+    feed = _new_feed(lambda: origins[0])
+    child = OpaChild(
+        plan=ChildPlan(binary=binary, system=shipped_rego() / "system"), feed=feed, clock=clock
+    )
+    engine = OpaEngine(link=child, clock=clock, entrypoint=entrypoint)
+    async with AsyncExitStack() as stack:
+        origins.append(await serve_alone(stack, feed))
+        jobs = await stack.enter_async_context(Jobs())
+        jobs.start("opa", engine.run())
+        yield engine
+
+
+def _new_feed(origin: Callable[[], str]) -> BundleFeed:
+    token = Secret(secrets.token_urlsafe(32))
+    return BundleFeed(source=BundleSource(), token=token, origin=origin)
 
 
 def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeeper:

@@ -23,6 +23,7 @@ from outrider.app.state import open_state
 from outrider.config.load import Loaded, dump, load
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
+from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import Exchange, Reply
@@ -37,6 +38,7 @@ from outrider.pipeline.parts import Parts
 from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.keeper import ReleaseEngine
+from outrider.policy.opa_bundles import BundleFeed
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.drain import Drain
 from outrider.server.edge import Edge, EdgeParts, GateRefusal
@@ -87,6 +89,8 @@ class Sidecar:
         self.draining = False
         self.listening = False
         self._lag_beat_s = self.clock.monotonic_s()
+        self.feed: BundleFeed | None = None
+        self._feed_origin = ""
 
     # --- life ---------------------------------------------------------------------------
 
@@ -111,8 +115,10 @@ class Sidecar:
         self.logs = logs
         self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
-        await stack.enter_async_context(self.jobs)
         await self._open_policy()
+        await self._listen_to_operators(stack)
+        await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
+        await self._start_policy()
         self._open_shares()
         self.plane = await self._plane(self.loaded)
         stack.callback(self._close_pool)
@@ -136,19 +142,23 @@ class Sidecar:
         )
 
     async def _open_policy(self) -> None:
+        """Engine and keeper, at rest."""
         loaded = self.loaded
         if self._engine_factory is not None:
             self.engine: ReleaseEngine = self._engine_factory(loaded)
         else:
+            self.feed = policy_parts.feed_of(loaded, lambda: self._feed_origin)
             self.engine = await asyncio.to_thread(
-                policy_parts.engine_of, loaded, self._environ, self.clock, self.metrics
+                policy_parts.engine_of, loaded, self._environ, self.clock, self.metrics, self.feed
             )
-        if isinstance(self.engine, OpaEngine):
-            self.jobs.start("opa", self.engine.run())
         self.keeper = await asyncio.to_thread(
             policy_parts.keeper_of, loaded, self.engine, self.clock
         )
         self.keeper.tell(self._policy_changed)
+
+    async def _start_policy(self) -> None:
+        if isinstance(self.engine, OpaEngine):
+            self.jobs.start("opa", self.engine.run())
         if not await self._try_policy():
             self.jobs.start("first policy", self._await_policy())
 
@@ -268,24 +278,35 @@ class Sidecar:
         stack.callback(self.egress.abort)
         stack.callback(self.egress.stop_accepting)
         self._edge.rules = data_plane.gate_rules(loaded, self.plane.routes, self.egress.ports)
-        await self._listen_beside(stack)
+        await self._listen_to_scrapers(stack)
         self.listening = True
 
-    async def _listen_beside(self, stack: AsyncExitStack) -> None:
-        """The control and telemetry listeners."""
-        listeners = self.loaded.settings.listeners
+    async def _listen_to_operators(self, stack: AsyncExitStack) -> None:
+        """The control listener, which feeds OPA too: it answers before OPA is waited for."""
         plane = ControlPlane(self)
         self.health = Health(plane.checks(), self.clock, self._lag_s)
         self.control = ControlEdge(
-            name="control", listener=listeners.control, handler=plane.api().handle
+            name="control",
+            listener=self.loaded.settings.listeners.control,
+            handler=plane.api().handle,
         )
         await self.control.start()
         stack.push_async_callback(self.control.stop)
+        if self.feed is not None:
+            self._feed_origin = self.control.origin or await serve_alone(
+                stack, self.feed, note=plane.note, counted=self.metrics.control_request
+            )
+
+    async def _listen_to_scrapers(self, stack: AsyncExitStack) -> None:
+        """The telemetry listener."""
         exposition = Exposition(self.metrics.registry, self.clock)
         stack.callback(exposition.close)
         page = TelemetryPage(self.health, exposition)
         self.telemetry = ControlEdge(
-            name="telemetry", listener=listeners.telemetry, handler=page.handle, any_host=True
+            name="telemetry",
+            listener=self.loaded.settings.listeners.telemetry,
+            handler=page.handle,
+            any_host=True,
         )
         await self.telemetry.start()
         stack.push_async_callback(self.telemetry.stop)

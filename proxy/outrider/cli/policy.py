@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from outrider.app.policy import opa_places
+from outrider.app.policy import opa_alone, opa_places
 from outrider.cli.client import ControlClient, control_faults
 from outrider.cli.common import (
     ConfigOption,
@@ -29,15 +29,12 @@ from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, as_object
 from outrider.policy import bundle, suite
 from outrider.policy.engines.embedded import EmbeddedSnapshot
-from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.gate import shipped_gate
 from outrider.policy.index import indexes, outdated
 from outrider.policy.lint import lint as lint_tree
-from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.release import Release, bundle_bytes, load
 from outrider.policy.world import read_language
-from outrider.server.jobs import Jobs
 
 app = typer.Typer(no_args_is_help=True, help="Test, lint, index and build policy.")
 
@@ -213,10 +210,7 @@ async def _on_opa(
     tree: bundle.Tree, release: Release, entrypoint: str, binary: OpaBinary
 ) -> suite.TestReport:
     clock = SystemClock()
-    plan = ChildPlan(binary=binary, system=shipped_rego() / "system")
-    engine = OpaEngine(link=OpaChild(plan=plan, clock=clock), clock=clock, entrypoint=entrypoint)
-    async with Jobs() as jobs:
-        jobs.start("opa", engine.run())
+    async with opa_alone(binary, clock, entrypoint) as engine:
         snapshot = await engine.activate(release)
         return await suite.run_tests(
             tree, snapshot, engine="opa", entrypoint=entrypoint, clock=clock

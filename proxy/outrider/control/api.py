@@ -1,7 +1,8 @@
 """The control API: authenticated, audited, closed (HARDENING §9).
 
-Laws: nothing changes by GET; every call is authenticated first and recorded, refused ones too;
-an operator's token never opens what is OPA's, nor OPA's what is an operator's.
+Laws: nothing changes by GET; every call is authenticated first and recorded, refused ones too
+(of OPA's polls those alone: what it was given has a record as policy); an operator's token never
+opens what is OPA's, nor OPA's what is an operator's.
 """
 
 import hmac
@@ -16,8 +17,7 @@ import orjson
 
 from outrider.control.http import Request, Response
 from outrider.core.errors import ConfigError, EnforcementError, OutriderError
-from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.ports import AuditLog
+from outrider.core.jsonvalue import Json
 from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits, read
 
@@ -38,6 +38,10 @@ class Call:
 
 
 Operation = Callable[[Call], Awaitable[Response]]
+Note = Callable[[str, str], None]
+"""Records a call: its operation, `METHOD /path` of a closed set, and `ok` or why it was refused."""
+Counted = Callable[[str], None]
+"""Counts a call: ok, refused or error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +63,15 @@ class ControlApi:
         endpoints: tuple[Endpoint, ...],
         tokens: Mapping[str, Secret],
         refused_uids: frozenset[int],
-        audit: AuditLog,
-        record: Callable[[JsonObject], JsonObject],
-        counted: Callable[[str], None],
+        note: Note,
+        counted: Counted,
     ) -> None:
         self._by_path: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             self._by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         self._tokens = tokens
         self._refused_uids = refused_uids
-        self._audit = audit
-        self._record = record
+        self._tell = note
         self._counted = counted
 
     async def handle(self, request: Request) -> Response:
@@ -137,11 +139,7 @@ class ControlApi:
     def _note(self, request: Request, result: str) -> None:
         known = request.path if request.path in self._by_path else "other"
         method = request.method if request.method in _METHODS else "other"
-        record = self._record({"operation": f"{method} {known}", "result": result})
-        if result == "ok":
-            self._audit.append_nowait(record)
-        else:
-            self._audit.append_refusal(record)  # folded: knocking must not fill the chain
+        self._tell(f"{method} {known}", result)
 
 
 def answer(value: Json, status: int = 200) -> Response:

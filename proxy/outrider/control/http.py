@@ -98,6 +98,15 @@ class Edge:
             found.append(f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name))
         return tuple(found)
 
+    @property
+    def origin(self) -> str | None:
+        """`http://host:port` of its first TCP address; None where it has none, or is not bound."""
+        for sock in self._sockets:
+            if sock.family != socket.AF_UNIX:
+                host, port = sock.getsockname()[:2]
+                return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return None
+
     async def start(self) -> None:
         """Raises `ConfigError` naming the address that cannot be bound."""
         server = BoundedServer(self._serve)

@@ -8,7 +8,6 @@ import asyncio
 import ctypes
 import logging
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -26,8 +25,7 @@ import orjson
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
-from outrider.core.secret import Secret
-from outrider.policy.opa_bundles import BundleListener, BundleSource
+from outrider.policy.opa_bundles import FOLDER, RESOURCE, BundleFeed
 from outrider.policy.opa_hot import UNKNOWN_PEER
 from outrider.policy.opa_install import OpaBinary
 from outrider.policy.release import Release
@@ -67,11 +65,14 @@ class ChildPlan:
 class OpaChild:
     """One OPA process at a time, offered one release at a time."""
 
-    def __init__(self, *, plan: ChildPlan, clock: Clock, random: Random | None = None) -> None:
+    def __init__(
+        self, *, plan: ChildPlan, feed: BundleFeed, clock: Clock, random: Random | None = None
+    ) -> None:
         self._plan = plan
+        self._feed = feed
+        self._source = feed.source
         self._clock = clock
         self._random = random or Random()  # noqa: S311 - jitter
-        self._source = BundleSource()
         self._process: Process | None = None
         self._run: Path | None = None
         self._last: Release | None = None
@@ -96,11 +97,6 @@ class OpaChild:
         if self._run is None:
             raise ConfigError("OPA is not started yet")
         return self._run / "opa.sock"
-
-    @property
-    def source(self) -> BundleSource:
-        """What it is offered, for other listeners that serve the same bundle."""
-        return self._source
 
     def owns(self, pid: int) -> bool:
         """Whether `pid`, at the other end of the socket, is the process we started."""
@@ -128,15 +124,14 @@ class OpaChild:
         return True
 
     async def run(self) -> None:
-        """Keep an OPA running. Ends only by cancellation; OPA is then stopped, its folder gone."""
-        token = secrets.token_urlsafe(32)
-        listener = BundleListener(source=self._source, token=Secret(token))
+        """Keep an OPA running. Ends only by cancellation; OPA is then stopped, its folder gone.
+
+        Whoever serves the feed must answer from before this is called until after it ended.
+        """
         try:
-            port = await listener.start()
-            self._run = await asyncio.to_thread(_make_folder, self._plan.parent, token, port)
+            self._run = await asyncio.to_thread(_make_folder, self._plan.parent, self._feed)
             await self._supervise(self._run)
         finally:
-            listener.stop()
             run, self._run = self._run, None
             if run is not None:
                 await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
@@ -240,19 +235,19 @@ def system_files(folder: Path) -> tuple[Path, ...]:
     return found
 
 
-def configuration(run: Path, port: int) -> JsonObject:
+def configuration(run: Path, origin: str) -> JsonObject:
     """OPA's settings: where its bundle comes from, and the limits it keeps (JSON is YAML)."""
     return {
         "services": {
             "outrider": {
-                "url": f"http://127.0.0.1:{port}/v1/opa",
+                "url": f"{origin}{FOLDER}",
                 "credentials": {"bearer": {"token_path": f"{run}/opa.token"}},
             }
         },
         "bundles": {
             "outrider": {
                 "service": "outrider",
-                "resource": "bundle.tar.gz",
+                "resource": RESOURCE,
                 "persist": False,
                 "size_limit_bytes": _MAX_BUNDLE_BYTES,
                 "polling": {
@@ -277,15 +272,16 @@ def memory_limit(files: tuple[Path, ...] = _MEMORY_FILES) -> int:
     return max(int(whole * MEMORY_SHARE), _LEAST_MEMORY)
 
 
-def _make_folder(parent: Path | None, token: str, port: int) -> Path:
+def _make_folder(parent: Path | None, feed: BundleFeed) -> Path:
     """A new private folder with OPA's settings and token in it. Blocking."""
+    origin = feed.origin()
     run = Path(tempfile.mkdtemp(prefix="outrider-opa-", dir=parent))
     if len(str(run / "opa-diag.sock")) > _LONGEST_SOCKET_PATH:
         run.rmdir()
         raise ConfigError(f"{run} is too long a path for a Unix socket")
     for name, content in (
-        ("opa.token", token.encode()),
-        ("opa.yaml", orjson.dumps(configuration(run, port))),
+        ("opa.token", feed.token.reveal()),
+        ("opa.yaml", orjson.dumps(configuration(run, origin))),
     ):
         path = run / name
         path.touch(mode=0o600)

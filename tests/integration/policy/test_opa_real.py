@@ -170,7 +170,7 @@ async def test_another_revision_behind_our_back_is_stale_until_ours_is_back():
     async with running_engine() as running:
         ours = a_release("r1", NAMED % "deny")
         snapshot = await running.engine.activate(ours)
-        running.child.source.offer(a_release("r0", NAMED % "allow"))
+        running.source.offer(a_release("r0", NAMED % "allow"))
         async with asyncio.timeout(10):
             while not isinstance(raw := await ask(snapshot, within_s=5), Failed):
                 assert isinstance(raw, Defined)

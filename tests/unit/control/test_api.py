@@ -16,7 +16,6 @@ from outrider.core.errors import (
     SlowClientError,
     TooLargeError,
 )
-from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.secret import Secret
 
 OPERATOR = "o" * 43
@@ -25,35 +24,16 @@ AGENT_UID = 4711
 
 
 @dataclass(slots=True)
-class RecordingLog:
-    """The chain as far as the API uses it: what it records, and what may be folded."""
-
-    kept: list[JsonObject] = field(default_factory=list)
-    folded: list[JsonObject] = field(default_factory=list)
-
-    async def append(
-        self, record: JsonObject, *, durable: bool, query: bytes | None = None
-    ) -> None:
-        self.kept.append(record)
-
-    def append_nowait(self, record: JsonObject) -> None:
-        self.kept.append(record)
-
-    def append_refusal(self, record: JsonObject) -> None:
-        self.folded.append(record)
-
-    def healthy(self) -> bool:
-        return True
-
-
-@dataclass(slots=True)
 class Room:
     """An API with operations that remember their calls."""
 
-    log: RecordingLog = field(default_factory=RecordingLog)
+    noted: list[tuple[str, str]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     counted: list[str] = field(default_factory=list)
     fault: Exception | None = None
+
+    def note(self, operation: str, result: str) -> None:
+        self.noted.append((operation, result))
 
     async def run(self, call: Call) -> Response:
         self.calls.append(call)
@@ -70,8 +50,7 @@ class Room:
             ),
             tokens={"operator": Secret(OPERATOR.encode()), "opa": Secret(OPA.encode())},
             refused_uids=frozenset({AGENT_UID}),
-            audit=self.log,
-            record=lambda facts: {"admin": facts},
+            note=self.note,
             counted=self.counted.append,
         )
 
@@ -88,10 +67,6 @@ def a_request(**changes: object) -> Request:
     return Request(**fields | changes)  # type: ignore[arg-type]
 
 
-def noted(records: list[JsonObject]) -> list[Json]:
-    return [record["admin"] for record in records]
-
-
 async def test_an_operator_with_the_token_is_served_and_recorded() -> None:
     room = Room()
 
@@ -100,7 +75,7 @@ async def test_an_operator_with_the_token_is_served_and_recorded() -> None:
     assert (response.status, orjson.loads(response.body)) == (200, {"done": True})
     (call,) = room.calls
     assert (call.query, call.body) == ({"a": "1", "b": "2"}, {"x": 1})
-    assert noted(room.log.kept) == [{"operation": "GET /v1/thing", "result": "ok"}]
+    assert room.noted == [("GET /v1/thing", "ok")]
     assert room.counted == ["ok"]
 
 
@@ -132,8 +107,7 @@ async def test_who_shows_no_right_token_is_refused_and_nothing_runs(
     assert response.status == 401
     assert ("www-authenticate", "Bearer") in response.headers
     assert room.calls == []
-    assert room.log.kept == []
-    assert noted(room.log.folded) == [{"operation": "GET /v1/thing", "result": "unauthenticated"}]
+    assert room.noted == [("GET /v1/thing", "unauthenticated")]
     assert room.counted == ["refused"]
 
 
@@ -189,7 +163,7 @@ async def test_what_is_refused_is_recorded_and_runs_nothing(
 
     assert response.status == status
     assert room.calls == []
-    assert [as_object(entry)["result"] for entry in noted(room.log.folded)] == [result]
+    assert [noted for _, noted in room.noted] == [result]
 
 
 async def test_without_the_token_an_unknown_path_looks_like_any_other() -> None:
@@ -203,7 +177,7 @@ async def test_a_callers_words_never_reach_the_chain() -> None:
 
     await room.api().handle(a_request(path="/v1/\x1b[31mevil", method="EVIL"))
 
-    assert noted(room.log.folded) == [{"operation": "other other", "result": "unknown"}]
+    assert room.noted == [("other other", "unknown")]
 
 
 async def test_a_wrong_method_is_told_the_right_ones() -> None:
@@ -238,8 +212,7 @@ async def test_an_empty_token_opens_nothing(make: Callable[[], Secret]) -> None:
         endpoints=(Endpoint(method="GET", path="/v1/thing", run=room.run),),
         tokens={"operator": make()},
         refused_uids=frozenset(),
-        audit=room.log,
-        record=lambda facts: {"admin": facts},
+        note=room.note,
         counted=room.counted.append,
     )
 
@@ -282,4 +255,4 @@ async def test_a_body_that_cannot_be_read_is_refused_and_recorded(
 
     assert response.status == status
     assert room.calls == []
-    assert noted(room.log.folded) == [{"operation": "POST /v1/thing", "result": "malformed"}]
+    assert room.noted == [("POST /v1/thing", "malformed")]

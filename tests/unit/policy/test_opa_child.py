@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -23,7 +24,7 @@ from outrider.policy.opa_child import (
     system_files,
 )
 from outrider.policy.opa_install import OpaBinary
-from tests.support.opa import until
+from tests.support.opa import TOKEN, a_feed, until
 
 SYSTEM = shipped_rego() / "system"
 STAY = "exec sleep 60"
@@ -38,7 +39,7 @@ def a_plan(folder: Path, text: str = STAY) -> ChildPlan:
 
 class Supervised:
     def __init__(self, plan: ChildPlan) -> None:
-        self.child = OpaChild(plan=plan, clock=SystemClock())
+        self.child = OpaChild(plan=plan, feed=a_feed(), clock=SystemClock())
         self._job: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> OpaChild:
@@ -88,7 +89,7 @@ def test_without_its_authorisation_policy_opa_is_not_started(tmp_path):
 
 
 def test_the_configuration_names_a_service_and_sends_no_logs_to_it():
-    settings = configuration(Path("/r"), 4711)
+    settings = configuration(Path("/r"), "http://127.0.0.1:4711")
     assert settings["services"] == {
         "outrider": {
             "url": "http://127.0.0.1:4711/v1/opa",
@@ -125,7 +126,8 @@ async def test_its_folder_is_private_and_gone_when_it_ends(tmp_path):
         run = child.path.parent
         assert stat.S_IMODE(run.stat().st_mode) == 0o700
         assert stat.S_IMODE((run / "opa.token").stat().st_mode) == 0o600
-        assert len((run / "opa.token").read_bytes()) >= 32
+        assert (run / "opa.token").read_bytes() == TOKEN.encode()
+        assert stat.S_IMODE((run / "opa.yaml").stat().st_mode) == 0o600
         pid = child.pid
         assert child.owns(pid)
         assert not child.owns(os.getpid())
@@ -154,7 +156,7 @@ async def test_it_is_started_again_when_it_ends(tmp_path):
 
 
 async def test_one_that_ends_at_once_is_tried_less_and_less_often(tmp_path):
-    child = OpaChild(plan=a_plan(tmp_path), clock=SystemClock())
+    child = OpaChild(plan=a_plan(tmp_path), feed=a_feed(), clock=SystemClock())
     delays = child._delays()
     waits = [next(delays) for _ in range(10)]
     assert 0.07 <= waits[0] <= 0.1
@@ -192,7 +194,7 @@ async def test_one_that_ignores_the_request_to_end_is_killed(tmp_path, monkeypat
 
 async def test_before_it_runs_it_has_no_socket(tmp_path):
     with pytest.raises(ConfigError):
-        _ = OpaChild(plan=a_plan(tmp_path), clock=SystemClock()).path
+        _ = OpaChild(plan=a_plan(tmp_path), feed=a_feed(), clock=SystemClock()).path
 
 
 async def test_a_path_too_long_for_a_socket_is_refused(tmp_path):
@@ -200,8 +202,21 @@ async def test_a_path_too_long_for_a_socket_is_refused(tmp_path):
     deep.mkdir()
     plan = a_plan(tmp_path)
     child = OpaChild(
-        plan=ChildPlan(binary=plan.binary, system=SYSTEM, parent=deep), clock=SystemClock()
+        plan=ChildPlan(binary=plan.binary, system=SYSTEM, parent=deep),
+        feed=a_feed(),
+        clock=SystemClock(),
     )
     with pytest.raises(ConfigError, match="too long a path"):
         await child.run()
     assert list(deep.iterdir()) == []
+
+
+async def test_it_is_not_started_before_its_feed_is_served(tmp_path):
+    def nowhere() -> str:
+        raise ConfigError("nothing listens yet")
+
+    plan = a_plan(tmp_path)
+    child = OpaChild(plan=plan, feed=replace(a_feed(), origin=nowhere), clock=SystemClock())
+    with pytest.raises(ConfigError, match="nothing listens"):
+        await child.run()
+    assert (run_folder(tmp_path), child.starts) == (None, 0)
