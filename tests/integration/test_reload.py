@@ -51,3 +51,27 @@ async def test_a_file_that_fails_changes_no_policy(
         config.write_text(yaml.safe_dump(_settings(policy={"path": "allow", "watch": False})))
         await sidecar.reload()
         assert sidecar.keeper.active().revision != before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"engine": "opa"}, id="engine"),
+        pytest.param({"entrypoint": "data.outrider.other"}, id="entrypoint"),
+        pytest.param({"max_staleness_s": 60}, id="max_staleness_s"),
+        pytest.param({"opa": {"connections": 9}}, id="opa"),
+        pytest.param({"watch": True}, id="watch"),
+    ],
+)
+async def test_what_of_policy_is_fixed_at_the_start_is_named(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    write_tree(tmp_path / "deny", {"outrider/main.rego": DENY_ALL})
+    config = tmp_path / "outrider.yaml"
+    config.write_text(yaml.safe_dump(_settings()))
+    loaded = await asyncio.to_thread(load, config, {})
+    async with Sidecar(loaded, os.environ) as sidecar:
+        policy = {"path": "deny", "watch": False, **changes}
+        config.write_text(yaml.safe_dump(_settings(policy=policy)))
+        with pytest.raises(ConfigError, match=rf"policy\.{next(iter(changes))}: cannot change"):
+            await sidecar.reload()

@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, Self
 
@@ -60,7 +61,8 @@ EngineFactory = Callable[[Loaded], ReleaseEngine]
 LOOK_S: Final = 1.0
 FIRST_POLICY_S: Final = 2.0
 FIXED_AT_START: Final = (
-    "profile", "data_dir", "listeners", "identity", "audit", "stores", "control",
+    "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
+    "policy.entrypoint", "policy.max_staleness_s", "policy.opa", "policy.watch",
 )  # fmt: skip
 """What a reload cannot change; a file that changes it is refused whole."""
 
@@ -434,7 +436,7 @@ def _check_reloadable(before: Loaded, after: Loaded) -> None:
     changed = [
         key
         for key in FIXED_AT_START
-        if getattr(before.settings, key) != getattr(after.settings, key)
+        if attrgetter(key)(before.settings) != attrgetter(key)(after.settings)
     ]
     if changed:
         raise ConfigError(f"{', '.join(changed)}: cannot change while running; restart outrider")
