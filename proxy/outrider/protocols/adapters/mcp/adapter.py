@@ -31,13 +31,12 @@ from outrider.protocols.adapters.mcp.refuse import refuse
 from outrider.protocols.adapters.mcp.requests import (
     Read,
     needs_list,
-    plumbing,
+    read_answer,
     read_request,
-    server_ask,
 )
 from outrider.protocols.adapters.mcp.schemas import Schemas
 from outrider.protocols.adapters.mcp.seal import Seals
-from outrider.protocols.adapters.mcp.spec import DEFAULT_LEGACY, SERVER_ASKS, Era
+from outrider.protocols.adapters.mcp.spec import DEFAULT_LEGACY, Era
 from outrider.protocols.adapters.mcp.turn import ConversationError, Desk, Envelope, Faulted, Turn
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import ScopeKey, Session, SessionTable
@@ -247,8 +246,4 @@ def _posted(turn: Turn) -> Read:
             cause="unasked_response",
         )
     turn.answers = method
-    result = turn.value.get("result")
-    arguments = result if isinstance(result, dict) else None
-    if method not in SERVER_ASKS:
-        return Read((plumbing(turn, method),))
-    return Read((server_ask(turn.upstream, method, arguments),))
+    return read_answer(turn, method)

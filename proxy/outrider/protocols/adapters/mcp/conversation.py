@@ -163,7 +163,7 @@ class Call:
             del meta[key]
         if "traceparent" in meta:
             meta["traceparent"] = self.trace.traceparent
-            meta.pop("tracestate", None)
+        meta.pop("tracestate", None)
         meta.pop("baggage", None)
 
     def _unseal(self) -> None:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from outrider.core.action import Ask
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers
-from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import (
@@ -23,6 +23,13 @@ from outrider.core.vocabulary import (
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.eras import unknown_method
 from outrider.protocols.adapters.mcp.headers import check_params
+from outrider.protocols.adapters.mcp.meta import (
+    LEVELS,
+    drop_reserved,
+    told,
+    told_params,
+    without_own,
+)
 from outrider.protocols.adapters.mcp.names import check_uri, is_name, lookalike_of, uri_host
 from outrider.protocols.adapters.mcp.spec import Listing
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
@@ -30,13 +37,12 @@ from outrider.protocols.pins import Pin, PinMode
 from outrider.protocols.sessions import Seen
 from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 
-_LEVELS: Final = frozenset(
-    {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
-)
 _NOTHING: Final[JsonObject] = {}
 _NO_MEMBERS: Final[frozenset[str]] = frozenset()
 _TEXT_LIMIT: Final = 256
 _GIVEN_UP_S: Final = 30.0
+_INPUTS: Final = 64
+_INPUT_KEY: Final = 128
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
 _TOOLS: Final = Listing.TOOLS
@@ -52,15 +58,31 @@ class Read(NamedTuple):
 def read_request(turn: Turn, desk: Desk) -> Read:
     """The asks of a request or notification. Raises `EnforcementError`."""
     _check_members(turn)
+    drop_reserved(turn)
     handler = _HANDLERS.get(turn.method)
     if handler is not None:
         return handler(turn, desk)
     if turn.method in spec.PLUMBING:
-        return Read((plumbing(turn, turn.method),))
+        return _told(turn)
     return _declared(turn)
 
 
-def plumbing(turn: Turn, method: str) -> Ask:
+def read_answer(turn: Turn, method: str) -> Read:
+    """What the agent's answer to a server's request asks: whatever it says leaves, an error's
+    words as well as a result."""
+    result = turn.value.get("result")
+    if "error" in turn.value:
+        arguments: JsonObject = {"error": turn.value["error"]}
+    elif isinstance(result, dict):
+        arguments = without_own(result)
+    else:
+        raise _invalid("a result must be an object")
+    if method not in spec.SERVER_ASKS:
+        return Read((plumbing(turn, method, arguments or None),))
+    return Read((server_ask(turn.upstream, method, arguments),))
+
+
+def plumbing(turn: Turn, method: str, arguments: JsonObject | None = None) -> Ask:
     """What every caller of an upstream needs."""
     return Ask(
         protocol=_MCP,
@@ -68,7 +90,7 @@ def plumbing(turn: Turn, method: str) -> Ask:
         resource_type=ResourceType.API,
         upstream=turn.route.upstream,
         resource=method,
-        arguments=None,
+        arguments=arguments,
         body=BodyKind.JUDGED,
         effect=spec.PLUMBING.get(method, ActionEffect.READ),
         plumbing=True,
@@ -134,6 +156,11 @@ def named_call(turn: Turn) -> tuple[str, JsonObject]:
 # --- one handler for each kind of method ---
 
 
+def _told(turn: Turn) -> Read:
+    """Plumbing, with whatever this message says."""
+    return Read((plumbing(turn, turn.method, told_params(turn)),))
+
+
 def _offered(turn: Turn, desk: Desk) -> Read:
     """A call of what a list offers. What is wrong with a call of something withheld from the
     caller is never told: it would say that there is such a thing."""
@@ -143,7 +170,7 @@ def _offered(turn: Turn, desk: Desk) -> Read:
         pin = listed(turn, desk, listing, name)
         if listing is _TOOLS:
             return _tools_call(turn, desk, pin, arguments)
-        ask = _item(turn, ResourceType.PROMPT, name, arguments)
+        ask = _item(turn, ResourceType.PROMPT, name, told(turn, arguments))
         return Read((ask, *_inputs(turn)))
     except EnforcementError:
         seen = turn.scope.seen(listing)
@@ -165,7 +192,7 @@ def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read
         resource_type=_TOOL,
         upstream=turn.route.upstream,
         resource=pin.name,
-        arguments=arguments,
+        arguments=told(turn, arguments),
         schema_valid=compiled.accepts(arguments),
         definition=pin.definition,
     )
@@ -174,7 +201,7 @@ def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read
 
 def _resource(turn: Turn, desk: Desk) -> Read:
     uri = check_uri(turn.params.get("uri"))
-    return Read((_item(turn, ResourceType.RESOURCE, uri, None), *_inputs(turn)))
+    return Read((_item(turn, ResourceType.RESOURCE, uri, told(turn, None)), *_inputs(turn)))
 
 
 def _complete(turn: Turn, desk: Desk) -> Read:
@@ -187,24 +214,28 @@ def _complete(turn: Turn, desk: Desk) -> Read:
     kind = ref.get("type")
     if isinstance(kind, str) and not ref.keys() <= spec.REF_MEMBERS.get(kind, _NO_MEMBERS):
         raise _invalid("ref has a member that it must not have")
+    if "title" in ref:
+        arguments["title"] = ref["title"]
+    asked = told(turn, arguments)
     if kind == "ref/prompt":
-        return Read((_item(turn, ResourceType.PROMPT, _name(ref), arguments),))
+        return Read((_item(turn, ResourceType.PROMPT, _name(ref), asked),))
     if kind == "ref/resource":
         uri = check_uri(ref.get("uri"), template=True)
-        return Read((_item(turn, ResourceType.RESOURCE, uri, arguments),))
+        return Read((_item(turn, ResourceType.RESOURCE, uri, asked),))
     raise _invalid("ref names neither a prompt nor a resource")
 
 
 def _set_level(turn: Turn, desk: Desk) -> Read:
-    if turn.params.get("level") not in _LEVELS:
+    level = turn.params.get("level")
+    if not isinstance(level, str) or level not in LEVELS:
         raise _invalid("level is none of the known ones")
-    return Read((plumbing(turn, turn.method),))
+    return _told(turn)
 
 
 def _listing(turn: Turn, desk: Desk) -> Read:
     if not isinstance(turn.params.get("cursor", ""), str):
         raise _invalid("cursor must be a string")
-    return Read((plumbing(turn, turn.method),))
+    return _told(turn)
 
 
 def _listen(turn: Turn, desk: Desk) -> Read:
@@ -213,17 +244,18 @@ def _listen(turn: Turn, desk: Desk) -> Read:
         raise _invalid("notifications must be an object")
     for uri in subscribed(wanted):
         check_uri(uri)
-    return Read((plumbing(turn, turn.method),))
+    return _told(turn)
 
 
 def _cancelled(turn: Turn, desk: Desk) -> Read:
     id_ = turn.params.get("requestId")
     if not isinstance(id_, str | int) or isinstance(id_, bool):
         raise _invalid("requestId names no request")
-    # Within a session only its own subject's requests can be meant; without one they must be ours.
-    if turn.session is None and not turn.is_modern and not turn.scope.is_in_flight(id_):
+    # Within a session only its own subject's requests can be meant; without one they must be
+    # ours. On modern HTTP whoever closes the stream cancels, and nobody else can (§4.1).
+    if turn.session is None and not turn.scope.is_in_flight(id_):
         raise MalformedError("no such request is under way", code=INVALID_REQUEST, cause="cancel")
-    return Read((plumbing(turn, turn.method),))
+    return _told(turn)
 
 
 def _task(turn: Turn, desk: Desk) -> Read:
@@ -240,7 +272,7 @@ def _task(turn: Turn, desk: Desk) -> Read:
         resource_type=ResourceType.API,
         upstream=upstream,
         resource=turn.method,
-        arguments={key: value for key, value in turn.params.items() if key != "_meta"},
+        arguments=told_params(turn) or {},
         effect=ActionEffect.WRITE if write else ActionEffect.READ,
         plumbing=not write,
     )
@@ -259,7 +291,7 @@ def _declared(turn: Turn) -> Read:
         resource_type=ResourceType.API,
         upstream=turn.route.upstream,
         resource=turn.method,
-        arguments={key: value for key, value in turn.params.items() if key != "_meta"},
+        arguments=told_params(turn) or {},
     )
     return Read((ask,))
 
@@ -346,18 +378,24 @@ def _inputs(turn: Turn) -> tuple[Ask, ...]:
     inputs = turn.params.get("inputResponses")
     if inputs is None or not turn.is_modern:
         return ()
-    if not isinstance(inputs, dict) or not all(isinstance(one, dict) for one in inputs.values()):
-        raise _invalid("inputResponses must be an object of objects")
-    return tuple(
-        server_ask(turn.route.upstream, _answered(as_object(one)), as_object(one))
-        for one in inputs.values()
-    )
+    if not isinstance(inputs, dict) or len(inputs) > _INPUTS:
+        raise _invalid("inputResponses must be an object of a few objects")
+    return tuple(_input(turn, key, response) for key, response in inputs.items())
+
+
+def _input(turn: Turn, key: str, response: Json) -> Ask:
+    if len(key) > _INPUT_KEY or not isinstance(response, dict):
+        raise _invalid("an input response must be an object under a short key")
+    method = _answered(response)
+    return server_ask(turn.route.upstream, method, without_own(response))
 
 
 def _answered(response: JsonObject) -> str:
-    if "roots" in response:
-        return "roots/list"
-    return "sampling/createMessage" if "model" in response else "elicitation/create"
+    """What `response` answers. Raises `MalformedError` for one that could be taken for another."""
+    for method, (needed, members) in spec.INPUT_SHAPES.items():
+        if needed in response and response.keys() <= members:
+            return method
+    raise _invalid("an input response has the form of no answer to a server")
 
 
 def _item(turn: Turn, kind: ResourceType, name: str, arguments: JsonObject | None) -> Ask:

@@ -17,6 +17,7 @@ META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
 META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
+META_RELATED_TASK: Final = "io.modelcontextprotocol/related-task"
 TASKS_EXTENSION: Final = "io.modelcontextprotocol/tasks"
 META_TASK: Final = "dev.outrider/task"
 META_DECISION: Final = "dev.outrider/decision"
@@ -156,6 +157,14 @@ SERVER_ASKS: Final = {
     "elicitation/create": ActionEffect.SHARE,
     "roots/list": ActionEffect.SHARE,
 }
+_RESULT: Final = frozenset({"_meta", "resultType"})
+# An answer within `inputResponses` does not say what it answers: the member that only it must
+# have, and all that it may have. Policy would else judge what the agent says that it is.
+INPUT_SHAPES: Final = {
+    "roots/list": ("roots", _RESULT | {"roots"}),
+    "sampling/createMessage": ("model", _RESULT | {"model", "role", "content", "stopReason"}),
+    "elicitation/create": ("action", _RESULT | {"action", "content"}),
+}
 # The capability by which a client says that it can be asked.
 CAPABILITY_OF: Final = {
     "sampling": "sampling/createMessage",
@@ -221,6 +230,7 @@ META_KEYS: Final = frozenset(
         META_CLIENT,
         META_LOG_LEVEL,
         META_SUBSCRIPTION,
+        META_RELATED_TASK,
         META_TASK,
         META_DECISION,
         "traceparent",

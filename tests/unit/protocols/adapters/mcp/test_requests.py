@@ -218,6 +218,37 @@ def test_the_modern_wire_has_members_of_its_own(
     assert (answered.code == -32602) is not passes
 
 
+SAMPLED: JsonObject = {"role": "assistant", "content": {"type": "text", "text": "x"}, "model": "m"}
+RESPONSES: list[tuple[Json, str | None]] = [
+    ({"a": {"action": "accept", "content": {"n": 1}}}, "elicitation/create"),
+    ({"a": {"action": "decline"}}, "elicitation/create"),
+    ({"a": SAMPLED}, "sampling/createMessage"),
+    ({"a": {"roots": []}}, "roots/list"),
+    ({"a": {**SAMPLED, "roots": []}}, None),
+    ({"a": {**SAMPLED, "action": "accept"}}, None),
+    ({"a": {"role": "assistant", "content": {"type": "text", "text": "x"}}}, None),
+    ({"a": {"action": "accept", "model": "m"}}, None),
+    ({"a": {}}, None),
+    ({"a": "x"}, None),
+    ({"k" * 129: {"roots": []}}, None),
+    ({str(n): {"roots": []} for n in range(65)}, None),
+    ([], None),
+]
+
+
+@pytest.mark.parametrize(("responses", "method"), RESPONSES)
+def test_an_input_response_is_judged_as_what_it_can_only_be(
+    responses: Json, method: str | None
+) -> None:
+    sidecar = Sidecar()
+    params: JsonObject = {"uri": "note://a", "inputResponses": responses}
+    answered = sidecar.modern(request("resources/read", params))
+    if method is None:
+        assert (answered.code, sidecar.upstream.received) == (-32602, [])
+    else:
+        assert [ask.name for ask in answered.asked] == ["resources/read", method]
+
+
 def test_a_notification_carries_nothing_unjudged() -> None:
     sidecar = Sidecar()
     sidecar.open_session("s-1")
