@@ -299,7 +299,7 @@ def settings_of(
         "policy": {"path": "policy", "watch": False},
         "upstreams": {
             name: {
-                "url": f"http://127.0.0.1:{upstream.port}/{name}",
+                "url": f"{_scheme(upstream)}://{upstream.host}:{upstream.port}/{name}",
                 "protocol": "mcp" if isinstance(upstream, McpUpstream) else "http",
                 "prefix": f"/{name}",
                 "networks": NETWORKS,
@@ -309,6 +309,10 @@ def settings_of(
         "telemetry": {"log_level": "ERROR"},
     }
     return _laid(document, changes)
+
+
+def _scheme(upstream: RecordingUpstream) -> str:
+    return "http" if upstream.tls is None else "https"
 
 
 def _laid(under: JsonObject, over: JsonObject) -> JsonObject:

@@ -95,6 +95,18 @@ class Authority(Issued):
         """An intermediate CA; `changes` as for `an_authority`."""
         return an_authority("Intermediate", over=self, **changes)
 
+    def revocations(self) -> bytes:
+        """A list of what it revoked, which is nothing, as PEM."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now)
+            .next_update(now + timedelta(days=1))
+        )
+        signed = builder.sign(self.key, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.PEM)
+
     def sent(self) -> tuple[x509.Certificate, ...]:
         """What stands between a leaf and the root: nothing where this is the root."""
         own = self.certificate

@@ -1,7 +1,7 @@
 """What one version of the settings makes of the data plane; a reload makes it anew, whole."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -60,16 +60,27 @@ def upstream_hosts(settings: Settings) -> dict[str, str]:
     return found
 
 
-def pool_of(settings: Settings, clock: Clock, wheel: Wheel, events: EdgeEvents) -> UpstreamPool:
+def pool_of(loaded: Loaded, clock: Clock, wheel: Wheel, events: EdgeEvents) -> UpstreamPool:
     """Blocking where an upstream brings CAs. Raises `ConfigError`."""
+    settings = loaded.settings
     return UpstreamPool(
-        origins=[origin_of(name, upstream) for name, upstream in settings.upstreams.items()],
+        origins=[
+            origin_of(name, _placed(upstream, loaded))
+            for name, upstream in settings.upstreams.items()
+        ],
         limits=pool_limits(settings.limits),
         clock=clock,
         wheel=wheel,
         events=events,
         resolver=Resolver(clock=clock, ttl_s=settings.limits.dns_ttl_s),
     )
+
+
+def _placed(upstream: Upstream, loaded: Loaded) -> Upstream:
+    """`upstream` with its CAs where they are for this process, wherever it was started."""
+    if upstream.ca_file is None:
+        return upstream
+    return replace(upstream, ca_file=str(loaded.path(upstream.ca_file)))
 
 
 def providers_of(loaded: Loaded, key: Secret, clock: Clock) -> dict[str, CredentialProvider]:

@@ -187,7 +187,7 @@ class Sidecar:
         settings = loaded.settings
         routes = data_plane.routes_of(settings)
         pool = await asyncio.to_thread(
-            data_plane.pool_of, settings, self.clock, self._wheel, self.metrics
+            data_plane.pool_of, loaded, self.clock, self._wheel, self.metrics
         )
         bundles = BundleSource(
             paths={

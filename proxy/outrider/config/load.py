@@ -5,7 +5,7 @@ nothing is half-read. The only reader of the environment.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from outrider.config.authorities import authority_faults
 from outrider.config.checks import Fault, faults_of
 from outrider.config.settings import Settings
 from outrider.core.errors import ConfigError
@@ -81,7 +82,7 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
-    """Read `path` (None: defaults alone) with overrides from `environ`.
+    """Read `path` (None: defaults alone) with overrides from `environ`, and the files of CAs.
 
     Raises `ConfigError` whose text has one line for each fault.
     """
@@ -100,6 +101,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     _override(document, environ)
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = validate(document)
+    _refuse(authority_faults(settings, base))
     return Loaded(
         settings=settings, base=base, source=path, pod_uid=environ.get("OUTRIDER_POD_UID") or None
     )
@@ -137,10 +139,14 @@ def validate(document: JsonObject) -> Settings:
         settings = _ADAPTER.validate_python(document)
     except ValidationError as fault:
         raise ConfigError("\n".join(sorted({_line(entry) for entry in fault.errors()}))) from fault
-    faults = faults_of(settings)
-    if faults:
-        raise ConfigError("\n".join(_fault_line(fault) for fault in faults))
+    _refuse(faults_of(settings))
     return settings
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    lines = [_fault_line(fault) for fault in faults]
+    if lines:
+        raise ConfigError("\n".join(lines))
 
 
 def schema() -> JsonObject:

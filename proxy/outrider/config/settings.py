@@ -162,7 +162,7 @@ class Upstream:
     networks: tuple[str, ...] = ()
     """CIDRs this upstream may resolve into, beyond public addresses (loopback, RFC 1918, …)."""
     ca_file: str | None = None
-    """PEM bundle of CAs for https; default: the system's."""
+    """PEM file of the CA certificates that are trusted here, for https; default: the system's."""
     credential: str | None = None
     """Name of the credential (under `credentials`) attached when policy asks for none itself."""
     set_cookie: bool = False

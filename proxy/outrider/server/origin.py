@@ -38,7 +38,8 @@ class Origin:
 def origin_of(
     name: str, settings: Upstream, *, tls: ssl.SSLContext | None = None, revision: str = ""
 ) -> Origin:
-    """The origin of `settings.url`. Raises `ConfigError`; https without `tls` makes a context."""
+    """The origin of `settings.url`. Raises `ConfigError`; https without `tls` makes a context,
+    for which `settings.ca_file` is read as it stands: relative to the working directory."""
     url = urlsplit(settings.url)
     if url.scheme not in _PORTS or not url.hostname or url.username is not None:
         raise ConfigError(
@@ -48,7 +49,7 @@ def origin_of(
     host = url.hostname
     shown = f"[{host}]" if ":" in host else host
     if url.scheme == "https" and tls is None:
-        tls = client_context(settings.ca_file)
+        tls = _trusting(f"upstreams.{name}.ca_file", settings.ca_file)
     return Origin(
         name=name,
         host=host,
@@ -65,12 +66,29 @@ def origin_of(
     )
 
 
+def _trusting(key: str, ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return client_context(ca_file)
+    except (OSError, ValueError) as fault:
+        raise ConfigError(f"{key} is {ca_file!r}; give a PEM file of CA certificates") from fault
+
+
 def client_context(ca_file: str | None) -> ssl.SSLContext:
-    """A verifying context, made once per upstream and revision; no session resumption."""
-    context = ssl.create_default_context(cafile=ca_file)
+    """A verifying context, made once per upstream and revision; no session resumption.
+
+    Bare, not the default one: that one writes the keys of its sessions to a file which the
+    environment names, and what it asks of a chain changes with Python's version. Raises `OSError`
+    or `ValueError` where `ca_file` holds no certificates.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_TICKET
+    context.hostname_checks_common_name = False
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cafile=ca_file)
     return context
 
 

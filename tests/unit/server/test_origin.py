@@ -5,6 +5,7 @@ import pytest
 from outrider.config.settings import Limits, Upstream
 from outrider.core.errors import ConfigError
 from outrider.server.origin import client_context, origin_of, pool_limits
+from tests.support.tls import an_authority
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,28 @@ def test_a_context_verifies():
     context = client_context(None)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert not context.hostname_checks_common_name
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+
+
+def test_the_keys_of_sessions_are_written_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert client_context(None).keylog_filename is None
+    assert not (tmp_path / "keys").exists()
+
+
+def test_cas_of_its_own_are_the_only_ones(tmp_path):
+    (tmp_path / "ca.pem").write_bytes(an_authority().pem)
+    context = client_context(str(tmp_path / "ca.pem"))
+    assert context.cert_store_stats() == {"x509": 1, "crl": 0, "x509_ca": 1}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x"], ids=["missing", "empty", "not-pem"])
+def test_cas_that_cannot_be_read_are_refused_by_name(tmp_path, content):
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"upstreams\.crm\.ca_file is '.*ca\.pem'; give a PEM"):
+        origin_of("crm", Upstream(url="https://a.test", ca_file=str(tmp_path / "ca.pem")))
 
 
 def test_limits_carry_over():
