@@ -6,11 +6,14 @@ is bounded before it is walked; nothing but `MalformedError` is raised.
 A repeated key is found without a second parser. In a document that orjson took, every member as
 written has exactly one colon outside strings, and the parsed value keeps one member of each
 name; so a key is repeated at some depth if and only if there are more colons than members.
+
+Nor does a parser meet more values than are allowed, by much: each value but the first of its
+container follows a comma outside strings, and each container ends with a bracket there.
 """
 
 import re
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -30,7 +33,6 @@ _PIECE_BYTES: Final = 64 << 10
 _PIECE_ITEMS: Final = 4096
 _WIDE_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE])")
 _BEFORE_VALUE: Final = b": \t\n\r"
-_NOT_BACKSLASH: Final = re.compile(rb"[^\\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,12 @@ def read(data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> Json:
 
     Raises `MalformedError`: code -32700 with cause `bom`, `utf8`, `syntax`, `number` or `depth`
     where the bytes are no JSON that can be held, -32600 with `duplicate_key`, `depth`, `nodes`,
-    `key_length` or `number` where they are JSON that is not taken.
+    `key_length` or `number` where they are JSON that is not taken (`nodes` comes before all
+    others: what has too many values is not parsed).
     """
+    if len(data) >= limits.nodes and _may_be_crowded(data, limits.nodes):
+        for _ in _written(data, limits.nodes):
+            pass
     value = _parse(data)
     if not _is_plain(data, value, limits):
         for _ in _check(data, value, limits):
@@ -62,9 +68,11 @@ def read(data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> Json:
 
 def read_steps(data: bytes, limits: JsonLimits = REQUEST_LIMITS) -> Generator[None, None, Json]:
     """`read` for large bodies: the caller gives its loop a turn at each yield (HARDENING §4)."""
+    members = yield from _written(data, limits.nodes)
     value = _parse(data)
     yield
-    yield from _check(data, value, limits)
+    if members != (yield from _walk(value, limits)):
+        raise _refused("a key stands twice", "duplicate_key")
     return value
 
 
@@ -179,10 +187,15 @@ def _members(value: Json) -> int:
     return count
 
 
+def _may_be_crowded(data: bytes, nodes: int) -> bool:
+    """False where even the text in strings, taken for structure, would hold fewer values."""
+    return data.count(b",") >= nodes or data.count(b"]") + data.count(b"}") > nodes
+
+
 def _check(data: bytes, value: Json, limits: JsonLimits) -> Generator[None, None, None]:
     """Every rule on the whole value, in bounded pieces. Raises `MalformedError`."""
     members = yield from _walk(value, limits)
-    if members != (yield from _members_as_written(data)):
+    if members != (yield from _written(data, limits.nodes)):
         raise _refused("a key stands twice", "duplicate_key")
 
 
@@ -191,19 +204,35 @@ def _walk(value: Json, limits: JsonLimits) -> Generator[None, None, int]:
     members, nodes, depth = 0, 1, 0
     level: list[Json] = [value]
     while level:
-        inner: list[dict[str, Json] | list[Json]] = []
-        for start in range(0, len(level), _PIECE_ITEMS):
-            inner.extend(_containers(level[start : start + _PIECE_ITEMS]))
+        inner: list[Json] = []
+        is_leaf_level = True
+        for piece in _pieces(level):
+            containers = _containers(piece)
+            if containers and is_leaf_level:
+                is_leaf_level = False
+                depth += 1
+                if depth > limits.depth:
+                    raise _refused("nested too deep", "depth")
+            nodes += sum(map(len, containers))
+            if nodes > limits.nodes:
+                raise _refused("too many values", "nodes")
+            members += _checked_keys(containers, limits.key_bytes)
+            inner.extend(chain.from_iterable(map(_values, containers)))
             yield
-        depth += 1 if inner else 0
-        nodes += sum(map(len, inner))
-        if depth > limits.depth:
-            raise _refused("nested too deep", "depth")
-        if nodes > limits.nodes:
-            raise _refused("too many values", "nodes")
-        members += _checked_keys(inner, limits.key_bytes)
-        level = list(chain.from_iterable(map(_values, inner)))
+        level = inner
     return members
+
+
+def _pieces(level: list[Json]) -> Iterator[list[Json]]:
+    """`level` in order, in pieces whose values hold few others, one huge value alone."""
+    start, held = 0, 0
+    for end, value in enumerate(level):
+        held += 1 + len(value) if isinstance(value, (dict, list)) else 1
+        if held >= _PIECE_ITEMS:
+            yield level[start : end + 1]
+            start, held = end + 1, 0
+    if start < len(level):
+        yield level[start:]
 
 
 def _values(container: dict[str, Json] | list[Json]) -> "list[Json]":
@@ -233,31 +262,39 @@ def _checked_keys(containers: list[dict[str, Json] | list[Json]], key_bytes: int
     return members
 
 
-def _members_as_written(data: bytes) -> Generator[None, None, int]:
-    """Colons outside strings. Valid only for bytes that orjson took.
+def _written(data: bytes, nodes: int) -> Generator[None, None, int]:
+    """Colons outside strings. Valid only for bytes that orjson takes; raises `MalformedError` as
+    soon as commas or brackets show that there are more than `nodes` values.
 
-    A piece never ends within an escape: it is stretched past a run of backslashes, which keeps
-    the character they escape. Pairs go first, from the left, so that what is left of a run is
-    the one backslash that escapes.
+    A piece never ends within an escape, which keeps the character it escapes. Pairs of
+    backslashes go first, from the left, so that what is left of a run is the one that escapes.
     """
-    count, start, inside = 0, 0, 0
+    colons, commas, brackets, start, inside = 0, 0, 0, 0, 0
     while start < len(data):
-        piece = data[start : _piece_end(data, start + _PIECE_BYTES)]
+        piece = data[start : _piece_end(data, start, start + _PIECE_BYTES)]
         start += len(piece)
         if b"\\" in piece:
             piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
         parts = piece.split(b'"')
-        count += b"".join(parts[inside::2]).count(b":")
+        outside = b"".join(parts[inside::2])
         inside ^= len(parts) - 1 & 1
+        if outside:
+            colons += outside.count(b":")
+            commas += outside.count(b",")
+            brackets += outside.count(b"]") + outside.count(b"}")
+            if commas >= nodes or brackets > nodes:
+                raise _refused("too many values", "nodes")
         yield
-    return count
+    return colons
 
 
-def _piece_end(data: bytes, end: int) -> int:
+def _piece_end(data: bytes, start: int, end: int) -> int:
+    """`end`, or one more where the piece from `start` would end within an escape."""
     if end >= len(data) or data[end - 1] != 0x5C:
         return end
-    found = _NOT_BACKSLASH.search(data, end)
-    return len(data) if found is None else found.end()
+    piece = data[start:end]
+    run = len(piece) - len(piece.rstrip(b"\\"))
+    return end + run % 2
 
 
 def _refused(detail: str, cause: str) -> MalformedError:

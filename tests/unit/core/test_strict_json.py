@@ -221,3 +221,46 @@ NAMES = frozenset({"method", "params", "_meta", "protocolVersion", "kind"})
 )
 def test_2_a_variant_of_a_protocol_key_is_seen(key: str, clashes: bool) -> None:
     assert fold_clash({"jsonrpc": "2.0", "method": 1, key: 1}, NAMES) == (key if clashes else None)
+
+
+CROWDED = [
+    pytest.param(b"[" + b"1," * 300_000 + b"1]", id="numbers"),
+    pytest.param(b"[" + b"[]," * 300_000 + b"1]", id="arrays"),
+    pytest.param(b"[" + b'{"a":[[[]]]},' * 60_000 + b"1]", id="nested"),
+    pytest.param(b"[" * 40 + b"[]" * 300_000 + b"]" * 40, id="no-json"),
+]
+
+
+@both_ways
+@pytest.mark.parametrize("data", CROWDED)
+def test_what_has_too_many_values_is_refused_before_it_is_parsed(
+    reader: Reader, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr("outrider.core.strict_json.orjson.loads", parsed.append)
+    assert cause(reader, data, JsonLimits(nodes=200_000)) == ("nodes", NOT_ALLOWED)
+    assert parsed == []
+
+
+@both_ways
+def test_structure_within_strings_is_no_structure(reader: Reader) -> None:
+    text = '],[}{,:\\"' * 30_000
+    data = orjson.dumps({"a": text})
+    assert reader(data, JsonLimits(nodes=2)) == {"a": text}
+
+
+LARGE = [
+    pytest.param(b'{"a":"' + b"\\\\" * 500_000 + b'"}', id="backslashes"),
+    pytest.param(orjson.dumps({str(n): n for n in range(100_000)}), id="one-object"),
+    pytest.param(b"[" + b"{}," * 100_000 + b"1]", id="empty-objects"),
+    pytest.param(orjson.dumps([{str(n): n for n in range(100)}] * 1000), id="rows"),
+]
+
+
+@pytest.mark.parametrize("data", LARGE)
+def test_the_loop_has_its_turn_every_so_many_bytes_and_values(data: bytes) -> None:
+    value = orjson.loads(data)
+    turns = sum(1 for _ in read_steps(data, WIDE))
+    containers = [value] if isinstance(value, dict) else [value, *value]
+    values = sum(len(one) for one in containers if isinstance(one, (dict, list)))
+    assert turns >= len(data) // (64 << 10) + values // 4200
