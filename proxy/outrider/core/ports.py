@@ -5,7 +5,7 @@ Every port has a working fake in tests/support and one contract suite for all im
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
@@ -318,7 +318,9 @@ class Judge:
     """Actions found in the answer. `then` gets, for each, whether it may pass, and goes on.
 
     With phase `list` only visibility is asked and nothing is recorded; any other phase is a
-    decision of its own, recorded like a request's.
+    decision of its own, recorded like a request's. Without `asks` nothing is asked: the loop has
+    its turn, and `then` goes on with a large work. What `then` returns may grow while it is
+    carried out, so it is carried out in place, not copied.
     """
 
     asks: tuple[Ask, ...]
@@ -514,13 +516,21 @@ class AuditLog(Protocol):
     def healthy(self) -> bool: ...
 
 
+MANY_KEYS: Final = "*"
+"""Stands for the keys of a `Persist` or `Store.put` that is about several; no key is spelt so."""
+
+
 class Store(Protocol):
     """State that outlives a request: small JSON objects by table and key (closed table names)."""
 
     async def get(self, table: str, key: str) -> JsonObject | None: ...
 
     async def put(self, table: str, key: str, value: JsonObject | None) -> None:
-        """Durable when it returns; None deletes. Raises `StoreUnavailableError`."""
+        """Durable when it returns; None deletes. Raises `StoreUnavailableError`.
+
+        Under `MANY_KEYS`, `value` holds a value (or None) for each of its keys, and all of them
+        are written together or none is.
+        """
 
     async def items(self, table: str) -> dict[str, JsonObject]: ...
 

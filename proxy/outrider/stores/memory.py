@@ -1,7 +1,7 @@
 """The store for tests and throw-away runs: nothing outlives the process."""
 
 from outrider.core.jsonvalue import JsonObject
-from outrider.stores.tables import check_room, checked_key, checked_table, decoded, encoded
+from outrider.stores.tables import check_room, checked_key, checked_table, decoded, written
 
 
 class MemoryStore:
@@ -21,13 +21,16 @@ class MemoryStore:
 
     async def put(self, table: str, key: str, value: JsonObject | None) -> None:
         rows = self._tables.setdefault(checked_table(table), {})
-        if value is None:
-            rows.pop(checked_key(key), None)
-            return
-        data = encoded(value)
-        if checked_key(key) not in rows:
-            check_room(len(rows), self._rows)
-        rows[key] = data
+        new = written(key, value)
+        kept = {one for one, data in new if data is not None}
+        if not kept <= rows.keys():
+            gone = {one for one, data in new if data is None}
+            check_room(len((rows.keys() | kept) - gone), self._rows)
+        for one, data in new:
+            if data is None:
+                rows.pop(one, None)
+            else:
+                rows[one] = data
 
     async def items(self, table: str) -> dict[str, JsonObject]:
         rows = self._tables.get(checked_table(table), {})

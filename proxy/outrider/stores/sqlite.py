@@ -1,4 +1,4 @@
-"""The store in one SQLite file, worked by one thread (WAL, synced on every put).
+"""The store in one SQLite file, worked by one thread (WAL, one sync for every put).
 
 Laws: SQL text is fixed, table names are from the closed set; a put is on the disk when it returns;
 a fault is `StoreUnavailableError` and the file is opened anew at the next call, so a store that
@@ -20,7 +20,7 @@ from outrider.stores.tables import (
     checked_key,
     checked_table,
     decoded,
-    encoded,
+    written,
 )
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ _WAITING_LIMIT: Final = 1024
 _GET: Final = {t: f"SELECT value FROM {t} WHERE key = ?" for t in TABLES}  # noqa: S608 - closed set
 _ITEMS: Final = {t: f"SELECT key, value FROM {t}" for t in TABLES}  # noqa: S608 - closed set
 _DELETE: Final = {t: f"DELETE FROM {t} WHERE key = ?" for t in TABLES}  # noqa: S608 - closed set
-_COUNT: Final = {t: f"SELECT count(*) FROM {t} WHERE key <> ?" for t in TABLES}  # noqa: S608 - closed set
+_COUNT: Final = {t: f"SELECT count(*) FROM {t}" for t in TABLES}  # noqa: S608 - closed set
 _PUT: Final = {
     t: f"INSERT INTO {t} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"  # noqa: S608 - closed set
     for t in TABLES
@@ -96,18 +96,17 @@ class SqliteStore:
         return None if row is None else decoded(row[0])
 
     async def put(self, table: str, key: str, value: JsonObject | None) -> None:
-        checked_key(key)
-        if value is None:
-            delete = _DELETE[checked_table(table)]
-            await self._run(lambda connection: _commit(connection, delete, (key,)))
-            return
-        data = encoded(value)
-        count, put = _COUNT[checked_table(table)], _PUT[table]
+        count, put, delete = _COUNT[checked_table(table)], _PUT[table], _DELETE[table]
+        rows = written(key, value)
+        gone = [(one,) for one, data in rows if data is None]
+        kept = [(one, data) for one, data in rows if data is not None]
 
         def write(connection: sqlite3.Connection) -> None:
-            with connection:
-                check_room(connection.execute(count, (key,)).fetchone()[0], self._rows)
-                connection.execute(put, (key, data))
+            with connection:  # one transaction, so one sync
+                connection.executemany(delete, gone)
+                connection.executemany(put, kept)
+                if kept:
+                    check_room(connection.execute(count).fetchone()[0], self._rows)
 
         await self._run(write)
 
@@ -179,11 +178,6 @@ class SqliteStore:
             connection.close()
             raise
         return connection
-
-
-def _commit(connection: sqlite3.Connection, sql: str, values: tuple[str, ...]) -> None:
-    with connection:
-        connection.execute(sql, values)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import orjson
 
 from outrider.core.errors import StoreUnavailableError
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.ports import MANY_KEYS
 
 TABLES: Final = ("pins", "mcp_sessions", "epochs", "keys")
 KEY_BYTES: Final = 1024
@@ -48,7 +49,23 @@ def decoded(data: bytes) -> JsonObject:
     return value
 
 
+def written(key: str, value: JsonObject | None) -> list[tuple[str, bytes | None]]:
+    """The rows that a put of `value` under `key` comes to, None for one that goes.
+
+    Raises `StoreUnavailableError` for a key or value that does not fit.
+    """
+    if key != MANY_KEYS:
+        return [(checked_key(key), None if value is None else encoded(value))]
+    return [(checked_key(one), _row(inner)) for one, inner in (value or {}).items()]
+
+
+def _row(value: Json) -> bytes | None:
+    if value is None or isinstance(value, dict):
+        return None if value is None else encoded(value)
+    raise StoreUnavailableError("the value is no object", cause="value")
+
+
 def check_room(rows: int, limit: int) -> None:
-    """Raises `StoreUnavailableError` where a table has no room for one more row."""
-    if rows >= limit:
+    """Raises `StoreUnavailableError` where a table would come to hold more rows than `limit`."""
+    if rows > limit:
         raise StoreUnavailableError("the table is full", cause="full")

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from outrider.core.errors import StoreUnavailableError
+from outrider.core.ports import MANY_KEYS
 from outrider.stores.memory import MemoryStore
 from outrider.stores.sqlite import SqliteStore
 from outrider.stores.tables import TABLES
@@ -98,6 +99,36 @@ async def test_a_full_table_takes_changes_but_no_new_row(store):
     await store.put("keys", "0", {})
     await store.put("pins", "0", None)
     await store.put("pins", "8", {})
+
+
+async def test_many_are_put_together(store):
+    await store.put("pins", "gone", {})
+    await store.put("pins", MANY_KEYS, {"a": {"n": 1}, "gone": None, "b": {"n": 2}})
+    assert await store.items("pins") == {"a": {"n": 1}, "b": {"n": 2}}
+    await store.put("pins", MANY_KEYS, {})
+    assert len(await store.items("pins")) == 2
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        pytest.param({"x": {}, "k" * 1025: {}}, id="long-key"),
+        pytest.param({"x": {}, "y": "text"}, id="no-object"),
+        pytest.param({"x": {}, "y": {"pad": "x" * (1 << 20)}}, id="large-value"),
+        pytest.param({"x": {}, "*": {}} | {str(n): {} for n in range(7)}, id="no-room"),
+    ],
+)
+async def test_of_many_that_do_not_all_fit_none_is_stored(store, many):
+    await store.put("pins", "0", {"n": 0})
+    with pytest.raises(StoreUnavailableError):
+        await store.put("pins", MANY_KEYS, many)
+    assert await store.items("pins") == {"0": {"n": 0}}
+
+
+async def test_many_may_take_the_room_of_what_goes(store):
+    await store.put("pins", MANY_KEYS, {str(n): {} for n in range(8)})
+    await store.put("pins", MANY_KEYS, {"7": None, "8": {}})
+    assert "8" in await store.items("pins")
 
 
 async def test_epochs_only_rise(store):

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from outrider.core.errors import StoreUnavailableError
+from outrider.core.ports import MANY_KEYS
 from outrider.stores.sqlite import VERSION, SqliteStore
 
 
@@ -76,15 +77,32 @@ async def test_a_fault_in_the_middle_is_refused_and_passes(tmp_path):
 
 def _faulty(faults):
     class Connection(sqlite3.Connection):
-        def execute(self, sql, *values):
+        def executemany(self, sql, values):
             if faults and sql.startswith("INSERT"):
                 raise faults.pop()
-            return super().execute(sql, *values)
+            return super().executemany(sql, values)
 
     def connect(path, **options):
         return sqlite3.connect(path, factory=Connection, **options)
 
     return connect
+
+
+async def test_many_rows_are_one_commit(tmp_path):
+    said: list[str] = []
+
+    def connect(path, **options):
+        connection = sqlite3.connect(path, **options)
+        connection.set_trace_callback(said.append)
+        return connection
+
+    store = SqliteStore(path=tmp_path / "store.db", connect=connect)
+    await store.start()
+    said.clear()
+    await store.put("pins", MANY_KEYS, {str(n): {"n": n} for n in range(500)})
+    assert len(await store.items("pins")) == 500
+    assert said.count("COMMIT") == 1
+    await store.close()
 
 
 async def test_a_store_that_does_not_answer_in_time_is_unavailable(tmp_path):

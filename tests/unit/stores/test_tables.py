@@ -17,6 +17,6 @@ def test_a_value_reads_back_as_it_was():
 
 
 def test_the_last_row_has_room_and_no_more():
-    check_room(7, 8)
+    check_room(8, 8)
     with pytest.raises(StoreUnavailableError):
-        check_room(8, 8)
+        check_room(9, 8)
