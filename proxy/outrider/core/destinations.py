@@ -10,12 +10,13 @@ from typing import Final
 
 from outrider.core.action import Destination
 from outrider.core.constraints import escape_token, resolve
-from outrider.core.globs import is_host
+from outrider.core.hosts import plain_host
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.zones import Zones
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#\\]*)(?:[/?#].*)?", re.DOTALL)
-_LOCAL_PART: Final = re.compile(r"[A-Za-z0-9.!#$%&*+/=?^_`{|}~'-]+")
+# Without `%` and `!`, by which older mail systems name another host to pass the message on to.
+_LOCAL_PART: Final = re.compile(r"[A-Za-z0-9.#$&*+/=?^_`{|}~'-]+")
 
 
 def pointers_of(arguments: JsonObject, pointer: str) -> Iterator[str]:
@@ -59,7 +60,7 @@ def _destination(pointer: str, value: Json, kind: str | None, zones: Zones) -> D
 
 
 def host_in(text: str, kind: str | None = None) -> str | None:
-    """The one host `text` names, in lower case and without port, or None."""
+    """The one host `text` names, in its one spelling and without port, or None."""
     if kind == "email":
         return _email_host(text)
     if kind == "url":
@@ -80,7 +81,7 @@ def _email_host(text: str) -> str | None:
     local, at, domain = text.partition("@")
     if not at or not _LOCAL_PART.fullmatch(local) or ":" in domain:
         return None
-    return domain.lower() if is_host(domain) else None
+    return plain_host(domain)
 
 
 def _bare_host(text: str) -> str | None:
@@ -95,7 +96,7 @@ def _bare_host(text: str) -> str | None:
         host, port = text, ""
     if port and not (port.isascii() and port.isdigit() and len(port) <= 5):
         return None
-    return host.lower() if is_host(host) else None
+    return plain_host(host)
 
 
 def host_of(authority: str | None) -> str | None:
