@@ -172,7 +172,10 @@ class Metrics:
         )
         self._connections = self._gauge("connections", "Open connections", "listener")
         self._shed = self._counter("shed_total", "Load shed", "cause", "threshold")
-        self._buffered = self._gauge("buffered_bytes", "Bodies held in memory")
+        buffered = LevelFamily(
+            "outrider_buffered_bytes", "Bodies held in memory", (), registry=self.registry
+        )
+        self._buffered = buffered.labels()
         self._pressure = self._gauge("pressure_ratio", "Use of a resource, 0 to 1", "resource")
         self._lag = self._histogram("event_loop_lag_seconds", "Lag of the event loop", FAST)
 
@@ -323,7 +326,7 @@ class Metrics:
         self._shed.labels(cause, threshold).inc()
 
     def buffered_bytes(self, held: int) -> None:
-        self._buffered.set(held)
+        self._buffered.count = held
 
     def pressure(self, resource: str, ratio: float) -> None:
         self._pressure.labels(resource).set(ratio)
