@@ -4,17 +4,24 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from outrider.core.errors import MalformedError
+from outrider.core.hosts import plain_host
 from outrider.protocols.wire.jsonrpc import INVALID_PARAMS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2040}")
 _TEMPLATE: Final = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}|-]{1,2040}")
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-F]{2})")
+# Letters, digits, `-`, `.`, `_` and `~` stand for themselves (RFC 3986 §2.3).
+_NEEDLESS_ESCAPE: Final = re.compile(r"%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)")
 _HOST: Final = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
-_NETWORK_SCHEMES: Final = frozenset({"http", "https", "ws", "wss", "ftp"})
+_NETWORK_SCHEMES: Final = frozenset(
+    {"http", "https", "ws", "wss", "ftp", "ftps", "sftp", "ssh", "git", "svn", "ldap", "ldaps"}
+    | {"smb", "nfs", "gopher", "telnet", "tftp", "dict", "rtsp", "imap", "imaps", "smtp", "smtps"}
+)
+_FILE: Final = "file:"
 # Letters of other scripts that print like a Latin one (the commonest of Unicode TS 39).
 _PRINTED_ALIKE: Final = str.maketrans(
     {
@@ -87,12 +94,13 @@ def check_uri(value: object, *, template: bool = False) -> str:
     """`value` if it is a URI in the one spelling that is judged and forwarded.
 
     Raises `MalformedError`: upper-case scheme or host, user information, dot segments in any
-    coding, controls, anything outside RFC 3986.
+    coding, needless escapes, a file that is not at an absolute path of this machine, empty
+    segments where a path is a file's or a network's, controls, anything outside RFC 3986.
     """
     if not isinstance(value, str) or not (_TEMPLATE if template else _URI).fullmatch(value):
         raise _bad("the uri is not in canonical form")
-    if _BAD_ESCAPE.search(value):
-        raise _bad("the uri has a broken escape")
+    if _BAD_ESCAPE.search(value) or _NEEDLESS_ESCAPE.search(value):
+        raise _bad("the uri has a broken or needless escape")
     decoded = unquote_to_bytes(value)
     try:
         text = decoded.decode()
@@ -100,11 +108,23 @@ def check_uri(value: object, *, template: bool = False) -> str:
         raise _bad("the uri has escapes that are not UTF-8") from None
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
         raise _bad("the uri has controls")
-    path = text.partition("?")[0].partition("#")[0].replace("\\", "/")
-    if any(segment in (".", "..") for segment in path.split("/")[1:]):
-        raise _bad("the uri has dot segments")
+    _check_path(value, text)
     uri_host(value)
     return value
+
+
+def _check_path(value: str, text: str) -> None:
+    """Refuse what a reader who decodes once (`text`) or twice could take for another path."""
+    for reading in (text, unquote(text)):
+        path = reading.partition("?")[0].partition("#")[0].replace("\\", "/")
+        if any(segment in {".", ".."} for segment in path.split("/")[1:]):
+            raise _bad("the uri has dot segments")
+    scheme, _, rest = value.partition("?")[0].partition("#")[0].partition(":")
+    is_file = scheme + ":" == _FILE
+    if is_file and not rest.startswith("///"):
+        raise _bad("the uri of a file names no absolute path")
+    if (is_file or scheme in _NETWORK_SCHEMES) and "//" in rest[2:]:
+        raise _bad("the uri has empty segments")
 
 
 def uri_host(value: str) -> str | None:
@@ -119,7 +139,7 @@ def uri_host(value: str) -> str | None:
     authority = parts.netloc
     if not host or "@" in authority or authority != authority.lower():
         raise _bad("the uri has no plain host")
-    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+    if not _HOST.fullmatch(f"[{host}]" if ":" in host else host) or plain_host(host) != host:
         raise _bad("the uri has no plain host")
     return host
 

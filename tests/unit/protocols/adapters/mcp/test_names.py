@@ -50,6 +50,14 @@ def test_case_17_near_misses_are_not_lookalikes(name: str) -> None:
         "test://template/123/data",
         "a:b%20c",
         "https://[::1]/x",
+        "file:///a%20b/%C3%A9",
+        "note://a//b",
+        "note://a%2Fb",
+        "note://100%25",
+        "https://a.example?next=//b",
+        "https://a.example/#//b",
+        "postgres://db/table",
+        "mailto:a@b.example",
     ],
 )
 def test_canonical_uris_pass_unchanged(uri: str) -> None:
@@ -70,6 +78,27 @@ def test_canonical_uris_pass_unchanged(uri: str) -> None:
         "note://a/..%5cb",
         "note://a/./b",
         "note://a b",
+        "note://a/%252e%252e/b",
+        "note://a/%252E./b",
+        "file:///%65tc/passwd",
+        "file:///etc/%70asswd",
+        "file:///a%7Eb",
+        "note://%2D",
+        "note://a%2fb",
+        "file:////etc/passwd",
+        "file:///etc//passwd",
+        "file:/etc/passwd",
+        "file:etc",
+        "file://localhost/etc/passwd",
+        "file://server.example/share",
+        "https://a.example//admin",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://a.example./",
+        "https://[0:0::1]/x",
+        "https://[::ffff:10.0.0.1]/x",
+        "https://xn--pypal-4ve.example/",
+        "ssh://git@a.example/x",
         "note://a\\b",
         "note://a%00b",
         "note://a%ff",
@@ -93,6 +122,7 @@ def test_templates_may_hold_expressions() -> None:
 
 def test_the_host_of_a_network_uri_is_a_destination() -> None:
     assert uri_host("https://a.example/x") == "a.example"
+    assert uri_host("sftp://a.example/x") == "a.example"
     assert uri_host("note://a.example/x") is None
 
 
