@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
+from warnings import catch_warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -43,6 +44,10 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def _common(certificate: x509.Certificate) -> str:
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
     """A certificate with its key and what a server sends along with it."""
@@ -55,12 +60,15 @@ class Issued:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, **options: Any) -> ssl.SSLContext:
+    def server(self, *, ciphers: str | None = None, **options: Any) -> ssl.SSLContext:
         """A server's context with this certificate; `options` are set on it as they are named."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if ciphers is not None:
+            context.set_ciphers(ciphers)
+        with catch_warnings(action="ignore", category=DeprecationWarning):  # versions of old
+            for name, value in options.items():
+                setattr(context, name, value)
         self.load_into(context)
-        for name, value in options.items():
-            setattr(context, name, value)
         return context
 
     def load_into(self, context: ssl.SSLContext) -> None:
@@ -93,7 +101,7 @@ class Authority(Issued):
 
     def below(self, **changes: Any) -> "Authority":
         """An intermediate CA; `changes` as for `an_authority`."""
-        return an_authority("Intermediate", over=self, **changes)
+        return an_authority(f"{_common(self.certificate)}, below", over=self, **changes)
 
     def revocations(self) -> bytes:
         """A list of what it revoked, which is nothing, as PEM."""
@@ -358,13 +366,21 @@ class Trust:
 
 @asynccontextmanager
 async def secure_pool(
-    port: int, ca_file: Path, *, host: str = HOST, limits: Limits | None = None, **upstream: Any
+    port: int,
+    ca_file: Path | None,
+    *,
+    host: str = HOST,
+    limits: Limits | None = None,
+    **upstream: Any,
 ) -> AsyncIterator[RunningPool]:
     """A pool with one upstream, `crm`, at https://`host`:`port`."""
     clock = SystemClock()
     events = RecordingEvents()
     wheel = Wheel(clock=clock)
-    values: dict[str, Any] = {"networks": ("127.0.0.0/8",), "ca_file": str(ca_file)}
+    values: dict[str, Any] = {
+        "networks": ("127.0.0.0/8",),
+        "ca_file": None if ca_file is None else str(ca_file),
+    }
     origin = origin_of("crm", Upstream(url=f"https://{host}:{port}", **values | upstream))
     pool = UpstreamPool(
         origins=[origin],
@@ -382,10 +398,10 @@ async def secure_pool(
         await asyncio.sleep(0.01)
 
 
-async def refused_by(pool: RunningPool) -> str:
+async def refused_by(pool: RunningPool) -> UpstreamUnavailableError:
     """Why one request got no connection."""
     try:
         await pool.send()
     except UpstreamUnavailableError as error:
-        return error.cause or ""
+        return error
     raise AssertionError("the request was sent")

@@ -76,7 +76,7 @@ async def test_a_handshake_that_does_not_end_well_in_time_sends_nothing(trust, l
         secure_pool(upstream.port, trust.file, limits=SOON) as pool,
     ):
         started_s = loop.time()
-        assert await refused_by(pool) == "tls"
+        assert (await refused_by(pool)).cause == "tls"
         assert loop.time() - started_s < 2
         assert pool.events.count("fault", "tls") == 1
         async with asyncio.timeout(5):
@@ -108,7 +108,7 @@ async def test_handshakes_that_fail_open_the_breaker(trust):
             upstream.port, trust.file, limits=Limits(breaker_failures=2, breaker_open_s=60)
         ) as pool,
     ):
-        causes = [await refused_by(pool) for _ in range(3)]
+        causes = [(await refused_by(pool)).cause for _ in range(3)]
         assert causes == ["identity", "identity", "breaker"]
         assert (upstream.connections, upstream.seen) == (0, [])
 
