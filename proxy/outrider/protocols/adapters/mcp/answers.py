@@ -380,7 +380,7 @@ class Answering:
         if turn.method != "subscriptions/listen":
             return False
         id_ = as_object(params.get("_meta")).get(spec.META_SUBSCRIPTION)
-        if id_ is not None and (type(id_) is not type(turn.id) or id_ != turn.id):
+        if type(id_) is not type(turn.id) or id_ != turn.id:
             return False
         wanted = as_object(turn.params.get("notifications"))
         if method == "notifications/resources/updated":
@@ -427,6 +427,8 @@ def fault_of_request(method: str, params: JsonObject) -> str | None:
 
 def _narrow(acknowledged: JsonObject, wanted: JsonObject) -> None:
     """An acknowledgement names nothing that was not asked for."""
+    for flag in [flag for flag in spec.LIST_FLAGS if wanted.get(flag) is not True]:
+        acknowledged.pop(flag, None)
     if "resourceSubscriptions" in acknowledged:
         asked = subscribed(wanted)
         given = as_list(acknowledged["resourceSubscriptions"])

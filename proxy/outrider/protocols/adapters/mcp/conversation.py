@@ -93,7 +93,7 @@ class Call:
     # --- what policy may take out ---
 
     def optional_asks(self) -> tuple[Ask, ...]:
-        """Capabilities by which the server could ask the agent; URIs a listen request names."""
+        """Capabilities by which the server could ask the agent; URIs and lists of a listen."""
         turn = self.turn
         if not turn.is_modern and turn.method != "initialize":
             return ()
@@ -102,8 +102,10 @@ class Call:
             method = spec.CAPABILITY_OF[capability]
             found.append((capability, server_ask(turn.upstream, method, None, Phase.LIST)))
         if turn.method == "subscriptions/listen":
-            uris = subscribed(as_object(turn.params.get("notifications")))
-            found.extend((uri, listen_ask(turn, uri)) for uri in uris)
+            wanted = as_object(turn.params.get("notifications"))
+            found.extend((uri, listen_ask(turn, uri)) for uri in subscribed(wanted))
+            flags = spec.LIST_FLAGS.keys() & wanted.keys()
+            found.extend((flag, plumbing(turn, spec.LIST_FLAGS[flag])) for flag in flags)
         self._optional = tuple(found)
         return tuple(ask for _, ask in found)
 
@@ -118,6 +120,8 @@ class Call:
             capabilities.pop(name, None)
         _drop_task_requests(capabilities, denied)
         wanted = as_object(self.turn.params.get("notifications"))
+        for flag in spec.LIST_FLAGS.keys() & denied:
+            wanted.pop(flag, None)
         if "resourceSubscriptions" in wanted:
             wanted["resourceSubscriptions"] = [
                 uri for uri in subscribed(wanted) if uri not in denied

@@ -258,6 +258,12 @@ LISTING_OF: Final = {
 # Which list must have been seen before a name may be used, and the method that gives it.
 NEEDS_LIST: Final = {"tools/call": Listing.TOOLS, "prompts/get": Listing.PROMPTS}
 METHOD_OF: Final = {listing: method for method, listing in LISTING_OF.items()}
+# What a listen request may ask to be told of, and the list that the news is about.
+LIST_FLAGS: Final = {
+    "toolsListChanged": "tools/list",
+    "promptsListChanged": "prompts/list",
+    "resourcesListChanged": "resources/list",
+}
 # How an item of a list is judged: by the action it offers.
 OFFERS: Final = {
     Listing.TOOLS: ("tools/call", ResourceType.TOOL, "name"),

@@ -179,7 +179,7 @@ def test_case_52_a_stream_that_dies_ends_in_our_words() -> None:
 
 def _listening(*chunks: bytes) -> Sidecar:
     def judge(ask: Ask) -> bool:
-        return ask.resource != "note://secret"
+        return ask.resource not in {"note://secret", "prompts/list"}
 
     sidecar = Sidecar(verdict=judge)
     sidecar.upstream.answers["subscriptions/listen"] = streams(*chunks)
@@ -197,21 +197,36 @@ def test_case_54_denied_uris_leave_filter_and_acknowledgement() -> None:
     sidecar = _listening(
         _tell(
             "notifications/subscriptions/acknowledged",
-            notifications={"toolsListChanged": True, "resourceSubscriptions": uris},
+            notifications={
+                "toolsListChanged": True,
+                "promptsListChanged": True,
+                "resourcesListChanged": True,
+                "resourceSubscriptions": uris,
+            },
         ),
         _tell("notifications/resources/updated", uri="note://secret"),
         _tell("notifications/resources/updated", uri="note://open"),
         _tell("notifications/resources/updated", id_="1", uri="note://open"),
         _tell("notifications/prompts/list_changed"),
+        _tell("notifications/tools/list_changed", None),
         _tell("notifications/tools/list_changed"),
         ended,
     )
-    wanted: JsonObject = {"toolsListChanged": True, "resourceSubscriptions": uris}
+    wanted: JsonObject = {
+        "toolsListChanged": True,
+        "promptsListChanged": True,  # denied
+        "resourcesListChanged": False,
+        "resourceSubscriptions": uris,
+    }
     answered = sidecar.modern(request("subscriptions/listen", {"notifications": wanted}))
     assert answered.sent is not None
     assert isinstance(answered.sent.body, bytes)
     sent = orjson.loads(answered.sent.body)["params"]["notifications"]
-    assert sent["resourceSubscriptions"] == ["note://open"]
+    assert sent == {
+        "toolsListChanged": True,
+        "resourcesListChanged": False,
+        "resourceSubscriptions": ["note://open"],
+    }
     assert [one.get("method") for one in answered.messages] == [
         "notifications/subscriptions/acknowledged",
         "notifications/resources/updated",
@@ -220,8 +235,10 @@ def test_case_54_denied_uris_leave_filter_and_acknowledgement() -> None:
     ]
     acknowledged = answered.messages[0]["params"]
     assert isinstance(acknowledged, dict)
-    assert isinstance(acknowledged["notifications"], dict)
-    assert acknowledged["notifications"]["resourceSubscriptions"] == ["note://open"]
+    assert acknowledged["notifications"] == {
+        "toolsListChanged": True,
+        "resourceSubscriptions": ["note://open"],
+    }
 
 
 ANSWERS = [
