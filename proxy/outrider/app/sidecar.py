@@ -44,7 +44,7 @@ from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.drain import Drain
 from outrider.server.edge import Edge, EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
-from outrider.server.jobs import Jobs
+from outrider.server.jobs import Errands, Jobs
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget, FairSlots
 from outrider.server.pressure import Level, Pressure, fd_ratio, memory_ratio
@@ -228,7 +228,7 @@ class Sidecar:
             slots=self._slots,
             metrics=self.metrics,
             live=self.live,
-            jobs=self.jobs,
+            jobs=Errands(self.jobs),
             clock=self.clock,
         )
         enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)

@@ -3,6 +3,12 @@
 from outrider.core.vocabulary import Reason
 
 
+def is_panic(fault: BaseException) -> bool:
+    """Whether a Rust extension panicked: pyo3's own exception, which is no `Exception` and cannot
+    be imported."""
+    return type(fault).__name__ == "PanicException"
+
+
 class OutriderError(Exception):
     """Base of everything raised on purpose."""
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import orjson
 import regorus
 
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, is_panic
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.bounds import check_bounds
 
@@ -111,6 +111,10 @@ def _trees(modules: Mapping[str, str]) -> bytes | str:
     except RuntimeError as fault:
         said = str(fault).split("\n\nStack backtrace", 1)[0]
         return " ".join(said.split())[:400]
+    except BaseException as fault:
+        if not is_panic(fault):
+            raise
+        return "regorus panicked"
 
 
 def _module(entry: JsonObject) -> Module:

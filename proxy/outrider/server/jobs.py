@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+from outrider.core.errors import is_panic
+
 logger = logging.getLogger("outrider.server")
 
 
@@ -51,6 +53,28 @@ class Jobs:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error(
-                "a background job failed", extra={"event": "job_failed", "job": task.get_name()}
-            )
+            _tell(task.get_name())
+
+
+class Errands:
+    """Jobs of single exchanges. One in which a Rust extension panics ends alone: what a caller or
+    an upstream sent must not end the process."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
+        self._jobs.start(name, _alone(name, job))
+
+
+async def _alone(name: str, job: Coroutine[Any, Any, None]) -> None:
+    try:
+        await job
+    except BaseException as fault:
+        if not is_panic(fault):
+            raise
+        _tell(name)
+
+
+def _tell(name: str) -> None:
+    logger.error("a background job failed", extra={"event": "job_failed", "job": name})

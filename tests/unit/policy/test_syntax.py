@@ -105,6 +105,19 @@ def test_a_node_of_an_unknown_kind_is_refused(monkeypatch):
         module("x := 1 + 2")
 
 
+def test_a_panic_of_the_parser_refuses_the_policy(monkeypatch):
+    class PanicException(BaseException):
+        """Named as pyo3 names its own, which cannot be imported."""
+
+    class Broken:
+        def add_policy(self, name, text):
+            raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(syntax.regorus, "Engine", Broken)
+    with pytest.raises(ConfigError, match="regorus panicked"):
+        parse({"a.rego": "package a\n"})
+
+
 def test_another_version_of_the_tree_is_refused(monkeypatch):
     monkeypatch.setattr(syntax, "AST_VERSION", 2)
     with pytest.raises(ConfigError, match="another version"):

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 import regorus
 
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, is_panic
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Clock, Defined, Failed, Meta, Raw, Undefined
 from outrider.core.vocabulary import Reason
@@ -134,7 +134,7 @@ class EmbeddedSnapshot:
             raise _EngineFaultError(_first_lines(fault)) from None
         except BaseException as fault:
             self._instance = None
-            if type(fault).__name__ != "PanicException":
+            if not is_panic(fault):
                 raise
             raise _EngineFaultError("regorus panicked") from None
         return answer
@@ -147,6 +147,10 @@ class EmbeddedSnapshot:
             made.engine.add_data_json(self._data)
         except RuntimeError as fault:
             raise ConfigError(f"policy does not load: {_first_lines(fault)}") from None
+        except BaseException as fault:
+            if not is_panic(fault):
+                raise
+            raise ConfigError("policy does not load: regorus panicked") from None
         return made
 
 

@@ -50,6 +50,16 @@ async def test_a_panic_is_an_error_and_the_next_question_gets_another_instance()
     assert isinstance(await ask(snapshot), Defined)
 
 
+async def test_a_panic_while_policy_loads_refuses_the_release(monkeypatch):
+    class Broken:
+        def add_policy(self, name, text):
+            raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(embedded.regorus, "Engine", Broken)
+    with pytest.raises(ConfigError, match="does not load: regorus panicked"):
+        await an_engine().activate(a_release(ALLOW_ALL))
+
+
 async def test_what_is_no_panic_passes_through():
     class Interrupted:
         def set_input_json(self, text):
