@@ -9,6 +9,7 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 
 import jsonschema_rs
 
+from outrider.core.errors import is_panic
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.protocols.adapters.mcp.expansion import ExpansionError, cost_of
 from outrider.protocols.adapters.mcp.headers import mirrored_params
@@ -54,6 +55,10 @@ class Compiled:
         try:
             return self.validator.is_valid(value)
         except (ValueError, RecursionError):
+            return False
+        except BaseException as fault:
+            if not is_panic(fault):
+                raise
             return False
 
 
@@ -105,7 +110,7 @@ def compile_schema(schema: Json) -> Compiled:
         return Compiled(fault="schema")
     except BaseException as panic:
         # A panic in the extension is a BaseException of its own; everything else goes on.
-        if type(panic).__name__ != "PanicException":
+        if not is_panic(panic):
             raise
         return Compiled(fault="schema")
 

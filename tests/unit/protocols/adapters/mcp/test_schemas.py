@@ -3,7 +3,12 @@
 import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.protocols.adapters.mcp.schemas import Schemas, compile_schema, first_fault
+from outrider.protocols.adapters.mcp.schemas import (
+    Compiled,
+    Schemas,
+    compile_schema,
+    first_fault,
+)
 
 
 def _deep(levels: int) -> Json:
@@ -49,3 +54,14 @@ def test_schemas_are_kept_by_digest() -> None:
     schemas.get("d2", "inputSchema", schema)
     schemas.get("d3", "inputSchema", schema)
     assert schemas.get("d1", "inputSchema", schema) is not first
+
+
+def test_a_panic_of_the_validator_accepts_nothing() -> None:
+    class PanicException(BaseException):
+        """Named as pyo3 names its own, which cannot be imported."""
+
+    class Broken:
+        def is_valid(self, instance: Json) -> bool:
+            raise PanicException("index out of bounds")
+
+    assert not Compiled(validator=Broken()).accepts({})
