@@ -5,7 +5,9 @@ does stands in the arguments or the resource; what leaves is our own serialisati
 
 The arguments are one flat map, as a policy author names them: the values of `{name}` in the path,
 the query parameters (a repeated one is a list) and the members of a JSON object or a form. A JSON
-body that is no object stands under `body`. A name that comes from two of them is refused.
+body that is no object stands under `body`. A header field that could ask for something (such as
+one that names whom to act for) stands under `header.` and its name. A name that comes from two of
+them is refused.
 """
 
 from collections.abc import AsyncIterator
@@ -27,10 +29,11 @@ from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
 from outrider.protocols.operations import Matched, Operations
 from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location
 from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
-from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, without
+from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, telling, without
 from outrider.protocols.wire.problem import problem
 
 _BODY: Final = "body"
+_FIELD: Final = "header."
 _OVERRIDE: Final = "_method"
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
 _OF_A_PART: Final = ("range", "if-range")  # a part cannot be read whole, to be redacted
@@ -82,6 +85,7 @@ class HttpAdapter:
             dict(found.values),
             gathered(query, found.operation.entry.array_fields, repeats=True),
             body.members,
+            _fields(head),
         )
         ask = Ask(
             protocol=_HTTP,
@@ -246,6 +250,13 @@ def _readable(head: RequestHead) -> str | None:
 def _below(path: str, route: Route) -> str:
     """`path` below the route's prefix."""
     return path.removeprefix(route.prefix) or "/"
+
+
+def _fields(head: RequestHead) -> JsonObject:
+    return {
+        _FIELD + name: values[0] if len(values) == 1 else [*values]
+        for name, values in telling(head).items()
+    }
 
 
 def _merged(*parts: JsonObject | None) -> JsonObject:

@@ -36,6 +36,35 @@ _NEVER_SENT: Final = frozenset(
     }
 )
 _NEVER_SENT_PREFIXES: Final = ("proxy-", "x-amz-", "outrider-")
+# What says how an answer is to look, or who speaks, and asks for nothing else to be done.
+_PLAIN: Final = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-language",
+        "cache-control",
+        "content-encoding",
+        "content-type",
+        "date",
+        "dnt",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "last-event-id",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "sec-fetch-dest",
+        "sec-fetch-mode",
+        "sec-fetch-site",
+        "sec-gpc",
+        "user-agent",
+    }
+)
 _FRAMING: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 # What describes bytes that were changed, or offers parts of them.
 _OF_THE_BYTES: Final = frozenset(
@@ -87,6 +116,16 @@ def sendable(head: RequestHead) -> Headers:
         for name, value in head.headers
         if name not in _NEVER_SENT and not name.startswith(_NEVER_SENT_PREFIXES)
     )
+
+
+def telling(head: RequestHead) -> dict[str, list[str]]:
+    """What a request's own fields could ask an upstream for: every field that goes on but the
+    plain ones, by name."""
+    found: dict[str, list[str]] = {}
+    for name, value in sendable(head):
+        if name not in _PLAIN:
+            found.setdefault(name, []).append(value)
+    return found
 
 
 def without(headers: Headers, *names: str) -> Headers:

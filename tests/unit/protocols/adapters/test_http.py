@@ -11,7 +11,7 @@ from outrider.core.errors import (
     TooLargeError,
     UnrecognisedError,
 )
-from outrider.core.exchange import Outgoing, RequestHead
+from outrider.core.exchange import Headers, Outgoing, RequestHead
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Adapter, Conversation, Edits, Emit
@@ -416,3 +416,26 @@ def test_a_refusal_is_a_problem() -> None:
 
 def test_once_an_answer_has_begun_there_are_no_words() -> None:
     assert ADAPTER.refuse(a_refusal(), a_head(), None, begun=True).body == b""
+
+
+def _got(headers: Headers) -> RequestHead:
+    return a_head(method="GET", path="/api/people/7", headers=headers, has_body=False)
+
+
+def test_a_field_that_could_ask_for_something_is_an_argument() -> None:
+    asking = (("accept", "*/*"), ("impersonate-user", "root"), ("x-a", "1"), ("x-a", "2"))
+    ask = parse(_got(asking)).asks[0]
+    assert ask.arguments == {"id": "7", "header.impersonate-user": "root", "header.x-a": ["1", "2"]}
+    plain = parse(_got(asking[:1])).asks[0]
+    assert plain.arguments == {"id": "7"}
+
+
+def test_an_argument_cannot_stand_for_a_field() -> None:
+    head = a_head(
+        method="GET",
+        path="/api/people/7",
+        query="header.impersonate-user=me",
+        headers=(("impersonate-user", "root"),),
+    )
+    with pytest.raises(MalformedError):
+        parse(head)

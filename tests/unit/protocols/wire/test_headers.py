@@ -6,6 +6,7 @@ from outrider.protocols.wire.headers import (
     media_type,
     rewritten,
     sendable,
+    telling,
     unframed,
     without,
 )
@@ -52,6 +53,22 @@ def test_no_credential_framing_or_word_of_ours_is_sendable() -> None:
     kept = (("accept", "*/*"), ("x-amzn", "1"), ("x-request-purpose", "x"), ("accept", "a/b"))
     head = a_head(headers=(*((name, "x") for name in gone), *kept))
     assert sendable(head) == kept
+
+
+def test_what_could_ask_for_something_is_told_by_name() -> None:
+    plain = (
+        "accept",
+        "user-agent",
+        "if-match",
+        "range",
+        "content-type",
+        "origin",
+        "accept-language",
+    )
+    gone = ("authorization", "cookie", "host", "x-amz-target", "traceparent")
+    asks = (("impersonate-user", "root"), ("x-tenant", "a"), ("x-tenant", "b"))
+    head = a_head(headers=(*((name, "x") for name in (*plain, *gone)), *asks))
+    assert telling(head) == {"impersonate-user": ["root"], "x-tenant": ["a", "b"]}
 
 
 def test_fields_are_left_out_by_name() -> None:
