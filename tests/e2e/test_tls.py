@@ -86,6 +86,7 @@ async def test_a_governed_call_passes_to_a_server_that_is_the_configured_host(
         assert world.metric("upstream_connect_duration_seconds_count", tls="true") >= 2
 
 
+_REFUSALS = {"identity": (403, "upstream_identity"), "tls": (503, "upstream_unavailable")}
 BAD = [
     *(
         pytest.param("identity", host, server, id=name)
@@ -100,15 +101,17 @@ async def test_a_call_to_any_other_server_ends_before_its_first_byte(
     trust: Trust, fault: str, host: str, server: Server
 ) -> None:
     async with _world(trust, server(trust.authority), host=host) as world:
+        status, reason = _REFUSALS[fault]
         answer = await world.post("/desk/tickets", b"{}")
-        assert (answer.status, reason_of(answer)) == (503, "upstream_unavailable")
+        assert (answer.status, reason_of(answer)) == (status, reason)
         outcome = await _outcome(world)
-        assert (outcome["status"], outcome["error"]) == ("refused", "upstream_unavailable")
+        assert (outcome["status"], outcome["error"]) == ("refused", reason)
         assert world.metric("upstream_errors_total", upstream="desk", type=fault) == 1
         answer = await world.raw(world.legacy(call()))
-        assert reason_of(answer) == "upstream_unavailable"
+        assert reason_of(answer) == reason
         assert (message_of(answer)["jsonrpc"], message_of(answer)["id"]) == ("2.0", 1)
-        await world.quiet()
+        outcome = await _outcome(world)
+        assert (outcome["status"], outcome["error"]) == ("refused", reason)
         assert world.metric("upstream_errors_total", upstream="crm", type=fault) >= 1
         assert world.metric("upstream_errors_total") == world.metric(
             "upstream_errors_total", type=fault
@@ -197,7 +200,7 @@ async def test_a_certificate_for_the_callers_host_does_not_do(trust: Trust) -> N
     context = trust.authority.issue("front.test").server()
     async with _world(trust, context, hosts=["front.test"]) as world:
         answer = await world.raw(b"GET /tickets HTTP/1.1\r\nHost: front.test\r\n\r\n")
-        assert (answer.status, reason_of(answer)) == (503, "upstream_unavailable")
+        assert (answer.status, reason_of(answer)) == (403, "upstream_identity")
         assert world.desk.connections == 0
 
 
@@ -234,7 +237,7 @@ async def test_a_reload_takes_the_cas_as_they_are_then_and_no_old_connection(tru
         await world.sidecar.reload()
         _resolve(world)
         answer = await world.get("/desk/tickets")
-        assert (answer.status, reason_of(answer)) == (503, "upstream_unavailable")
+        assert (answer.status, reason_of(answer)) == (403, "upstream_identity")
         assert len(world.desk.seen) == 2
         trust.file.write_bytes(an_authority("Other CA").pem + trust.authority.pem)
         await world.sidecar.reload()

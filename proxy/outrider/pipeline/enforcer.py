@@ -218,6 +218,9 @@ class Enforcer:
                 _, plan = await self._admission.admit(passage, leg)
                 watcher = await self._relay.send(passage, leg, plan)
                 await self._relay.collect(passage, leg, watcher)
+            except EnforcementError as fault:
+                passage.reason = fault.reason  # this leg's outcome says why it ended
+                raise
             finally:
                 self._closing.end_leg(passage, leg, Ending.SENT, 0)
         else:

@@ -9,10 +9,12 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from outrider.core.decision import Permit
 from outrider.core.errors import (
     CredentialUnavailableError,
     ObligationError,
     TooLargeError,
+    UpstreamUnavailableError,
 )
 from outrider.core.exchange import Outgoing, ResponseHead
 from outrider.core.obligation import CredentialObligation
@@ -125,16 +127,22 @@ class Relay:
             outgoing = replace(outgoing, headers=merged(outgoing.headers, leg.edits.headers))
         found = self._provider(passage, plan)
         if found is None:
-            leg.sent = True
-            return await self._parts.upstream.send(leg.permit, outgoing)
+            return await self._dispatch(leg, leg.permit, outgoing)
         provider, request = found
         leg.lease = await provider.acquire(request)
-        leg.sent = True
-        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, leg))
+        incoming = await self._dispatch(leg, leg.permit, _with_lease(outgoing, leg))
         if incoming.head.status != UNAUTHORIZED:
             return incoming
         incoming.abort()
         return await self._once_more(leg, provider, outgoing)
+
+    async def _dispatch(self, leg: Leg, permit: Permit, outgoing: Outgoing) -> Incoming:
+        leg.sent = True
+        try:
+            return await self._parts.upstream.send(permit, outgoing)
+        except UpstreamUnavailableError:
+            leg.sent = False  # whatever the reason: nothing was written
+            raise
 
     async def _once_more(
         self, leg: Leg, provider: CredentialProvider, outgoing: Outgoing

@@ -16,6 +16,7 @@ from outrider.core.decision import Permit
 from outrider.core.errors import EnforcementError, UpstreamFailedError, UpstreamUnavailableError
 from outrider.core.exchange import Outgoing
 from outrider.core.ports import Clock
+from outrider.core.vocabulary import Reason
 from outrider.server.addresses import Address
 from outrider.server.answer import Answer
 from outrider.server.breaker import Breaker
@@ -243,7 +244,11 @@ class Line:
             identity = isinstance(error, ssl.SSLCertVerificationError)
             fault = UpstreamFault.IDENTITY if identity else UpstreamFault.TLS
             self._events.upstream_error(origin.name, fault)
-            raise UpstreamUnavailableError("the TLS handshake failed", cause=fault.value) from error
+            raise UpstreamUnavailableError(
+                "its certificate is not good" if identity else "the TLS handshake failed",
+                reason=Reason.UPSTREAM_IDENTITY if identity else None,
+                cause=fault.value,
+            ) from error
         return made
 
     # --- what connections report (Owner) ---
