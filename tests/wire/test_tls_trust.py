@@ -30,7 +30,7 @@ async def test_a_server_that_proves_to_be_the_configured_host_is_spoken_to(trust
 
 
 @pytest.mark.parametrize(("why", "host", "server"), IDENTITY.values(), ids=IDENTITY)
-async def test_a_server_that_does_not_gets_no_byte_of_a_request(trust, why, host, server):
+async def test_a_server_that_does_not_gets_no_byte_of_a_request(trust, why, host, server, caplog):
     async with (
         RecordingUpstream(tls=server(trust.authority)) as upstream,
         secure_pool(upstream.port, trust.file, host=host) as pool,
@@ -38,6 +38,7 @@ async def test_a_server_that_does_not_gets_no_byte_of_a_request(trust, why, host
         error = await refused_by(pool)
         assert error.cause == "identity"
         assert why in error.__cause__.verify_message
+        assert [why in record.verify_message for record in caplog.records] == [True]
         assert (upstream.connections, upstream.seen) == (0, [])
         assert pool.events.log == [("fault", "identity"), ("answered", "none")]
 

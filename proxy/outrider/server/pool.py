@@ -5,6 +5,7 @@ of which a byte left is not tried again.
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -27,6 +28,8 @@ from outrider.server.overload import Turnstile
 from outrider.server.request_bytes import announced_length, request_head
 from outrider.server.upstream_connection import State, Terms, UpstreamConnection
 from outrider.server.wheel import Wheel
+
+logger = logging.getLogger("outrider.server")
 
 _JOIN_BYTES: Final = 65_536
 _CLASSES: Final = {hundred: f"{hundred}xx" for hundred in range(1, 6)}
@@ -241,15 +244,28 @@ class Line:
                 ssl_handshake_timeout=self._limits.tls_s,
             )
         except (ssl.SSLError, OSError, TimeoutError) as error:
-            identity = isinstance(error, ssl.SSLCertVerificationError)
-            fault = UpstreamFault.IDENTITY if identity else UpstreamFault.TLS
-            self._events.upstream_error(origin.name, fault)
-            raise UpstreamUnavailableError(
-                "its certificate is not good" if identity else "the TLS handshake failed",
-                reason=Reason.UPSTREAM_IDENTITY if identity else None,
-                cause=fault.value,
-            ) from error
+            raise self._no_handshake(origin.name, error) from error
         return made
+
+    def _no_handshake(self, name: str, error: Exception) -> UpstreamUnavailableError:
+        if not isinstance(error, ssl.SSLCertVerificationError):
+            self._events.upstream_error(name, UpstreamFault.TLS)
+            return UpstreamUnavailableError("the TLS handshake failed", cause=UpstreamFault.TLS)
+        self._events.upstream_error(name, UpstreamFault.IDENTITY)
+        logger.warning(
+            "an upstream's certificate is not good",
+            extra={
+                "event": "upstream_identity",
+                "upstream": name,
+                "verify_code": error.verify_code,
+                "verify_message": error.verify_message,
+            },
+        )
+        return UpstreamUnavailableError(
+            "the upstream's certificate is not good",
+            reason=Reason.UPSTREAM_IDENTITY,
+            cause=UpstreamFault.IDENTITY,
+        )
 
     # --- what connections report (Owner) ---
 
