@@ -163,7 +163,7 @@ class SessionTable:
         self._sessions: Bounded[str, Session] = Bounded(sessions_max)
         self._scopes: Bounded[ScopeKey, Scope] = Bounded(scopes_max)
         self._keys: Bounded[tuple[str, str], str] = Bounded(scopes_max)
-        self._handles: Bounded[tuple[str, str, str], bool] = Bounded(sessions_max)
+        self._handles: Bounded[tuple[str, str, str], tuple[str]] = Bounded(sessions_max)
 
     def bind(
         self, session_id: str, *, subject: str, upstream: str, route: str, version: str
@@ -228,12 +228,17 @@ class SessionTable:
             self._scopes.put(key, found)
         return found
 
-    def give_handle(self, *, subject: str, upstream: str, handle: str) -> None:
-        """An upstream gave `handle` (a task's id) to `subject`."""
-        self._handles.put((subject, upstream, handle), True)
+    def give_handle(self, *, subject: str, upstream: str, handle: str, tool: str = "") -> None:
+        """An upstream gave `handle` (a task's id) to `subject`, who had called `tool`."""
+        self._handles.put((subject, upstream, handle), (tool,))
 
     def has_handle(self, *, subject: str, upstream: str, handle: str) -> bool:
         return self._handles.get((subject, upstream, handle)) is not None
+
+    def tool_of(self, *, subject: str, upstream: str, handle: str) -> str | None:
+        """The tool whose call `handle` stands for; None where the subject was not given it."""
+        found = self._handles.get((subject, upstream, handle))
+        return None if found is None else found[0]
 
 
 def session_key(upstream: str, session_id: str) -> str:

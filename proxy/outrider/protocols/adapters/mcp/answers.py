@@ -249,7 +249,10 @@ class Answering:
             raise ObligationError("a task's result would come back past what policy asks of it")
         if isinstance(handle, str):
             self.desk.sessions.give_handle(
-                subject=turn.subject, upstream=turn.upstream, handle=handle
+                subject=turn.subject,
+                upstream=turn.upstream,
+                handle=handle,
+                tool=str(turn.params.get("name")),
             )
         if "structuredContent" not in result or result.get("isError") is True:
             return []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from outrider.core.action import Ask
+from outrider.core.catalogue import UNDECLARED
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers
 from outrider.core.jsonvalue import Json, JsonObject
@@ -263,9 +264,10 @@ def _task(turn: Turn, desk: Desk) -> Read:
     if not isinstance(handle, str) or not 0 < len(handle) <= _TEXT_LIMIT:
         raise _invalid("taskId must be a short string")
     upstream = turn.route.upstream
-    if not desk.sessions.has_handle(subject=turn.subject, upstream=upstream, handle=handle):
+    tool = desk.sessions.tool_of(subject=turn.subject, upstream=upstream, handle=handle)
+    if tool is None:
         raise _invalid("no such task")
-    write = turn.method in {"tasks/cancel", "tasks/update"}
+    effect = spec.TASK_EFFECTS.get(turn.method) or _effect_of(turn, tool)
     ask = Ask(
         protocol=_MCP,
         name=turn.method,
@@ -273,10 +275,16 @@ def _task(turn: Turn, desk: Desk) -> Read:
         upstream=upstream,
         resource=turn.method,
         arguments=told_params(turn) or {},
-        effect=ActionEffect.WRITE if write else ActionEffect.READ,
-        plumbing=not write,
+        effect=effect,
+        plumbing=turn.method not in {"tasks/cancel", "tasks/update"},
     )
     return Read((ask, *_inputs(turn)))
+
+
+def _effect_of(turn: Turn, tool: str) -> ActionEffect:
+    """What a call of `tool` does: to go on with one (`tasks/update`) does no less."""
+    entry = turn.manifest.upstreams.get(turn.upstream)
+    return (entry.tools.get(tool, entry.default) if entry else UNDECLARED).effect
 
 
 def _declared(turn: Turn) -> Read:

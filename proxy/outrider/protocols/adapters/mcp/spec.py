@@ -181,6 +181,12 @@ NAME_MEMBER: Final = {
     "tasks/update": "taskId",
     "tasks/cancel": "taskId",
 }
+# Where a task's method has an effect of its own; else it has the call's.
+TASK_EFFECTS: Final = {
+    "tasks/get": ActionEffect.READ,
+    "tasks/result": ActionEffect.READ,
+    "tasks/cancel": ActionEffect.WRITE,
+}
 TASK_METHODS: Final = frozenset({"tasks/get", "tasks/result", "tasks/cancel", "tasks/update"})
 INPUT_METHODS: Final = frozenset({"tools/call", "prompts/get", "resources/read", "tasks/get"})
 CACHEABLE: Final = frozenset(

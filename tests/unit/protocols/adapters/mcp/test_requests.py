@@ -6,16 +6,19 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest, Zones
 from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, ResourceType
 from tests.support.mcp_exchange import (
+    AGENT,
     FakeUpstream,
     Sidecar,
     a_declared,
     a_tool,
     an_entry,
     legacy_headers,
+    modern,
     replies,
     request,
 )
 
+CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 READ, WRITE = ActionEffect.READ, ActionEffect.WRITE
 API, PROMPT, RESOURCE = ResourceType.API, ResourceType.PROMPT, ResourceType.RESOURCE
 ARGUMENT: JsonObject = {"name": "a", "value": "b"}
@@ -270,6 +273,40 @@ def test_the_host_of_a_resource_is_a_destination() -> None:
 def test_a_listen_request_names_its_uris_as_strings(value: Json) -> None:
     wanted: JsonObject = {"notifications": {"resourceSubscriptions": value}}
     assert Sidecar().modern(request("subscriptions/listen", wanted)).code == -32602
+
+
+TASKS = [
+    ("tasks/get", READ),
+    ("tasks/result", READ),
+    ("tasks/cancel", WRITE),
+    ("tasks/update", ActionEffect.PAY),
+]
+
+
+@pytest.mark.parametrize(("method", "effect"), TASKS)
+def test_to_go_on_with_a_task_is_what_its_call_was(method: str, effect: ActionEffect) -> None:
+    entry = an_entry(refund=a_declared(ActionEffect.PAY))
+    upstream = FakeUpstream(a_tool("refund"))
+    sidecar = Sidecar(upstream, manifest=Manifest(upstreams={"crm": entry}, zones=Zones()))
+    modern_only = method == "tasks/update"
+    meta: JsonObject = {CAPABILITIES: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+    call = request("tools/call", {"name": "refund", "arguments": {"text": "hi"}})
+    made: JsonObject = {"task": {"taskId": "t-1"}}
+    sidecar.modern(request("tools/list"))
+    upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": made})
+    assert sidecar.modern(modern(call, meta)).fault is None
+    upstream.answers[method] = replies({"jsonrpc": "2.0", "id": 2, "result": {}})
+    then = request(method, {"taskId": "t-1"}, 2)
+    ask = (sidecar.modern(then) if modern_only else sidecar.post(then)).asked[0]
+    assert (ask.effect, ask.plumbing) == (effect, effect is READ)
+
+
+def test_to_go_on_with_a_task_of_an_undeclared_tool_is_execute() -> None:
+    sidecar = Sidecar(manifest=Manifest(upstreams={}, zones=Zones()))
+    sidecar.sessions.give_handle(subject=AGENT, upstream="crm", handle="t-1", tool="echo")
+    sidecar.upstream.answers["tasks/update"] = replies({"jsonrpc": "2.0", "id": 1, "result": {}})
+    answered = sidecar.modern(request("tasks/update", {"taskId": "t-1"}))
+    assert [ask.effect for ask in answered.asked] == [ActionEffect.EXECUTE]
 
 
 MIRRORS: JsonObject = {
