@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from outrider.core import strict_json
-from outrider.core.errors import MalformedError
+from outrider.core.errors import MalformedError, is_panic
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.identity.bundles import Bundles, JwtKey, TrustBundle
 from outrider.identity.causes import Cause, refused
@@ -168,6 +168,10 @@ def _signed(key: JwtKey, algorithm: _Algorithm, signed: bytes, signature: bytes)
             )
             key.key.verify(encoded, signed, ec.ECDSA(algorithm.digest))
     except InvalidSignature:
+        return False
+    except BaseException as fault:
+        if not is_panic(fault):
+            raise
         return False
     return True
 

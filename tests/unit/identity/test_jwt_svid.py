@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from outrider.core.errors import UnauthenticatedError
-from outrider.identity.bundles import Bundles, parse_bundle
+from outrider.identity.bundles import Bundles, JwtKey, TrustBundle, parse_bundle
 from outrider.identity.causes import Cause
 from outrider.identity.jwt_svid import Expectation, verify_jwt_svid
 from tests.support.builders import AGENT, NOW_UNIX_S
@@ -195,6 +195,21 @@ def test_a_key_that_names_its_algorithm_signs_by_no_other():
     assert _verify(mint(RSA), bundles)
     with pytest.raises(UnauthenticatedError):
         _verify(_rs("PS256"), bundles)
+
+
+def test_a_panic_while_verifying_is_no_signature():
+    class PanicException(BaseException):
+        """Named as pyo3 names its own, which cannot be imported."""
+
+    class Broken:
+        def verify(self, *_):
+            raise PanicException("index out of bounds")
+
+    key = JwtKey(kid="ec", key=Broken(), curve="P-256", alg=None)
+    bundle = TrustBundle(trust_domain="acme.test", jwt_keys=(key,))
+    with pytest.raises(UnauthenticatedError) as refusal:
+        _verify(mint(EC), Bundles(by_domain={"acme.test": bundle}))
+    assert refusal.value.cause == Cause.BAD_SIGNATURE.value
 
 
 @given(index=st.integers(0, len(mint(EC)) - 1), letter=st.sampled_from("Aa0_-.+=\n"))
