@@ -132,6 +132,8 @@ class EmbeddedSnapshot:
             answer: str = engine.eval_rule_as_json(entrypoint)
         except RuntimeError as fault:
             raise _EngineFaultError(_first_lines(fault)) from None
+        except ConfigError as fault:  # what was dropped after a panic cannot be made again
+            raise _EngineFaultError(str(fault)) from None
         except BaseException as fault:
             self._instance = None
             if not is_panic(fault):

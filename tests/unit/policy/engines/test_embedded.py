@@ -50,6 +50,20 @@ async def test_a_panic_is_an_error_and_the_next_question_gets_another_instance()
     assert isinstance(await ask(snapshot), Defined)
 
 
+async def test_an_instance_that_cannot_be_made_again_is_an_error(monkeypatch):
+    snapshot = await an_engine().activate(a_release(ALLOW_ALL))
+    snapshot._instance.engine = Panicking()
+    await ask(snapshot)
+
+    class Broken:
+        def add_policy(self, name, text):
+            raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(embedded.regorus, "Engine", Broken)
+    raw = await ask(snapshot)
+    assert (type(raw), raw.code) == (Failed, Reason.POLICY_ERROR)
+
+
 async def test_a_panic_while_policy_loads_refuses_the_release(monkeypatch):
     class Broken:
         def add_policy(self, name, text):

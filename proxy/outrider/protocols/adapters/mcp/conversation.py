@@ -98,7 +98,7 @@ class Call:
         if not turn.is_modern and turn.method != "initialize":
             return ()
         found: list[tuple[str, Ask]] = []
-        for capability in spec.CAPABILITY_OF.keys() & _capabilities(turn).keys():
+        for capability in spec.CAPABILITY_OF.keys() & _askable(turn):
             method = spec.CAPABILITY_OF[capability]
             found.append((capability, server_ask(turn.upstream, method, None, Phase.LIST)))
         if turn.method == "subscriptions/listen":
@@ -404,8 +404,18 @@ def _capabilities(turn: Turn) -> JsonObject:
     return as_object(turn.params.get("capabilities")) if turn.method == "initialize" else {}
 
 
+def _askable(turn: Turn) -> set[str]:
+    """The capabilities this message declares, those within tasks (2025-11-25) included."""
+    capabilities = _capabilities(turn)
+    return {*capabilities, *_task_requests(capabilities)}
+
+
+def _task_requests(capabilities: JsonObject) -> JsonObject:
+    return as_object(as_object(capabilities.get("tasks")).get("requests"))
+
+
 def _drop_task_requests(capabilities: JsonObject, denied: set[str]) -> None:
     """A denied capability must not come in by way of tasks (2025-11-25)."""
-    requests = as_object(as_object(capabilities.get("tasks")).get("requests"))
+    requests = _task_requests(capabilities)
     for name in denied:
         requests.pop(name, None)
