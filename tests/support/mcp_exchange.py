@@ -198,6 +198,7 @@ class Answered:
     notes: list[Note] = field(default_factory=list)
     stored: list[Persist] = field(default_factory=list)
     asked: list[Ask] = field(default_factory=list)
+    turns: int = 0
     fault: EnforcementError | None = None
 
     @property
@@ -428,6 +429,7 @@ class Sidecar:
                     answered.body += data
                 case Judge(asks=asks, then=then):
                     answered.asked += asks
+                    answered.turns += not asks
                     verdicts = tuple(self.verdict(ask) for ask in asks)
                     self._carry_out(then(verdicts), answered)
                 case Persist():

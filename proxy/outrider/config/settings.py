@@ -126,6 +126,12 @@ class McpOptions:
     """JSON-RPC batches are refused: what is judged is one message."""
     list_pages: Annotated[int, Field(ge=1, le=100)] = 20
     """Pages of a listing read at most, so that an endless one ends."""
+    list_items: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Items on one page of a listing at most; a longer page is refused, since all calls would wait
+    while it is checked."""
+    definition_bytes: Annotated[int, Field(ge=1024, le=400_000)] = 65_536
+    """Largest definition of a tool, prompt or template, bytes; a larger one is left out of the
+    listing."""
     structured_output: Literal["enforce", "alert", "off"] = "alert"
     """What is done with a result that breaks its output schema: refuse it, tell, or nothing."""
 

@@ -2,20 +2,24 @@
 
 Laws (PROTOCOLS §4.6): a pin covers every word a model or a person could be led by, not the schema
 alone; a difference stays refused until a person accepts it, restarts included; once a listing was
-seen whole, a new name is a difference too.
+seen whole, a new name is a difference too; no upstream can make the table grow without end, nor
+fill it for the others.
 
 Stored under table `pins`, one object a pin: {upstream, kind, name, state, digest, seen, pinned,
 current}. Add, never repurpose.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
+
+import orjson
 
 from outrider.core.action import Definition
 from outrider.core.jsonvalue import Json, JsonObject, as_object, digest, json_digest
-from outrider.core.ports import Note, Persist, Step
+from outrider.core.ports import MANY_KEYS, Note, Persist, Step
 
 TABLE: Final = "pins"
 FIELDS: Final = (
@@ -33,7 +37,13 @@ FIELDS: Final = (
     "instructions",
     "execution",
 )
+DEFINITION_BYTES: Final = 64 << 10
+_DEFINITION_VALUES: Final = 10_000
+_PIECE: Final = 256
 _WHOLE: Final = "*"  # no name: marks a kind of an upstream whose listing was seen to its end
+
+
+_Key: TypeAlias = tuple[str, str, str]
 
 
 class PinState(StrEnum):
@@ -75,6 +85,16 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What an upstream says of one name: the words that are pinned, their bytes and digest."""
+
+    name: str
+    words: JsonObject
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One member of a definition that differs; None where it is absent."""
 
@@ -95,13 +115,37 @@ def definition_digest(upstream: str, definition: JsonObject) -> str:
     return json_digest(covered)
 
 
-class PinTable:
-    """All pins of all upstreams. Changes come back as steps, to be stored before they count."""
+def described(
+    upstream: str, name: str, definition: JsonObject, limit: int = DEFINITION_BYTES
+) -> Described | None:
+    """`definition` as it is pinned, or None for one of more than `limit` bytes or too many values:
+    to digest and to keep those would take longer than others should wait."""
+    words: JsonObject = {member: definition[member] for member in FIELDS if member in definition}
+    data = orjson.dumps(words)
+    if len(data) > limit or data.count(b",") > _DEFINITION_VALUES:
+        return None
+    seen = definition_digest(upstream, words)
+    return Described(name=name, words=words, size=len(data), digest=seen)
 
-    def __init__(self, *, pins_max: int = 8000) -> None:
-        self._pins: dict[tuple[str, str, str], Pin] = {}
+
+class PinTable:
+    """All pins of all upstreams. Changes come back as steps, to be stored before they count.
+
+    One upstream has at most `upstream_max` pins, which take `upstream_bytes` when first seen.
+    """
+
+    def __init__(
+        self, *, pins_max: int = 8000, upstream_max: int = 4000, upstream_bytes: int = 8 << 20
+    ) -> None:
+        self._pins: dict[_Key, Pin] = {}
         self._whole: set[tuple[str, str]] = set()
+        self._gone: set[_Key] = set()
+        self._sizes: dict[_Key, int] = {}
+        self._counts: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
         self._pins_max = pins_max
+        self._upstream_max = upstream_max
+        self._upstream_bytes = upstream_bytes
 
     # --- reading ---
 
@@ -130,17 +174,47 @@ class PinTable:
         self,
         upstream: str,
         kind: str,
-        definitions: Sequence[tuple[str, JsonObject]],
+        definitions: Sequence[Described],
         mode: PinMode,
         suspects: Mapping[str, str] | None = None,
     ) -> list[Step]:
+        """`observing`, in one go."""
+        work = self.observing(upstream, kind, definitions, mode, suspects)
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                steps: list[Step] = done.value
+                return steps
+
+    def observing(
+        self,
+        upstream: str,
+        kind: str,
+        definitions: Sequence[Described],
+        mode: PinMode,
+        suspects: Mapping[str, str] | None = None,
+    ) -> Generator[None, None, list[Step]]:
         """Take one page of a listing into account. `suspects` are never trusted on first use:
-        name -> why. The steps store what changed and note what a person should look at."""
-        steps: list[Step] = []
-        for name, definition in definitions:
-            suspect = (suspects or {}).get(name)
-            steps.extend(self._observe_one(upstream, kind, name, definition, mode, suspect))
-        return steps
+        name -> why. The steps store what changed, all of it at once, and note what a person
+        should look at. The caller gives its loop a turn at each yield."""
+        changed: list[_Key] = []
+        notes: list[Step] = []
+        dropped = 0
+        for place, one in enumerate(definitions, start=1):
+            key = (upstream, kind, one.name)
+            note = self._observe_one(key, one, mode, (suspects or {}).get(one.name))
+            if note is not None:
+                changed.append(key)
+                notes.append(note)
+            elif key not in self._pins:
+                dropped += 1
+            if place % _PIECE == 0:
+                yield
+        if dropped:
+            facts: JsonObject = {"upstream": upstream, "kind": kind, "items": dropped}
+            notes.append(Note(event="definition_dropped", facts=facts))
+        return [*self._stored(changed), *notes]
 
     def distrust(self, upstream: str, kind: str, name: str, why: str) -> list[Step]:
         """Refuse a known definition until a person accepts it again, whatever it says now."""
@@ -148,18 +222,28 @@ class PinTable:
         old = self._pins.get(key)
         if old is None or not old.fits:
             return []
-        new = replace(old, state=PinState.CHANGED)
-        return [*self._put(key, new), _note("definition_changed", new, why)]
+        new = self._pins[key] = replace(old, state=PinState.CHANGED)
+        return [*self._stored([key]), _note("definition_changed", new, why)]
 
     def seen_whole(self, upstream: str, kind: str, names: Iterable[str]) -> list[Step]:
-        """A listing was read from its first page to its last; `names` are all it held."""
+        """A listing was read from its first page to its last; `names` are all it held. What is
+        gone is told once, until it comes back."""
         present = set(names)
         if (upstream, kind) in self._whole:
-            gone = (pin for pin in self.listed(upstream) if pin.name not in present)
+            gone = {
+                key: pin
+                for key, pin in self._pins.items()
+                if key[0] == upstream
+                and key[1] == kind
+                and key[2] not in present
+                and pin.digest is not None
+            }
+            told = {key for key in self._gone if key[:2] == (upstream, kind)}
+            self._gone = (self._gone - told) | gone.keys()
             return [
                 _note("definition_removed", pin, None)
-                for pin in gone
-                if pin.kind == kind and pin.digest is not None
+                for key, pin in gone.items()
+                if key not in told
             ]
         self._whole.add((upstream, kind))
         value: JsonObject = {"upstream": upstream, "kind": kind, "whole": True}
@@ -167,12 +251,29 @@ class PinTable:
 
     def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
         """A person accepts the latest definition of `name`, or of all; nothing else changes."""
-        steps: list[Step] = []
-        for key, pin in list(self._pins.items()):
-            wanted = pin.upstream == upstream and name in (None, pin.name)
-            if wanted and kind in (None, pin.kind) and not pin.fits:
-                steps.extend(self._put(key, _accepted(pin)))
+        steps = self.accepting(upstream, name, kind)
+        for key in self._to_accept(upstream, name, kind):
+            self._pins[key] = _accepted(self._pins[key])
         return steps
+
+    def accepting(
+        self, upstream: str, name: str | None = None, kind: str | None = None
+    ) -> list[Step]:
+        """The steps that `accept` comes to, one for each pin; nothing is changed yet."""
+        return [
+            Persist(table=TABLE, key=_key(*key), value=_row(_accepted(self._pins[key])))
+            for key in self._to_accept(upstream, name, kind)
+        ]
+
+    def _to_accept(self, upstream: str, name: str | None, kind: str | None) -> list[_Key]:
+        return [
+            key
+            for key, pin in self._pins.items()
+            if pin.upstream == upstream
+            and name in (None, pin.name)
+            and kind in (None, pin.kind)
+            and not pin.fits
+        ]
 
     def load(self, items: Mapping[str, JsonObject]) -> None:
         """Take up what was stored. An object that cannot be read is a difference, not a pin."""
@@ -184,72 +285,77 @@ class PinTable:
                 self._whole.add((upstream, kind))
             elif (pin := _loaded(upstream, kind, value)) is not None:
                 self._pins[upstream, kind, pin.name] = pin
+                self._weigh((upstream, kind, pin.name), len(orjson.dumps(pin.current)))
 
     def _observe_one(
-        self,
-        upstream: str,
-        kind: str,
-        name: str,
-        definition: JsonObject,
-        mode: PinMode,
-        suspect: str | None,
-    ) -> list[Step]:
-        key = (upstream, kind, name)
-        covered: JsonObject = {
-            member: definition[member] for member in FIELDS if member in definition
-        }
+        self, key: _Key, one: Described, mode: PinMode, suspect: str | None
+    ) -> Note | None:
+        """What to tell of `one`; None for nothing new, and for what there is no room for."""
         old = self._pins.get(key)
-        seen = definition_digest(upstream, covered)
-        if old is not None and old.seen == seen:  # not by `==`, to which 1 and true are one
-            return []
+        if old is not None and old.seen == one.digest:  # not by `==`, to which 1 and true are one
+            return None
         if old is None:
-            return self._first(key, covered, seen, mode, suspect)
+            return self._first(key, one, mode, suspect) if self._has_room(key, one) else None
         # Once changed it stays so, even if the old words come back: a person looks first.
         state = PinState.PENDING if old.digest is None else PinState.CHANGED
-        new = replace(old, state=state, seen=seen, current=covered)
-        return [*self._put(key, new), _note("definition_changed", new, suspect)]
+        # Where there is no room for the new words, nothing can be called by their name.
+        words = one.words if self._has_room(key, one) else {}
+        new = self._pins[key] = replace(old, state=state, seen=one.digest, current=words)
+        self._weigh(key, one.size if words else 0)
+        return _note("definition_changed", new, suspect)
 
-    def _first(
-        self,
-        key: tuple[str, str, str],
-        covered: JsonObject,
-        seen: str,
-        mode: PinMode,
-        suspect: str | None,
-    ) -> list[Step]:
+    def _has_room(self, key: _Key, one: Described) -> bool:
+        upstream = key[0]
+        is_full = len(self._pins) >= self._pins_max or self._counts[upstream] >= self._upstream_max
+        if is_full and key not in self._pins:
+            return False
+        taken = self._bytes[upstream] - self._sizes.get(key, 0)
+        return taken + one.size <= self._upstream_bytes
+
+    def _weigh(self, key: _Key, size: int) -> None:
+        self._counts[key[0]] += key not in self._sizes
+        self._bytes[key[0]] += size - self._sizes.get(key, 0)
+        self._sizes[key] = size
+
+    def _first(self, key: _Key, one: Described, mode: PinMode, suspect: str | None) -> Note:
         upstream, kind, name = key
-        if len(self._pins) >= self._pins_max:
-            return [Note(event="definition_dropped", facts={"upstream": upstream, "kind": kind})]
         added = (upstream, kind) in self._whole
         trusted = mode is not PinMode.ENFORCE and suspect is None and not added
-        pin = Pin(
+        pin = self._pins[key] = Pin(
             upstream=upstream,
             kind=kind,
             name=name,
             state=PinState.PINNED if trusted else PinState.PENDING,
-            digest=seen if trusted else None,
-            seen=seen,
-            pinned=covered if trusted else {},
-            current=covered,
+            digest=one.digest if trusted else None,
+            seen=one.digest,
+            pinned=one.words if trusted else {},
+            current=one.words,
         )
-        steps = self._put(key, pin)
+        self._weigh(key, one.size)
         if trusted:
-            return [*steps, _note("definition_pinned", pin, None)]
-        return [*steps, _note("definition_added" if added else "definition_pending", pin, suspect)]
+            return _note("definition_pinned", pin, None)
+        return _note("definition_added" if added else "definition_pending", pin, suspect)
 
-    def _put(self, key: tuple[str, str, str], pin: Pin) -> list[Step]:
-        self._pins[key] = pin
-        value: JsonObject = {
-            "upstream": pin.upstream,
-            "kind": pin.kind,
-            "name": pin.name,
-            "state": pin.state.value,
-            "digest": pin.digest,
-            "seen": pin.seen,
-            "pinned": pin.pinned,
-            "current": pin.current,
-        }
-        return [Persist(table=TABLE, key=_key(*key), value=value)]
+    def _stored(self, keys: Sequence[_Key]) -> list[Step]:
+        """One step that stores what the table holds of `keys` now."""
+        if len(keys) == 1:
+            row = _row(self._pins[keys[0]])
+            return [Persist(table=TABLE, key=_key(*keys[0]), value=row)]
+        rows: JsonObject = {_key(*key): _row(self._pins[key]) for key in keys}
+        return [Persist(table=TABLE, key=MANY_KEYS, value=rows)] if rows else []
+
+
+def _row(pin: Pin) -> JsonObject:
+    return {
+        "upstream": pin.upstream,
+        "kind": pin.kind,
+        "name": pin.name,
+        "state": pin.state.value,
+        "digest": pin.digest,
+        "seen": pin.seen,
+        "pinned": pin.pinned,
+        "current": pin.current,
+    }
 
 
 def _accepted(pin: Pin) -> Pin:

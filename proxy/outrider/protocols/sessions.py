@@ -22,6 +22,8 @@ TABLE: Final = "mcp_sessions"
 _PENDING: Final = 256
 _EVENTS: Final = 256
 _KINDS: Final = 16
+NAMES_MAX: Final = 20_000
+"""Names of one listing that are kept for one client."""
 
 ScopeKey: TypeAlias = str | tuple[str, str, str]
 """A session's key, or (upstream, route, subject) of a caller that speaks without a session."""
@@ -53,6 +55,10 @@ class Bounded(Generic[K, V]):
 
     def pop(self, key: K) -> V | None:
         return self._items.pop(key, None)
+
+    def oldest(self) -> V:
+        """Take out what was used longest ago. Raises `KeyError` where there is nothing."""
+        return self._items.popitem(last=False)[1]
 
     def __len__(self) -> int:
         return len(self._items)
@@ -88,6 +94,15 @@ class Seen:
     def knows(self, name: str) -> bool:
         return name in self.shown or name in self.hidden
 
+    @property
+    def names(self) -> int:
+        return len(self.shown) + len(self.hidden)
+
+    @property
+    def is_full(self) -> bool:
+        """More was listed than may be kept."""
+        return self.names > NAMES_MAX
+
     def judged(self, name: str, *, visible: bool) -> None:
         """The last verdict on `name` counts: a page may come twice."""
         (self.shown if visible else self.hidden).add(name)
@@ -95,11 +110,15 @@ class Seen:
 
 
 class Scope:
-    """What is open for one client of one upstream: a session, or a subject without one."""
+    """What is open for one client of one upstream: a session, or a subject without one.
 
-    __slots__ = ("_events", "_flights", "_lists", "_pending")
+    `weighed` is how many names its table reckons it with, None where the table has forgotten it.
+    """
+
+    __slots__ = ("_events", "_flights", "_lists", "_pending", "weighed")
 
     def __init__(self) -> None:
+        self.weighed: int | None = 0
         self._pending: Bounded[RpcId, str] = Bounded(_PENDING)
         self._events: Bounded[str, object] = Bounded(_EVENTS)
         self._lists: dict[str, Seen] = {}
@@ -135,6 +154,11 @@ class Scope:
 
     # --- lists and streams ---
 
+    @property
+    def names(self) -> int:
+        """The names of all its listings."""
+        return sum(seen.names for seen in self._lists.values())
+
     def seen(self, kind: str) -> Seen | None:
         return self._lists.get(kind)
 
@@ -159,11 +183,15 @@ class Scope:
 class SessionTable:
     """All sessions and open scopes, and the handles that servers gave to subjects."""
 
-    def __init__(self, *, sessions_max: int = 8000, scopes_max: int = 4096) -> None:
+    def __init__(
+        self, *, sessions_max: int = 8000, scopes_max: int = 4096, names_max: int = 1_000_000
+    ) -> None:
         self._sessions: Bounded[str, Session] = Bounded(sessions_max)
         self._scopes: Bounded[ScopeKey, Scope] = Bounded(scopes_max)
         self._keys: Bounded[tuple[str, str], str] = Bounded(scopes_max)
         self._handles: Bounded[tuple[str, str, str], tuple[str]] = Bounded(sessions_max)
+        self._names = 0
+        self._names_max = names_max
 
     def bind(
         self, session_id: str, *, subject: str, upstream: str, route: str, version: str
@@ -180,7 +208,7 @@ class SessionTable:
         steps: list[Step] = []
         gone = self._sessions.put(key, session)
         if gone is not None:  # first: the store has as few rows to spare as we have
-            self._scopes.pop(gone[0])
+            self._forget(self._scopes.pop(gone[0]))
             steps.append(Persist(table=TABLE, key=gone[0], value=None))
         return [*steps, Persist(table=TABLE, key=key, value=value)]
 
@@ -198,7 +226,7 @@ class SessionTable:
 
     def end(self, key: str) -> list[Step]:
         """Forget a session for good."""
-        self._scopes.pop(key)
+        self._forget(self._scopes.pop(key))
         if self._sessions.pop(key) is None:
             return []
         return [Persist(table=TABLE, key=key, value=None)]
@@ -225,8 +253,25 @@ class SessionTable:
         found = self._scopes.get(key)
         if found is None:
             found = Scope()
-            self._scopes.put(key, found)
+            gone = self._scopes.put(key, found)
+            self._forget(gone[1] if gone is not None else None)
         return found
+
+    def weigh(self, scope: Scope) -> None:
+        """A listing of `scope` grew: where all clients' lists are too many names together, those
+        of whoever spoke longest ago are forgotten. Their sidecar lists anew when they come."""
+        if scope.weighed is None:
+            return
+        names = scope.names
+        self._names += names - scope.weighed
+        scope.weighed = names
+        while self._names > self._names_max and len(self._scopes) > 1:
+            self._forget(self._scopes.oldest())
+
+    def _forget(self, scope: Scope | None) -> None:
+        if scope is not None and scope.weighed is not None:
+            self._names -= scope.weighed
+            scope.weighed = None
 
     def give_handle(self, *, subject: str, upstream: str, handle: str, tool: str = "") -> None:
         """An upstream gave `handle` (a task's id) to `subject`, who had called `tool`."""

@@ -1,16 +1,20 @@
 """The pin table: what is trusted, what is a difference, what a person's word changes."""
 
+from collections.abc import Generator
+
 import pytest
 
-from outrider.core.jsonvalue import JsonObject
-from outrider.core.ports import Note, Persist, Step
+from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.ports import MANY_KEYS, Note, Persist, Step
 from outrider.protocols.pins import (
     TABLE,
     Change,
+    Described,
     PinMode,
     PinState,
     PinTable,
     definition_digest,
+    described,
 )
 
 ECHO: JsonObject = {"name": "echo", "description": "Says it again."}
@@ -24,13 +28,27 @@ def _events(steps: list[Step]) -> list[str]:
 def _stored(steps: list[Step]) -> dict[str, JsonObject]:
     found = [step for step in steps if isinstance(step, Persist)]
     assert all(one.table == TABLE for one in found)
-    return {one.key: one.value for one in found if one.value is not None}
+    rows: dict[str, JsonObject] = {}
+    for one in found:
+        assert one.value is not None
+        rows |= (
+            {key: as_object(row) for key, row in one.value.items()}
+            if (one.key == MANY_KEYS)
+            else {one.key: one.value}
+        )
+    return rows
+
+
+def _said(definition: JsonObject, name: str | None = None, upstream: str = "crm") -> Described:
+    found = described(upstream, name or str(definition["name"]), definition)
+    assert found is not None
+    return found
 
 
 def _observe(
     table: PinTable, definition: JsonObject = ECHO, mode: PinMode = PinMode.RECORD
 ) -> list[Step]:
-    return table.observe("crm", "tools", [(str(definition["name"]), definition)], mode)
+    return table.observe("crm", "tools", [_said(definition)], mode)
 
 
 def _state(table: PinTable, name: str = "echo") -> PinState:
@@ -88,7 +106,7 @@ def test_accepting_touches_what_was_named() -> None:
     table = PinTable()
     _observe(table, mode=PinMode.ENFORCE)
     _observe(table, {"name": "other"}, PinMode.ENFORCE)
-    table.observe("erp", "tools", [("echo", ECHO)], PinMode.ENFORCE)
+    table.observe("erp", "tools", [_said(ECHO, upstream="erp")], PinMode.ENFORCE)
     table.accept("crm", "echo")
     states = {(pin.upstream, pin.name): pin.fits for pin in table.listed()}
     assert states == {("crm", "echo"): True, ("crm", "other"): False, ("erp", "echo"): False}
@@ -108,7 +126,7 @@ def test_once_a_list_was_whole_a_new_name_is_a_difference() -> None:
 def test_a_suspect_is_never_trusted_on_first_use() -> None:
     table = PinTable()
     steps = table.observe(
-        "crm", "tools", [("echo", ECHO)], PinMode.RECORD, {"echo": "invisible_characters"}
+        "crm", "tools", [_said(ECHO)], PinMode.RECORD, {"echo": "invisible_characters"}
     )
     assert _state(table) is PinState.PENDING
     notes = [step for step in steps if isinstance(step, Note)]
@@ -158,3 +176,93 @@ def test_the_table_is_bounded() -> None:
 def test_a_diff_of_what_is_not_known_says_so() -> None:
     with pytest.raises(KeyError):
         PinTable().diff("crm", "echo")
+
+
+def _finished(work: Generator[None, None, list[Step]]) -> list[Step]:
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            steps: list[Step] = done.value
+            return steps
+
+
+def _page(count: int, first: int = 0) -> list[Described]:
+    names = [f"tool_{number}" for number in range(first, first + count)]
+    return [_said({"name": name, "description": "x" * 50}) for name in names]
+
+
+def test_a_page_of_pins_is_stored_in_one_step() -> None:
+    table = PinTable()
+    steps = table.observe("crm", "tools", _page(300), PinMode.RECORD)
+    assert [isinstance(step, Persist) for step in steps] == [True] + [False] * 300
+    again = PinTable()
+    again.load(_stored(steps))
+    assert again.listed() == table.listed()
+    assert table.observe("crm", "tools", _page(300), PinMode.RECORD) == []
+
+
+def test_a_long_page_is_taken_in_with_turns_of_the_loop_between() -> None:
+    work = PinTable().observing("crm", "tools", _page(1000), PinMode.RECORD)
+    assert sum(1 for _ in work) == 3
+
+
+def test_what_changed_while_a_page_was_taken_in_is_stored_as_it_is_now() -> None:
+    table = PinTable()
+    work = table.observing("crm", "tools", [_said(ECHO), *_page(300)], PinMode.RECORD)
+    next(work)
+    _observe(table, EVIL)
+    again = PinTable()
+    again.load(_stored(_finished(work)))
+    assert _state(again) is PinState.CHANGED
+
+
+def test_no_upstream_fills_the_table_for_others() -> None:
+    table = PinTable(pins_max=10, upstream_max=4)
+    dropped = _events(table.observe("crm", "tools", _page(9), PinMode.RECORD))
+    assert dropped == ["definition_pinned"] * 4 + ["definition_dropped"]
+    table.observe("erp", "tools", [_said(ECHO, upstream="erp")], PinMode.RECORD)
+    assert table.get("erp", "tools", "echo") is not None
+
+
+def test_the_words_of_one_upstream_are_bounded() -> None:
+    size = _said(ECHO).size
+    table = PinTable(upstream_bytes=size)
+    _observe(table)
+    assert _events(_observe(table, {"name": "more"})) == ["definition_dropped"]
+    assert _events(_observe(table, EVIL)) == ["definition_changed"]
+    pin = table.get("crm", "tools", "echo")
+    assert pin is not None
+    assert (pin.fits, pin.current) == (False, {})
+    assert _events(_observe(table, EVIL)) == []
+
+
+@pytest.mark.parametrize(
+    ("definition", "fits"),
+    [
+        pytest.param({"name": "x", "description": "x" * 60_000}, True, id="long"),
+        pytest.param({"name": "x", "description": "x" * 70_000}, False, id="too-long"),
+        pytest.param({"name": "x", "inputSchema": {"enum": [1] * 20_000}}, False, id="crowded"),
+        pytest.param({"name": "x", "other": "x" * 70_000}, True, id="long-but-not-pinned"),
+    ],
+)
+def test_a_definition_is_bounded_before_it_is_digested(definition: JsonObject, fits: bool) -> None:
+    assert (described("crm", "x", definition) is not None) is fits
+
+
+def test_what_is_gone_is_told_once_until_it_comes_back() -> None:
+    table = PinTable()
+    _observe(table)
+    table.seen_whole("crm", "tools", {"echo"})
+    seen = [set(), set(), {"echo"}, set()]
+    told = [_events(table.seen_whole("crm", "tools", names)) for names in seen]
+    assert told == [["definition_removed"], [], [], ["definition_removed"]]
+
+
+def test_what_accepting_comes_to_can_be_stored_first() -> None:
+    table = PinTable()
+    _observe(table, mode=PinMode.ENFORCE)
+    steps = table.accepting("crm")
+    assert _state(table) is PinState.PENDING
+    assert table.accept("crm") == steps
+    assert _state(table) is PinState.PINNED

@@ -2,7 +2,14 @@
 
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Persist, Step
-from outrider.protocols.sessions import Bounded, Scope, SessionTable, session_key
+from outrider.protocols.sessions import (
+    NAMES_MAX,
+    Bounded,
+    Scope,
+    Seen,
+    SessionTable,
+    session_key,
+)
 
 
 def _bind(table: SessionTable, session: str = "s", subject: str = "a") -> list[Step]:
@@ -126,3 +133,32 @@ def test_what_was_used_last_stays() -> None:
     assert kept.get("a") == 1
     assert kept.put("c", 3) == ("b", 2)
     assert len(kept) == 2
+
+
+def _listed(table: SessionTable, key: str, names: int) -> Scope:
+    scope = table.scope(key)
+    seen = scope.list_begins("tools")
+    for number in range(names):
+        seen.judged(f"tool_{number}", visible=number % 2 == 0)
+    table.weigh(scope)
+    return scope
+
+
+def test_the_names_of_all_lists_together_are_bounded() -> None:
+    table = SessionTable(names_max=25)
+    first, _, third = (_listed(table, key, 10) for key in ("a", "b", "c"))
+    assert table.scope("a") is not first
+    assert table.scope("c") is third
+    table.weigh(first)  # of one that is forgotten already nothing is reckoned
+    _listed(table, "c", 2)
+    fourth = _listed(table, "d", 10)
+    assert (table.scope("c"), table.scope("d")) == (third, fourth)
+
+
+def test_one_list_alone_is_bounded_too() -> None:
+    seen = Seen()
+    for number in range(NAMES_MAX):
+        seen.judged(str(number), visible=True)
+    assert not seen.is_full
+    seen.judged("one more", visible=False)
+    assert seen.is_full

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from outrider.core.errors import UpstreamFailedError
 
 _BOM: Final = "\ufeff"
+_ID_LENGTH: Final = 1024  # ids are kept, so that a stream can be resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class SseReader:
         self._name = ""
         self._id: str | None = None
         self._retry: int | None = None
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the event that has begun."""
+        return self._size
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """What `chunk` completes."""
@@ -98,7 +104,7 @@ class SseReader:
                 self._data.append(value)
             case "event":
                 self._name = value
-            case "id" if "\0" not in value:
+            case "id" if "\0" not in value and len(value) <= _ID_LENGTH:
                 self._id = value
             case "retry" if value.isascii() and value.isdigit() and len(value) <= 9:
                 self._retry = int(value)

@@ -65,3 +65,11 @@ def test_what_is_written_is_read_back() -> None:
     assert _read(written) == [Event("message", '{"a":1}', "7", 5)]
     assert _read(encode_comment(Comment(" hi"))) == [Comment(" hi")]
     assert _read(encode_retry(5)) == [Event("message", None, None, 5)]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(1024, True), (1025, False)], ids=["fits", "long"])
+def test_an_id_that_is_too_long_to_be_kept_is_none(length: int, kept: bool) -> None:
+    reader = SseReader(event_bytes=1 << 20)
+    (event,) = reader.feed(b"id: " + b"x" * length + b"\ndata: 1\n\n")
+    assert isinstance(event, Event)
+    assert (event.id is not None) is kept

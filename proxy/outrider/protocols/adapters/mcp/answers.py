@@ -22,15 +22,19 @@ from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.eras import below
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
+from outrider.protocols.adapters.mcp.schemas import Compiled
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
-from outrider.protocols.pins import PinMode
+from outrider.protocols.pins import PinMode, described
 from outrider.protocols.wire.jsonrpc import METHOD_NOT_FOUND, Kind, Message, read_message
+from outrider.protocols.wire.turns import Work, in_turns
 
 Emitter: TypeAlias = Callable[[JsonObject], list[Step]]
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _NOTIFICATIONS: Final = 10_000
 _DROPS: Final = 100
+_INPUTS: Final = 64
+_HANDLE: Final = 256  # no longer one is taken from a caller
 _CHANGED: Final = {
     "notifications/tools/list_changed": spec.Listing.TOOLS,
     "notifications/prompts/list_changed": spec.Listing.PROMPTS,
@@ -63,6 +67,7 @@ class Answering:
         self._drops = 0
         self._session_id: str | None = None
         self._light = False
+        self.large = False  # what is being taken is worked on in turns
 
     @property
     def is_final(self) -> bool:
@@ -161,7 +166,7 @@ class Answering:
             return self._error(message.value, emit)
         if not isinstance(message.value["result"], dict):
             raise UpstreamFailedError("the upstream's result is no object")
-        return self._result(message.value, emit)
+        return self._edited(message.value, lambda value: self._result(value, emit))
 
     def _error(self, message: JsonObject, emit: Emitter) -> list[Step]:
         if self.turn.own:
@@ -171,27 +176,26 @@ class Answering:
         message.setdefault("id", self.turn.id)
         if message["id"] is None:
             message["id"] = self.turn.id
-        return [*self._edited(message), *emit(message)]
+        return self._edited(message, emit)
 
-    def _edited(self, message: JsonObject) -> list[Step]:
-        """Carry out on an answer what policy asks of it."""
+    def _edited(self, message: JsonObject, then: Emitter) -> list[Step]:
+        """Carry out on an answer what policy asks of it, then go on."""
         hits = editing.apply(message, self.edits)
-        if self.edits.records is not None:
-            editing.bound(message, self.edits.records)
-        if not hits:
-            return []
-        facts: JsonObject = {"upstream": self.turn.upstream, "places": hits}
-        return [Note(event="redacted", facts=facts, recorded=False)]
+        steps: list[Step] = []
+        if hits:
+            facts: JsonObject = {"upstream": self.turn.upstream, "places": hits}
+            steps.append(Note(event="redacted", facts=facts, recorded=False))
+        if self.edits.records is None:
+            return [*steps, *then(message)]
+        return [*steps, *in_turns(_bounded(message, self.edits.records, then))]
 
     def _result(self, message: JsonObject, emit: Emitter) -> list[Step]:
         turn = self.turn
         result = as_object(message["result"])
-        steps = self._edited(message)
         if turn.method in spec.LISTING_OF:
-            return [*steps, *take_list(turn, self.desk, message, emit)]
+            return take_list(turn, self.desk, message, emit)
         handler = _RESULTS.get(turn.method)
-        if handler is not None:
-            steps += handler(self, result)
+        steps = handler(self, result) if handler is not None else []
         keep_private(turn, result)
         if turn.is_modern and result.get("resultType") == "input_required":
             return [*steps, *self._input_required(message, result, emit)]
@@ -224,14 +228,14 @@ class Answering:
             return []
         turn, pins = self.turn, self.desk.pins
         definition: JsonObject = {"instructions": text}
+        words = described(turn.upstream, "instructions", definition, turn.options.definition_bytes)
+        if words is None:
+            del result["instructions"]
+            steps = pins.distrust(turn.upstream, "instructions", "instructions", "too_large")
+            return [*steps, self.dropped("instructions_dropped", "too_large")]
         suspects = {"instructions": why} if (why := editing.suspicion(definition)) else {}
-        steps = pins.observe(
-            turn.upstream,
-            "instructions",
-            [("instructions", definition)],
-            PinMode(turn.options.pinning),
-            suspects,
-        )
+        mode = PinMode(turn.options.pinning)
+        steps = pins.observe(turn.upstream, "instructions", [words], mode, suspects)
         pin = pins.get(turn.upstream, "instructions", "instructions")
         trusted = pin is not None and pin.fits
         if not trusted and turn.options.pinning != PinMode.ALERT.value:
@@ -247,7 +251,7 @@ class Answering:
         if made and editing.restricts(self.edits):
             # What the task comes to is fetched by another call, which these edits do not reach.
             raise ObligationError("a task's result would come back past what policy asks of it")
-        if isinstance(handle, str):
+        if isinstance(handle, str) and len(handle) <= _HANDLE:
             self.desk.sessions.give_handle(
                 subject=turn.subject,
                 upstream=turn.upstream,
@@ -276,15 +280,25 @@ class Answering:
         ):
             return []
         compiled = self.desk.schemas.get(pin.seen, "outputSchema", pin.current["outputSchema"])
-        if compiled.accepts(content):
+        return in_turns(self._fitted(compiled, content))
+
+    def _fitted(self, compiled: Compiled, content: Json) -> Work:
+        if self.large:
+            yield
+        fits = not compiled.would_take_long(content)
+        if self.large:
+            yield
+        if fits and compiled.fits(content):
             return []
-        if mode == "enforce":
+        if self.turn.options.structured_output == "enforce":
             raise UpstreamFailedError("the result does not fit the tool's output schema")
         return [self.dropped("structured_output", "schema")]
 
     def _tasks(self, result: JsonObject) -> list[Step]:
         """Only the tasks that this subject was given."""
         tasks = as_list(result.get("tasks"))
+        if len(tasks) > self.turn.options.list_items:
+            raise UpstreamFailedError("the list of tasks is longer than the limit")
         result["tasks"] = [task for task in tasks if self._owns(as_object(task))]
         return []
 
@@ -313,6 +327,8 @@ class Answering:
         turn = self.turn
         wanted = as_object(result.get("inputRequests"))
         asks = []
+        if len(wanted) > _INPUTS:
+            raise UpstreamFailedError("the upstream asks for too much at once")
         for key, request in wanted.items():
             method = as_object(request).get("method")
             params = as_object(as_object(request).get("params"))
@@ -414,6 +430,11 @@ _RESULTS: Final[dict[str, Callable[[Answering, JsonObject], list[Step]]]] = {
 }
 
 
+def _bounded(message: JsonObject, records: int, then: Emitter) -> Work:
+    yield from editing.bounding(message, records)
+    return then(message)
+
+
 def fault_of_request(method: str, params: JsonObject) -> str | None:
     """Why a server's request may reach no agent, whatever policy says; or None."""
     if method != "elicitation/create":
@@ -433,6 +454,6 @@ def _narrow(acknowledged: JsonObject, wanted: JsonObject) -> None:
     for flag in [flag for flag in spec.LIST_FLAGS if wanted.get(flag) is not True]:
         acknowledged.pop(flag, None)
     if "resourceSubscriptions" in acknowledged:
-        asked = subscribed(wanted)
+        asked = set(subscribed(wanted))
         given = as_list(acknowledged["resourceSubscriptions"])
         acknowledged["resourceSubscriptions"] = [uri for uri in given if uri in asked]

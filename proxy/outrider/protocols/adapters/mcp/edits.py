@@ -1,5 +1,6 @@
 """What obligations change in an answer, and what of our own never comes from an upstream."""
 
+from collections.abc import Generator
 from typing import Final
 
 import orjson
@@ -13,6 +14,8 @@ from outrider.protocols.adapters.mcp.spec import OWN_META
 from outrider.protocols.wire.jsonrpc import INTERNAL_ERROR
 
 _OWN: Final = f'"{OWN_META}'.encode()
+_PIECE: Final = 4096
+_SAID_VALUES: Final = 200_000
 _DESCRIPTION_BYTES: Final = 8192
 _STRUCTURED: Final = "/result/structuredContent"
 _WITHHELD: Final[JsonObject] = {"type": "text", "text": "[withheld by policy]"}
@@ -28,9 +31,28 @@ def encode_clean(message: JsonObject) -> bytes:
     return orjson.dumps(message)
 
 
+def cleaned(message: JsonObject) -> Generator[None, None, bytes]:
+    """`encode_clean` for a large message: the caller gives its loop a turn at each yield."""
+    data = orjson.dumps(message)
+    yield
+    if _OWN not in data:
+        return data
+    yield from _stripping(message)
+    return orjson.dumps(message)
+
+
 def _strip(message: JsonObject) -> None:
+    for _ in _stripping(message):
+        pass
+
+
+def _stripping(message: JsonObject) -> Generator[None, None, None]:
+    seen = 0
     level: list[Json] = [message]
     while level:
+        seen += 1
+        if seen % _PIECE == 0:
+            yield
         node = level.pop()
         if isinstance(node, dict):
             meta = node.get("_meta")
@@ -88,9 +110,10 @@ def apply(message: JsonObject, edits: Edits) -> int:
     return hits
 
 
-def bound(message: JsonObject, records: int) -> None:
-    """Raises `ObligationError` where the answer holds more records than policy allows."""
-    if _records(message) > records:
+def bounding(message: JsonObject, records: int) -> Generator[None, None, None]:
+    """Raises `ObligationError` where the answer holds more records than policy allows. The caller
+    gives its loop a turn at each yield."""
+    if (yield from _records(message)) > records:
         raise ObligationError("the answer holds more records than policy allows")
 
 
@@ -167,14 +190,19 @@ def _quiet(error: Json, pointers: list[str]) -> JsonObject:
     return quiet
 
 
-def _records(message: JsonObject) -> int:
+def _records(message: JsonObject) -> Generator[None, None, int]:
     """The length of the longest list anywhere; text that is JSON counts as what it says."""
+    seen = 0
     result = message.get("result")
     longest = 1 if isinstance(result, dict) and "structuredContent" in result else 0
     level: list[Json] = [result, message.get("error")]
     while level:
+        seen += 1
+        if seen % _PIECE == 0:
+            yield
         node = level.pop()
         if isinstance(node, str):
+            seen += len(node) // _PIECE
             node = _said(node)
         if isinstance(node, dict):
             level.extend(node.values())
@@ -188,6 +216,8 @@ def _said(text: str) -> Json:
     """The array or object that `text` is, or None."""
     if text.lstrip()[:1] not in {"[", "{"}:
         return None
+    if max(text.count(","), text.count("]") + text.count("}")) > _SAID_VALUES:
+        raise ObligationError("the answer holds more than can be counted")
     try:
         value: Json = orjson.loads(text)
     except orjson.JSONDecodeError:

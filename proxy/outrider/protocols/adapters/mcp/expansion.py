@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.protocols.adapters.mcp.patterns import weigh
 
 COST_MAX: Final = 10_000
 _CHAIN: Final = 100
@@ -258,7 +259,7 @@ def _weight(schema: JsonObject) -> int:
 
 def _pattern_weight(pattern: str) -> int:
     backtracks = "(?" in pattern or any(f"\\{digit}" in pattern for digit in "123456789k")
-    return _BACKTRACKING if backtracks else _PATTERN
+    return max(_BACKTRACKING if backtracks else _PATTERN, weigh(pattern).states)
 
 
 def _size(value: Json) -> int:

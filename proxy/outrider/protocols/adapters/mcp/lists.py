@@ -1,13 +1,14 @@
 """Lists as the agent gets them: checked, pinned, judged item by item (PROTOCOLS §4.5, §4.6).
 
 Laws: order, `nextCursor` and empty pages stay; an item that cannot be judged is not shown; what
-was filtered for one subject is cached for no other.
+was filtered for one subject is cached for no other; a page and each of its items are bounded, and
+a long page is worked on in turns with everything else.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from outrider.core.action import Ask
 from outrider.core.errors import MalformedError, UpstreamFailedError
@@ -16,22 +17,32 @@ from outrider.core.ports import Judge, Note, Step
 from outrider.core.vocabulary import ActionEffect, Phase, ProtocolName, Role
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.edits import suspicion
-from outrider.protocols.adapters.mcp.names import check_uri, is_name, lookalike_of
+from outrider.protocols.adapters.mcp.names import Lookalikes, check_uri, is_name
 from outrider.protocols.adapters.mcp.spec import Listing
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
-from outrider.protocols.pins import PinMode, definition_digest
+from outrider.protocols.pins import Described, PinMode, described
 from outrider.protocols.sessions import Seen
+from outrider.protocols.wire.turns import Work, in_turns
 
+_CURSOR: Final = 4096
+_NOTED: Final = 16
+_TURN: Final = 32  # items looked at, or one schema compiled, or this many half kilobytes
+_UNIT_BYTES: Final = 512
 _PINNED: Final = frozenset({Listing.TOOLS, Listing.PROMPTS, Listing.TEMPLATES})
 
 _NAMED: Final = frozenset({Listing.TOOLS, Listing.PROMPTS})
 
 
+Named: TypeAlias = tuple[Json, JsonObject, Described | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
+    """One thing a list offers; `words` are what is pinned of it, where anything is."""
+
     name: str
     value: JsonObject
-    suspect: str | None
+    words: Described | None
 
 
 def take_list(
@@ -42,20 +53,34 @@ def take_list(
     result = as_object(message.get("result"))
     items = result.get(listing)
     cursor = result.get("nextCursor")
-    if not isinstance(items, list) or not (cursor is None or isinstance(cursor, str)):
+    if not isinstance(items, list) or not _is_cursor(cursor):
         raise UpstreamFailedError("the upstream's list cannot be read")
+    if len(items) > turn.options.list_items:
+        raise UpstreamFailedError("a page of the list is longer than the limit", cause="list_items")
     page = Page(turn=turn, desk=desk, listing=listing)
-    kept = page.read(items)
-    steps = page.pin(kept)
+    return in_turns(_judged(page, items, message, emit))
+
+
+def _judged(
+    page: "Page", items: list[Json], message: JsonObject, emit: Callable[[JsonObject], list[Step]]
+) -> Work:
+    result = as_object(message.get("result"))
+    cursor = result.get("nextCursor")
+    kept = yield from page.read(items)
+    steps = yield from page.pin(kept)
     asks = tuple(page.ask(item) for item in kept)
 
     def judged(verdicts: tuple[bool, ...]) -> list[Step]:
-        result[listing] = page.filter(kept, verdicts)
-        steps = page.close(cursor)
-        keep_private(turn, result)
+        result[page.listing] = page.filter(kept, verdicts)
+        steps = page.close(cursor if isinstance(cursor, str) else None)
+        keep_private(page.turn, result)
         return [*steps, *emit(message)]
 
     return [*steps, Judge(asks=asks, phase=Phase.LIST, then=judged)]
+
+
+def _is_cursor(value: Json) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= _CURSOR)
 
 
 def keep_private(turn: Turn, result: JsonObject) -> None:
@@ -72,10 +97,15 @@ class Page:
     """One page of one list."""
 
     def __init__(self, *, turn: Turn, desk: Desk, listing: Listing) -> None:
-        self._turn = turn
+        self.turn: Final = turn
+        self.listing: Final = listing
         self._desk = desk
-        self._listing = listing
         self._notes: list[Step] = []
+        self._dropped = 0
+        self._done = 0
+        upstream = turn.manifest.upstreams.get(turn.upstream)
+        self._declared = upstream.tools if upstream is not None else {}
+        self._alike = Lookalikes(self._declared)
         cursor = turn.params.get("cursor")
         first = "cursor" not in turn.params
         seen = None if first else turn.scope.seen(listing)
@@ -83,81 +113,102 @@ class Page:
         # A page read again, or from the middle of a list, says nothing of the whole.
         self._is_next = first or (seen is not None and cursor == seen.cursor)
 
-    def read(self, items: list[Json]) -> list[Item]:
+    def read(self, items: list[Json]) -> Generator[None, None, list[Item]]:
         """The items that have a name of their own, each once, and nothing that is refused."""
-        member = spec.OFFERS[self._listing][2]
-        named = [(item.get(member), item) for item in items if isinstance(item, dict)]
-        twins = self._twins(named)
-        kept: list[Item] = []
-        once: set[str] = set()
-        for name, value in named:
-            fault = self._fault(name, value, twins)
-            if fault is None and name in once:
-                fault = "duplicate"
-            if fault is not None:
-                self._drop(name, fault)
-            elif isinstance(name, str):
-                kept.append(Item(name, value, suspicion(value)))
-                if self._listing in _NAMED:
-                    once.add(name)
+        named: list[Named] = []
+        for value in items:
+            if isinstance(value, dict):
+                name = value.get(spec.OFFERS[self.listing][2])
+                words = self._words(name, value)
+                named.append((name, value, words))
+                if self._is_due(words):
+                    yield
+        kept = yield from self._keep(named)
         if len(named) < len(items):
             self._drop(None, "not_object")
         return kept
 
-    def _twins(self, named: list[tuple[Json, JsonObject]]) -> frozenset[str]:
-        """The names that this page gives to different things. The same thing twice is no attack,
-        and a page that comes again gives each name to what it had: `pins` sees what differs."""
-        counts = Counter(name for name, _ in named if isinstance(name, str))
-        if len(counts) == len(named):
-            return frozenset()
-        found: dict[str, set[str]] = {}
-        for name, value in named:
-            if isinstance(name, str) and counts[name] > 1:
-                digest = definition_digest(self._turn.upstream, value)
-                found.setdefault(name, set()).add(digest)
-        return frozenset(name for name, digests in found.items() if len(digests) > 1)
+    def _keep(self, named: list[Named]) -> Generator[None, None, list[Item]]:
+        twins = _twins(named) if self.listing in _NAMED else frozenset()
+        kept: list[Item] = []
+        once: set[str] = set()
+        for name, value, words in named:
+            compiled = self._desk.schemas.compiled
+            fault = self._fault(name, value, words, twins)
+            if fault is None and name in once:
+                fault = "duplicate"
+            if fault is not None:
+                self._refuse(name, words, fault)
+            elif isinstance(name, str):
+                kept.append(Item(name, value, words))
+                if self.listing in _NAMED:
+                    once.add(name)
+            if self._is_due(words, _TURN * (self._desk.schemas.compiled - compiled)):
+                yield
+        return kept
 
-    def pin(self, items: list[Item]) -> list[Step]:
-        steps = self._notes
-        if self._listing in _PINNED:
-            steps += self._desk.pins.observe(
-                self._turn.upstream,
-                self._listing,
-                [(item.name, item.value) for item in items],
-                PinMode(self._turn.options.pinning),
-                {item.name: item.suspect for item in items if item.suspect is not None},
-            )
-        return steps
+    def _words(self, name: Json, value: JsonObject) -> Described | None:
+        if self.listing not in _PINNED or not isinstance(name, str):
+            return None
+        return described(self.turn.upstream, name, value, self.turn.options.definition_bytes)
+
+    def _is_due(self, words: Described | None, more: int = 0) -> bool:
+        """Whether so much was done that the loop should have its turn."""
+        self._done += 1 + more + (words.size // _UNIT_BYTES if words is not None else 0)
+        if self._done < _TURN:
+            return False
+        self._done = 0
+        return True
+
+    def pin(self, items: list[Item]) -> Work:
+        if self.listing not in _PINNED:
+            return self._told()
+        known: list[Described] = []
+        suspects: dict[str, str] = {}
+        for item in items:
+            if item.words is not None:
+                known.append(item.words)
+                if (why := suspicion(item.words.words)) is not None:
+                    suspects[item.name] = why
+            if self._is_due(item.words):
+                yield
+        pins, mode = self._desk.pins, PinMode(self.turn.options.pinning)
+        steps = yield from pins.observing(self.turn.upstream, self.listing, known, mode, suspects)
+        return [*steps, *self._told()]
 
     def ask(self, item: Item) -> Ask:
         """The action an item offers, to be judged for visibility."""
-        name, kind, _ = spec.OFFERS[self._listing]
-        pin = self._desk.pins.get(self._turn.upstream, self._listing, item.name)
+        name, kind, _ = spec.OFFERS[self.listing]
+        pin = self._desk.pins.get(self.turn.upstream, self.listing, item.name)
         return Ask(
             protocol=ProtocolName.MCP,
             name=name,
             phase=Phase.LIST,
             resource_type=kind,
-            upstream=self._turn.upstream,
+            upstream=self.turn.upstream,
             resource=item.name,
             arguments=None,
-            effect=None if self._listing is Listing.TOOLS else ActionEffect.READ,
+            effect=None if self.listing is Listing.TOOLS else ActionEffect.READ,
             definition=pin.definition if pin else None,
         )
 
     def filter(self, items: list[Item], verdicts: tuple[bool, ...]) -> list[Json]:
         shown: list[Json] = []
-        alert = self._turn.options.pinning == PinMode.ALERT.value
-        hidden: JsonObject = {"upstream": self._turn.upstream, "kind": self._listing.value}
+        alert = self.turn.options.pinning == PinMode.ALERT.value
+        hidden: JsonObject = {"upstream": self.turn.upstream, "kind": self.listing.value}
         self._notes = []
         for item, visible in zip(items, verdicts, strict=True):
             if not visible:
                 self._notes.append(Note(event="hidden", facts=hidden, recorded=False))
-            self._seen.judged(item.name, visible=visible)
-            pin = self._desk.pins.get(self._turn.upstream, self._listing, item.name)
-            trusted = self._listing not in _PINNED or alert or (pin is not None and pin.fits)
+            pin = self._desk.pins.get(self.turn.upstream, self.listing, item.name)
+            # The pin's own text of the name: all callers' lists then share it.
+            self._seen.judged(item.name if pin is None else pin.name, visible=visible)
+            trusted = self.listing not in _PINNED or alert or (pin is not None and pin.fits)
             if visible and trusted:
                 shown.append(item.value)
+        if self._seen.is_full:
+            raise UpstreamFailedError("the list names more than is kept", cause="list_names")
+        self._desk.sessions.weigh(self.turn.scope)
         return shown
 
     def close(self, cursor: str | None) -> list[Step]:
@@ -166,36 +217,37 @@ class Page:
         if not self._is_next:
             return self._notes
         seen.cursor = cursor
-        seen.pages += self._turn.own
-        if cursor is not None and seen.pages >= self._turn.options.list_pages:
+        seen.pages += self.turn.own
+        if cursor is not None and seen.pages >= self.turn.options.list_pages:
             seen.given_up_s = self._desk.clock.monotonic_s()
-        if cursor is not None or self._listing not in _PINNED:
+        if cursor is not None or self.listing not in _PINNED:
             return self._notes
         seen.whole = True
         return self._notes + self._desk.pins.seen_whole(
-            self._turn.upstream, self._listing, seen.shown | seen.hidden
+            self.turn.upstream, self.listing, seen.shown | seen.hidden
         )
 
-    def _fault(self, name: Json, value: JsonObject, twins: frozenset[str]) -> str | None:
-        if self._listing in (Listing.RESOURCES, Listing.TEMPLATES):
-            return _uri_fault(name, template=self._listing is Listing.TEMPLATES)
+    def _fault(
+        self, name: Json, value: JsonObject, words: Described | None, twins: frozenset[str]
+    ) -> str | None:
+        if self.listing in (Listing.RESOURCES, Listing.TEMPLATES):
+            fault = _uri_fault(name, template=self.listing is Listing.TEMPLATES)
+            is_large = words is None and self.listing is Listing.TEMPLATES
+            return "too_large" if fault is None and is_large else fault
         if not isinstance(name, str) or not is_name(name):
             return "name"
         if name in twins:
-            pins = self._desk.pins
-            self._notes += pins.distrust(self._turn.upstream, self._listing, name, "duplicate")
             return "duplicate"
-        upstream = self._turn.manifest.upstreams.get(self._turn.upstream)
-        declared = upstream.tools if upstream is not None else {}
-        if name not in declared and lookalike_of(name, declared) is not None:
+        if words is None:
+            return "too_large"
+        if name not in self._declared and self._alike.of(name) is not None:
             return "lookalike"
-        return self._tool_fault(name, value) if self._listing is Listing.TOOLS else None
+        return self._tool_fault(words, value) if self.listing is Listing.TOOLS else None
 
-    def _tool_fault(self, name: str, tool: JsonObject) -> str | None:
-        schemas = self._desk.schemas
-        digest = definition_digest(self._turn.upstream, tool)
+    def _tool_fault(self, words: Described, tool: JsonObject) -> str | None:
+        schemas, digest = self._desk.schemas, words.digest
         mirrored = schemas.mirrored(digest, tool.get("inputSchema"))
-        if mirrored is None or self._mirrors_a_secret(name, mirrored):
+        if mirrored is None or self._mirrors_a_secret(words.name, mirrored):
             return "x_mcp_header"
         compiled = schemas.get(digest, "inputSchema", tool.get("inputSchema"))
         if compiled.fault is None and "outputSchema" in tool:
@@ -205,21 +257,60 @@ class Page:
     def _mirrors_a_secret(
         self, name: str, mirrored: dict[str, tuple[tuple[str, ...], str]]
     ) -> bool:
-        upstream = self._turn.manifest.upstreams.get(self._turn.upstream)
-        entry = upstream.tools.get(name) if upstream is not None else None
+        entry = self._declared.get(name)
         if entry is None or not mirrored:
             return False
         secret = {one.pointer for one in entry.arguments if one.role is Role.CREDENTIAL}
         return any("/" + "/".join(path) in secret for path, _ in mirrored.values())
 
+    def _refuse(self, name: Json, words: Described | None, why: str) -> None:
+        """Leave an item out. What was said of a known name before no longer holds for anybody,
+        where something else is said now; the same thing said twice is no attack."""
+        self._drop(name, why)
+        if not isinstance(name, str) or self.listing not in _PINNED:
+            return
+        pin = self._desk.pins.get(self.turn.upstream, self.listing, name)
+        if pin is not None and (words is None or words.digest != pin.seen):
+            self._notes += self._desk.pins.distrust(self.turn.upstream, self.listing, name, why)
+
     def _drop(self, name: Json, why: str) -> None:
+        self._dropped += 1
+        if self._dropped > _NOTED:
+            return
         facts: JsonObject = {
-            "upstream": self._turn.upstream,
-            "kind": self._listing.value,
+            "upstream": self.turn.upstream,
+            "kind": self.listing.value,
             "name": name[:128] if isinstance(name, str) else None,
             "why": why,
         }
         self._notes.append(Note(event="list_item_dropped", facts=facts))
+
+    def _told(self) -> list[Step]:
+        """What there is to tell of the items that were left out, the first of them by name."""
+        more = self._dropped - _NOTED
+        if more > 0:
+            facts: JsonObject = {
+                "upstream": self.turn.upstream,
+                "kind": self.listing.value,
+                "name": None,
+                "why": "more",
+                "items": more,
+            }
+            self._notes.append(Note(event="list_item_dropped", facts=facts))
+        return self._notes
+
+
+def _twins(named: list[Named]) -> frozenset[str]:
+    """The names that a page gives to different things. The same thing twice is no attack, and a
+    page that comes again gives each name to what it had: `pins` sees what differs."""
+    counts = Counter(name for name, _, _ in named if isinstance(name, str))
+    if len(counts) == len(named):
+        return frozenset()
+    found: dict[str, set[str | None]] = {}
+    for name, _, words in named:
+        if isinstance(name, str) and counts[name] > 1:
+            found.setdefault(name, set()).add(words.digest if words is not None else None)
+    return frozenset(name for name, digests in found.items() if len(digests) > 1 or None in digests)
 
 
 def _uri_fault(uri: Json, *, template: bool) -> str | None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -67,6 +68,7 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None and value.strip(".") != ""
 
 
+@lru_cache(maxsize=8192)
 def skeletons(name: str) -> tuple[str, str]:
     """Two forms of a name; names that share one of them look alike to a person."""
     plain = unicodedata.normalize("NFKC", name).casefold().translate(_PRINTED_ALIKE)
@@ -74,15 +76,35 @@ def skeletons(name: str) -> tuple[str, str]:
     return plain, drawn.translate(_PRINTED_ALIKE).replace("rn", "m")
 
 
+class Lookalikes:
+    """Names that others could be mistaken for, looked through once however many are compared."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._plain: dict[str, list[str]] = {}
+        self._drawn: dict[str, list[str]] = {}
+        for name in known:
+            plain, drawn = skeletons(name)
+            # Two are enough: one of them is not the name that is asked about.
+            _keep_two(self._plain.setdefault(plain, []), name)
+            _keep_two(self._drawn.setdefault(drawn, []), name)
+
+    def of(self, name: str) -> str | None:
+        """One of the names that `name` could be mistaken for, without being it."""
+        if not self._plain:
+            return None
+        plain, drawn = skeletons(name)
+        alike = (*self._plain.get(plain, ()), *self._drawn.get(drawn, ()))
+        return next((other for other in alike if other != name), None)
+
+
+def _keep_two(names: list[str], name: str) -> None:
+    if len(names) < 2 and name not in names:
+        names.append(name)
+
+
 def lookalike_of(name: str, known: Iterable[str]) -> str | None:
-    """The first of `known` that `name` could be mistaken for, without being it."""
-    plain, drawn = skeletons(name)
-    for other in known:
-        if other != name:
-            other_plain, other_drawn = skeletons(other)
-            if plain == other_plain or drawn == other_drawn:
-                return other
-    return None
+    """One of `known` that `name` could be mistaken for, without being it."""
+    return Lookalikes(known).of(name)
 
 
 def has_invisible(text: str) -> bool:

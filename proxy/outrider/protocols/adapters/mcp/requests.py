@@ -41,6 +41,7 @@ from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 _NOTHING: Final[JsonObject] = {}
 _NO_MEMBERS: Final[frozenset[str]] = frozenset()
 _TEXT_LIMIT: Final = 256
+_SUBSCRIPTIONS: Final = 500  # policy is asked of each
 _GIVEN_UP_S: Final = 30.0
 _INPUTS: Final = 64
 _INPUT_KEY: Final = 128
@@ -359,7 +360,9 @@ def known_names(manifest: Manifest, upstream: str, seen: Seen) -> set[str]:
 def subscribed(wanted: JsonObject) -> list[str]:
     """The URIs a listen request names."""
     uris = wanted.get("resourceSubscriptions", [])
-    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+    if not isinstance(uris, list) or len(uris) > _SUBSCRIPTIONS:
+        raise _invalid("resourceSubscriptions must be an array, and no longer than the limit")
+    if not all(isinstance(uri, str) for uri in uris):
         raise _invalid("resourceSubscriptions must be an array of strings")
     return [uri for uri in uris if isinstance(uri, str)]
 

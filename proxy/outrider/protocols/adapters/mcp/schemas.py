@@ -4,7 +4,9 @@ Laws (PROTOCOLS §4.6, §12 case 70): no reference leaves the document; depth, s
 pattern may take are bounded; a schema that cannot be used refuses its tool.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol, TypeAlias
 
 import jsonschema_rs
@@ -13,6 +15,7 @@ from outrider.core.errors import is_panic
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.protocols.adapters.mcp.expansion import ExpansionError, cost_of
 from outrider.protocols.adapters.mcp.headers import mirrored_params
+from outrider.protocols.adapters.mcp.patterns import weigh
 from outrider.protocols.sessions import Bounded
 
 Mirrored: TypeAlias = "dict[str, tuple[tuple[str, ...], str]] | None"
@@ -20,8 +23,10 @@ Mirrored: TypeAlias = "dict[str, tuple[tuple[str, ...], str]] | None"
 _DEPTH: Final = 32
 _SUBSCHEMAS: Final = 1000
 _NODES: Final = 10_000
+_BUILD: Final = 60_000
 _WORK: Final = 1_500_000
 _TEXT_UNIT: Final = 512
+_TEXT_WORK: Final = 4_000_000
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _DIALECTS: Final = (
     "http://json-schema.org/draft-04/schema",
@@ -41,16 +46,40 @@ class Validates(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A schema ready to judge with, or why it cannot be used (`fault`, one closed word)."""
+    """A schema ready to judge with, or why it cannot be used (`fault`, one closed word).
+
+    `states` are those of its patterns, as `patterns.weigh` reckons them: by the property of the
+    whole that they are within, under "" those that may judge any.
+    """
 
     validator: Validates | None = None
     fault: str | None = None
     cost: int = 1
+    states: Mapping[str, int] = field(default_factory=dict)
 
     def accepts(self, value: Json) -> bool:
         """Whether `value` fits; a schema that cannot be used fits nothing, and what would take
         too long to judge fits none."""
-        if self.validator is None or _is_larger(value, _WORK // self.cost):
+        return not self.would_take_long(value) and self.fits(value)
+
+    def would_take_long(self, value: Json) -> bool:
+        """Whether to judge `value` could hold up everybody else."""
+        return _is_larger(value, _WORK // self.cost) or self._matches_long(value)
+
+    def _matches_long(self, value: Json) -> bool:
+        if not self.states:
+            return False
+        everywhere = self.states.get("", 0)
+        work = 0
+        for name, inner in value.items() if isinstance(value, dict) else [("", value)]:
+            states = everywhere + (self.states.get(name, 0) if name else 0)
+            if states:  # no more patterns judge one place than its cost has room for
+                work += (len(name) + _text_length(inner)) * min(states, self.cost)
+        return work > _TEXT_WORK
+
+    def fits(self, value: Json) -> bool:
+        """`accepts` for what would not take long."""
+        if self.validator is None:
             return False
         try:
             return self.validator.is_valid(value)
@@ -63,11 +92,13 @@ class Compiled:
 
 
 class Schemas:
-    """Compiled schemas by digest, the least used forgotten first."""
+    """Compiled schemas by digest, the least used forgotten first. `compiled` counts how many were
+    not known yet, which is what costs time."""
 
     def __init__(self, *, kept: int = 2048) -> None:
         self._compiled: Bounded[tuple[str, str], Compiled] = Bounded(kept)
         self._mirrored: Bounded[str, tuple[Mirrored]] = Bounded(kept)
+        self.compiled = 0
 
     def mirrored(self, definition_digest: str, schema: Json) -> Mirrored:
         """The arguments that headers mirror; None where the schema says so against the rules."""
@@ -87,13 +118,14 @@ class Schemas:
         found = self._compiled.get(key)
         if found is None:
             found = compile_schema(schema)
+            self.compiled += 1
             self._compiled.put(key, found)
         return found
 
 
 def compile_schema(schema: Json) -> Compiled:
     """Compile a schema within bounds; never raises, never fetches."""
-    fault = first_fault(schema)
+    fault, states = _looked_at(schema)
     if fault is not None or not isinstance(schema, dict):
         return Compiled(fault=fault or "not_object")
     try:
@@ -103,6 +135,7 @@ def compile_schema(schema: Json) -> Compiled:
                 schema, retriever=_refuse_to_fetch, pattern_options=_PATTERNS
             ),
             cost=cost,
+            states=states,
         )
     except ExpansionError as expansion:
         return Compiled(fault=str(expansion))
@@ -117,25 +150,58 @@ def compile_schema(schema: Json) -> Compiled:
 
 def first_fault(schema: Json) -> str | None:
     """Why `schema` may not be compiled, or None."""
+    return _looked_at(schema)[0]
+
+
+def _looked_at(schema: Json) -> tuple[str | None, dict[str, int]]:
+    """Why `schema` may not be compiled, or None, and the states of its patterns by property."""
+    states: Counter[str] = Counter()
     if not isinstance(schema, dict):
-        return "not_object"
-    nodes = subschemas = 0
-    level: list[tuple[Json, int]] = [(schema, 0)]
+        return "not_object", states
+    nodes = subschemas = build = 0
+    level: list[tuple[Json, int, str]] = [(schema, 0, "")]
     while level:
-        node, depth = level.pop()
+        node, depth, within = level.pop()
         nodes += 1
         if depth > _DEPTH or nodes > _NODES:
-            return "too_large"
+            return "too_large", states
         if isinstance(node, dict):
             subschemas += 1
             if subschemas > _SUBSCHEMAS:
-                return "too_large"
+                return "too_large", states
+            for pattern in _patterns(node):
+                weight = weigh(pattern)
+                build += weight.build
+                states[within] += weight.states
+            if build > _BUILD:
+                return "pattern", states
             if (fault := _fault_of(node, nested=depth > 0)) is not None:
-                return fault
-            level.extend((inner, depth + 1) for inner in node.values())
-        elif isinstance(node, list):
-            level.extend((inner, depth + 1) for inner in node)
-    return None
+                return fault, states
+        level.extend(_within(node, depth + 1, within, is_root=node is schema))
+    return None, states
+
+
+def _within(
+    node: Json, depth: int, within: str, *, is_root: bool
+) -> Iterator[tuple[Json, int, str]]:
+    """What `node` holds, and the property of the whole that it is within."""
+    if isinstance(node, list):
+        yield from ((inner, depth, within) for inner in node)
+    if not isinstance(node, dict):
+        return
+    named = node.get("properties") if is_root else None
+    for inner in node.values():
+        if inner is not named or not isinstance(named, dict):
+            yield inner, depth, within
+    if isinstance(named, dict):
+        yield from ((inner, depth + 1, name) for name, inner in named.items())
+
+
+def _patterns(node: JsonObject) -> list[str]:
+    """Whatever may be compiled as a pattern in `node`, though it may be a name or data."""
+    own, named = node.get("pattern"), node.get("patternProperties")
+    found = [own] if isinstance(own, str) else []
+    return found + list(named) if isinstance(named, dict) else found
 
 
 def _is_larger(value: Json, limit: int) -> bool:
@@ -155,6 +221,22 @@ def _is_larger(value: Json, limit: int) -> bool:
         if size > limit:
             return True
     return False
+
+
+def _text_length(value: Json) -> int:
+    """The characters of all text in `value`, names of members too."""
+    length = 0
+    level: list[Json] = [value]
+    while level:
+        node = level.pop()
+        if isinstance(node, str):
+            length += len(node)
+        elif isinstance(node, dict):
+            level.extend(node.keys())
+            level.extend(node.values())
+        elif isinstance(node, list):
+            level.extend(node)
+    return length
 
 
 def _fault_of(node: JsonObject, *, nested: bool) -> str | None:

@@ -1,26 +1,32 @@
-"""The watchers of an answer's bytes: JSON whole, event streams event by event."""
+"""The watchers of an answer's bytes: JSON whole, event streams event by event.
 
-from collections.abc import Sequence
+Law: what is large is read, changed and written in turns with everything else (HARDENING §1.9).
+"""
+
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from outrider.core.errors import MalformedError, UnrecognisedError, UpstreamFailedError
 from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Emit, Judge, Step
-from outrider.core.strict_json import JsonLimits, read
+from outrider.core.strict_json import JsonLimits, read, read_steps
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
-from outrider.protocols.adapters.mcp.edits import encode_clean
+from outrider.protocols.adapters.mcp.edits import cleaned, encode_clean
 from outrider.protocols.wire.sse import (
     Comment,
     Event,
+    Piece,
     SseReader,
     encode_comment,
     encode_event,
     encode_retry,
 )
+from outrider.protocols.wire.turns import LARGE_BYTES, Work, in_turns
 
+_SLICE_BYTES: Final = 16_384
 _UNREAD_BYTES: Final = 65_536
 _JSON_HEAD: Final[Headers] = (("content-type", spec.JSON),)
 _SSE_HEAD: Final[Headers] = (
@@ -94,8 +100,19 @@ class JsonWatcher:
         return []
 
     def end(self) -> list[Step]:
-        value = read_answer(b"".join(self._chunks), self._answering.json_limits)
-        steps = self._answering.take(value, _emit_body)
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        if len(body) > LARGE_BYTES:
+            return in_turns(self._read(body))
+        return self._take(read_answer(body, self._answering.json_limits))
+
+    def _read(self, body: bytes) -> Work:
+        value = yield from _reading(body, self._answering.json_limits)
+        return self._take(value, large=True)
+
+    def _take(self, value: Json, *, large: bool = False) -> list[Step]:
+        self._answering.large = large
+        steps = self._answering.take(value, _emit_large if large else _emit_body)
         if not self._answering.is_final:
             raise UpstreamFailedError("the answer is no response to the request")
         return steps
@@ -122,15 +139,30 @@ class SseWatcher:
         bound = self._answering.edits.response_bytes
         if bound is not None and self._passed > bound:
             raise UpstreamFailedError("the answer is longer than policy allows", cause="limit")
+        if len(chunk) <= _SLICE_BYTES and self._reader.pending <= LARGE_BYTES:
+            steps: list[Step] = []
+            for piece in self._reader.feed(chunk):
+                steps.extend(self._piece(piece))
+            return steps
+        return in_turns(self._pieces(chunk))
+
+    def _pieces(self, chunk: bytes) -> Work:
         steps: list[Step] = []
-        for piece in self._reader.feed(chunk):
-            if isinstance(piece, Comment):
-                # It keeps the connection alive; its words are free text, which a pointer misses.
-                told = Comment("") if self._answering.edits.redactions else piece
-                steps.append(Emit(data=encode_comment(told)))
-            else:
-                steps.extend(self._event(piece))
-        return steps
+        for start in range(0, len(chunk), _SLICE_BYTES):
+            for piece in self._reader.feed(chunk[start : start + _SLICE_BYTES]):
+                if isinstance(piece, Event) and piece.data and len(piece.data) > LARGE_BYTES:
+                    steps.extend((yield from self._large(piece)))
+                else:
+                    steps.extend(self._piece(piece))
+            yield
+        return _joined(steps)
+
+    def _piece(self, piece: Piece) -> list[Step]:
+        if isinstance(piece, Event):
+            return self._event(piece)
+        # It keeps the connection alive; its words are free text, which a pointer misses.
+        told = Comment("") if self._answering.edits.redactions else piece
+        return [Emit(data=encode_comment(told))]
 
     def end(self) -> list[Step]:
         if self._answering.awaits_final and not self._resumable:
@@ -138,11 +170,7 @@ class SseWatcher:
         return []
 
     def _event(self, event: Event) -> list[Step]:
-        turn = self._answering.turn
-        id_ = None if turn.is_modern else event.id
-        if id_ is not None:
-            self._resumable = True
-            self._answering.streamed(id_)
+        id_ = self._id(event)
         if not event.data:
             return [Emit(data=_marker(id_, event))]
         if event.name != "message":
@@ -151,11 +179,48 @@ class SseWatcher:
             value = read(event.data.encode(), self._answering.json_limits)
         except MalformedError as fault:
             return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
+        return self._message(value, id_, event)
 
+    def _large(self, event: Event) -> Work:
+        """`_event`, for one that takes long to read."""
+        id_ = self._id(event)
+        if event.name != "message" or not event.data:
+            return [self._answering.dropped("event_dropped", "event")]
+        try:
+            value = yield from read_steps(event.data.encode(), self._answering.json_limits)
+        except MalformedError as fault:
+            return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
+        self._answering.large = True
+        return self._message(value, id_, event)
+
+    def _id(self, event: Event) -> str | None:
+        """The event's id where it means anything: the stream can be resumed behind it."""
+        id_ = None if self._answering.turn.is_modern else event.id
+        if id_ is not None:
+            self._resumable = True
+            self._answering.streamed(id_)
+        return id_
+
+    def _message(self, value: Json, id_: str | None, event: Event) -> list[Step]:
         def emit(message: JsonObject) -> list[Step]:
             return [Emit(data=encode_event(encode_clean(message), id_=id_, retry=event.retry))]
 
         return self._answering.take(value, emit)
+
+
+def _joined(steps: list[Step]) -> list[Step]:
+    """`steps` with neighbouring pieces of bytes as one: each costs the caller's connection."""
+    joined: list[Step] = []
+    run: list[bytes] = []
+    for step in steps:
+        if isinstance(step, Emit):
+            run.append(step.data)
+            continue
+        if run:
+            joined.append(Emit(data=b"".join(run)))
+            run.clear()
+        joined.append(step)
+    return [*joined, Emit(data=b"".join(run))] if run else joined
 
 
 def _marker(id_: str | None, event: Event) -> bytes:
@@ -170,9 +235,31 @@ def _emit_body(message: JsonObject) -> list[Step]:
     return [Emit(data=encode_clean(message))]
 
 
+def _emit_large(message: JsonObject) -> list[Step]:
+    return in_turns(_written(message))
+
+
+def _written(message: JsonObject) -> Work:
+    yield
+    data = yield from cleaned(message)
+    return [Emit(data=data)]
+
+
 def read_answer(body: bytes, limits: JsonLimits) -> Json:
     """The upstream's JSON. Raises `UpstreamFailedError`: it is no fault of the caller's."""
     try:
         return read(body, limits)
     except MalformedError as fault:
-        raise UpstreamFailedError("the answer cannot be read", cause=fault.cause) from None
+        raise _unreadable(fault) from None
+
+
+def _reading(body: bytes, limits: JsonLimits) -> Generator[None, None, Json]:
+    """`read_answer`, with turns of the loop between its pieces."""
+    try:
+        return (yield from read_steps(body, limits))
+    except MalformedError as fault:
+        raise _unreadable(fault) from None
+
+
+def _unreadable(fault: MalformedError) -> UpstreamFailedError:
+    return UpstreamFailedError("the answer cannot be read", cause=fault.cause)

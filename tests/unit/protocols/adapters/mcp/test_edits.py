@@ -7,7 +7,17 @@ from outrider.core.errors import ObligationError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
-from outrider.protocols.adapters.mcp.edits import apply, bound, encode_clean, suspicion
+from outrider.protocols.adapters.mcp.edits import (
+    apply,
+    bounding,
+    encode_clean,
+    suspicion,
+)
+
+
+def _bound(message: JsonObject, records: int) -> None:
+    for _ in bounding(message, records):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -45,17 +55,17 @@ def test_a_redaction_hits_one_place_or_none(pointer: str, hits: int) -> None:
     ],
 )
 def test_records_are_counted_and_bounded(result: JsonObject, count: int) -> None:
-    bound({"result": result}, count)
+    _bound({"result": result}, count)
     if count:
         with pytest.raises(ObligationError):
-            bound({"result": result}, count - 1)
+            _bound({"result": result}, count - 1)
 
 
 def test_an_errors_records_are_counted_too() -> None:
     message: JsonObject = {"error": {"code": -1, "message": "m", "data": {"rows": [1, 2]}}}
-    bound(message, 2)
+    _bound(message, 2)
     with pytest.raises(ObligationError):
-        bound(message, 1)
+        _bound(message, 1)
 
 
 SECRET = "DE02-1203"

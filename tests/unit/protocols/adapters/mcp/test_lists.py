@@ -8,6 +8,7 @@ from outrider.config.settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.manifest import ArgumentEntry, Manifest, ToolEntry, Zones
+from outrider.core.ports import MANY_KEYS
 from outrider.core.vocabulary import (
     ActionEffect,
     Impact,
@@ -17,6 +18,8 @@ from outrider.core.vocabulary import (
     Role,
     Sensitivity,
 )
+from outrider.protocols.pins import PinTable
+from outrider.protocols.sessions import NAMES_MAX
 from tests.support.mcp_exchange import (
     Answered,
     FakeUpstream,
@@ -494,3 +497,113 @@ def test_other_lists_are_filtered_by_the_same_rules(
 
 def _only_requests(ask: Ask) -> bool:
     return ask.phase is not Phase.LIST
+
+
+def _many(count: int) -> list[JsonObject]:
+    return [a_tool(f"tool_{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "warm"), [(10, 0), (320, 10)], ids=["short", "long"])
+def test_the_loop_has_its_turn_with_each_new_schema_and_every_so_many_items(
+    count: int, warm: int
+) -> None:
+    sidecar = Sidecar(FakeUpstream(*_many(count)))
+    first, second = sidecar.post(LIST), sidecar.post(LIST)
+    assert len(_names(first)) == len(_names(second)) == count
+    assert first.turns >= count - 1
+    assert warm <= second.turns <= count // 8
+
+
+def test_the_loop_has_its_turn_every_so_many_bytes_of_definitions() -> None:
+    large = [a_tool(f"tool_{n}", annotations={"x": "y" * 16_000}) for n in range(40)]
+    sidecar = Sidecar(FakeUpstream(*large))
+    sidecar.post(LIST)
+    assert sidecar.post(LIST).turns >= 40
+
+
+def test_resources_too_are_worked_on_in_turns() -> None:
+    sidecar = Sidecar()
+    resources: list[Json] = [{"uri": f"file:///a/{number}", "name": "a"} for number in range(320)]
+    sidecar.upstream.answers["resources/list"] = replies(
+        {"jsonrpc": "2.0", "id": 1, "result": {"resources": resources}}
+    )
+    answered = sidecar.post(request("resources/list"))
+    assert len(as_list(answered.result["resources"])) == 320
+    assert answered.turns >= 10
+
+
+def test_the_pins_of_a_page_are_stored_in_one_step() -> None:
+    sidecar = Sidecar(FakeUpstream(*_many(100)))
+    listed = sidecar.post(LIST)
+    assert [one.key == MANY_KEYS for one in listed.stored] == [True, False]
+    assert listed.stored[0].value is not None
+    assert len(listed.stored[0].value) == 100
+    again = PinTable()
+    again.load({key: as_object(row) for key, row in listed.stored[0].value.items()})
+    assert again.listed() == sidecar.pins.listed()
+
+
+@pytest.mark.parametrize(("count", "shown"), [(50, True), (51, False)], ids=["fits", "too-long"])
+def test_a_page_beyond_the_limit_is_refused_whole(count: int, shown: bool) -> None:
+    sidecar = Sidecar(FakeUpstream(*_many(count)), options=McpOptions(list_items=50))
+    listed = sidecar.post(LIST)
+    assert (listed.fault is None) is shown
+    if listed.fault is not None:
+        assert listed.fault.reason is Reason.UPSTREAM_ERROR
+        assert listed.fault.cause == "list_items"
+        assert sidecar.pins.listed() == ()
+        refused = sidecar.post(_call("tool_1"))
+        assert refused.fault is not None
+
+
+def test_a_definition_beyond_the_limit_is_left_out_and_no_longer_trusted() -> None:
+    sidecar = Sidecar(
+        FakeUpstream(a_tool(), a_tool("b")), options=McpOptions(definition_bytes=2000)
+    )
+    sidecar.post(LIST)
+    large = a_tool(annotations={"x": "y" * 2000})
+    sidecar.upstream.tools = [large, a_tool("b")]
+    listed = sidecar.post(LIST)
+    assert _names(listed) == ["b"]
+    assert "list_item_dropped" in listed.events
+    assert "definition_changed" in listed.events
+    pin = sidecar.pins.get("crm", "tools", "echo")
+    assert pin is not None
+    assert not pin.fits
+
+
+def test_a_definition_that_can_no_longer_be_used_is_no_longer_trusted() -> None:
+    sidecar = Sidecar()
+    sidecar.post(LIST)
+    sidecar.upstream.tools = [a_tool(inputSchema={"type": "nonsense"})]
+    assert "definition_changed" in sidecar.post(LIST).events
+    sidecar.upstream.tools = [a_tool()]
+    assert _names(sidecar.post(LIST)) == []
+
+
+def test_of_many_items_that_are_left_out_the_first_are_told_by_name() -> None:
+    sidecar = Sidecar(FakeUpstream(*[a_tool(f"bad name {n}") for n in range(500)]))
+    listed = sidecar.post(LIST)
+    notes = [note for note in listed.notes if note.event == "list_item_dropped"]
+    assert len(notes) == 17
+    assert (notes[0].facts["name"], notes[-1].facts["items"]) == ("bad name 0", 484)
+
+
+def test_a_cursor_too_long_to_be_kept_is_refused() -> None:
+    sidecar = Sidecar()
+    page: JsonObject = {"tools": [], "nextCursor": "x" * 5000}
+    sidecar.upstream.answers["tools/list"] = replies({"jsonrpc": "2.0", "id": 1, "result": page})
+    fault = sidecar.post(LIST).fault
+    assert fault is not None
+    assert fault.reason is Reason.UPSTREAM_ERROR
+
+
+def test_a_list_that_names_more_than_is_kept_is_given_up() -> None:
+    sidecar = Sidecar(options=McpOptions(list_items=100_000))
+    resources: list[Json] = [{"uri": f"file:///a/{n}", "name": "a"} for n in range(NAMES_MAX + 1)]
+    sidecar.upstream.answers["resources/list"] = replies(
+        {"jsonrpc": "2.0", "id": 1, "result": {"resources": resources}}
+    )
+    fault = sidecar.post(request("resources/list")).fault
+    assert fault is not None
+    assert fault.cause == "list_names"

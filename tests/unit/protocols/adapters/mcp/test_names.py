@@ -4,6 +4,7 @@ import pytest
 
 from outrider.core.errors import MalformedError
 from outrider.protocols.adapters.mcp.names import (
+    Lookalikes,
     check_uri,
     has_invisible,
     is_name,
@@ -129,3 +130,12 @@ def test_the_host_of_a_network_uri_is_a_destination() -> None:
 def test_characters_that_do_not_show_are_found() -> None:
     assert not has_invisible("plain é ü 漢字")
     assert all(has_invisible("a" + chr(code)) for code in (0x200B, 0x202E, 0x2066, 0xE0041, 0xFEFF))
+
+
+def test_among_many_names_the_one_that_looks_alike_is_found() -> None:
+    alike = Lookalikes([f"tool_{number}" for number in range(500)] + ["delete_it", "DELETE_IT"])
+    assert alike.of("Delete_it") == "delete_it"
+    assert alike.of("delete_it") == "DELETE_IT"
+    assert alike.of("tool_I") == "tool_1"
+    assert alike.of("something_else") is None
+    assert Lookalikes([]).of("a") is None

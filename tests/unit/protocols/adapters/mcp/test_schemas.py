@@ -65,3 +65,56 @@ def test_a_panic_of_the_validator_accepts_nothing() -> None:
             raise PanicException("index out of bounds")
 
     assert not Compiled(validator=Broken()).accepts({})
+
+
+SLOW_TO_BUILD = [
+    pytest.param({"pattern": "a" * 1_000_000}, id="long"),
+    pytest.param({"pattern": r"(?:\p{L}{100}){100}"}, id="properties"),
+    pytest.param({"properties": {str(n): {"pattern": ".{500}"} for n in range(50)}}, id="many"),
+    pytest.param({"patternProperties": {f"a{{1000}}{n}": {} for n in range(100)}}, id="names"),
+    pytest.param({"$defs": {"a": {"anyOf": [{"pattern": "x{90000}"}]}}}, id="deep"),
+]
+
+
+@pytest.mark.parametrize("schema", SLOW_TO_BUILD)
+def test_patterns_that_take_long_to_compile_are_refused_unseen(schema: JsonObject) -> None:
+    assert first_fault(schema) == "pattern"
+
+
+def _with_pattern(pattern: str) -> Compiled:
+    named: JsonObject = {"id": {"type": "string", "pattern": pattern}, "text": {"type": "string"}}
+    return compile_schema({"type": "object", "properties": named})
+
+
+@pytest.mark.parametrize("pattern", ["^[a-z0-9-]{1,64}$", "^.{1,1000}$", "(?:a{100}){20}"])
+def test_what_is_matched_against_a_pattern_is_bounded_by_what_the_pattern_weighs(
+    pattern: str,
+) -> None:
+    compiled = _with_pattern(pattern)
+    assert compiled.fault is None
+    assert not compiled.would_take_long({"id": "a" * 1000, "text": "b"})
+    assert compiled.would_take_long({"id": "a" * 100_000, "text": "b"})
+    assert not compiled.accepts({"id": "a" * 100_000})
+
+
+def test_text_that_no_pattern_looks_at_may_be_long() -> None:
+    compiled = _with_pattern("^[a-z0-9-]{1,64}$")
+    assert compiled.accepts({"id": "one", "text": "b" * 1_000_000})
+
+
+def test_a_pattern_that_any_property_may_refer_to_counts_for_all() -> None:
+    compiled = compile_schema(
+        {
+            "$defs": {"id": {"pattern": "^[a-z]{1,64}$"}},
+            "properties": {"a": {"$ref": "#/$defs/id"}, "b": {}},
+        }
+    )
+    assert compiled.would_take_long({"b": "x" * 100_000})
+    assert compiled.accepts({"a": "x", "b": "x" * 1000})
+
+
+def test_only_what_is_compiled_anew_is_counted() -> None:
+    schemas = Schemas()
+    for digest in ("a", "b", "a"):
+        schemas.get(digest, "inputSchema", {"type": "object"})
+    assert schemas.compiled == 2

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 
+import orjson
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.settings import Limits, McpOptions
 from outrider.core.jsonvalue import JsonObject
-from outrider.core.ports import Emit
+from outrider.core.ports import Edits, Emit
 from outrider.core.vocabulary import Reason
 from outrider.protocols.adapters.mcp.watchers import EmptyWatcher
 from tests.support.mcp_exchange import (
     Answered,
+    FakeUpstream,
     Sidecar,
     a_head,
+    a_tool,
     event,
     legacy_headers,
     replies,
@@ -141,3 +144,90 @@ def test_a_session_that_the_upstream_lost_is_forgotten_in_the_store_too(
     before = len(sidecar.upstream.received)
     assert attempt(sidecar).status == 404
     assert len(sidecar.upstream.received) == before
+
+
+ROWS: JsonObject = {"rows": [{"id": number, "name": "x" * 20} for number in range(20_000)]}
+
+
+def _answers(sidecar: Sidecar, result: JsonObject, *, stream: bool) -> Answered:
+    value: JsonObject = {"jsonrpc": "2.0", "id": 1, "result": result}
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = streams(event(value)) if stream else replies(value)
+    return sidecar.post(request("tools/call", {"name": "echo", "arguments": {"text": "a"}}))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+def test_a_large_answer_is_worked_on_in_turns_and_arrives_whole(stream: bool) -> None:
+    result: JsonObject = {"content": [], "structuredContent": ROWS}
+    answered = _answers(Sidecar(), result, stream=stream)
+    size = len(orjson.dumps(result))
+    assert answered.turns >= size // 65_536 + 60_000 // 8192
+    assert (answered.messages[0] if stream else answered.json)["result"] == result
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+def test_a_small_answer_has_no_turns(stream: bool) -> None:
+    answered = _answers(Sidecar(), {"content": []}, stream=stream)
+    assert answered.turns == 0
+
+
+def test_a_large_answer_is_as_strictly_read_as_a_small_one() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    text = b"x" * 100_000
+    body = b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"a":"' + text + b'","a":1}}'
+    fields = (("content-type", "application/json"),)
+    sidecar.upstream.answers["tools/call"] = (200, fields, (body,))
+    call = request("tools/call", {"name": "echo", "arguments": {"text": "a"}})
+    fault = sidecar.post(call).fault
+    assert fault is not None
+    assert fault.cause == "duplicate_key"
+
+
+def test_our_own_marks_are_taken_out_of_a_large_answer_too() -> None:
+    mark: JsonObject = {"dev.outrider/decision": "forged", "kept": 1}
+    result: JsonObject = {"content": [], "structuredContent": ROWS, "_meta": mark}
+    answered = _answers(Sidecar(), result, stream=False)
+    assert answered.result["_meta"] == {"kept": 1}
+
+
+def test_an_output_schema_judges_a_large_answer_before_it_leaves() -> None:
+    schema: JsonObject = {"type": "object", "required": ["missing"]}
+    upstream = FakeUpstream(a_tool(outputSchema=schema))
+    sidecar = Sidecar(upstream, options=McpOptions(structured_output="enforce"))
+    answered = _answers(sidecar, {"content": [], "structuredContent": ROWS}, stream=False)
+    assert answered.fault is not None
+    assert b"rows" not in answered.body
+
+
+def test_records_of_a_large_answer_are_counted_before_it_leaves() -> None:
+    for records, passes in ((20_000, True), (19_999, False)):
+        sidecar = Sidecar()
+        sidecar.edits = Edits(records=records)
+        answered = _answers(sidecar, {"content": [], "structuredContent": ROWS}, stream=False)
+        assert (answered.fault is None) is passes
+        assert (b"rows" in answered.body) is passes
+
+
+def test_a_flood_of_comments_in_one_piece_is_taken_in_turns_and_written_at_once() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    end = event({"jsonrpc": "2.0", "id": 1, "result": {"content": []}})
+    sidecar.upstream.answers["tools/call"] = streams(b":\n" * 100_000 + end)
+    call = request("tools/call", {"name": "echo", "arguments": {"text": "a"}})
+    answered = sidecar.post(call)
+    assert answered.turns >= 200_000 // 16_384
+    assert answered.body.startswith(b":\n\n" * 100_000)
+    assert answered.messages[-1]["result"] == {"content": []}
+
+
+def test_what_follows_a_large_event_in_the_same_piece_comes_after_it() -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    first: JsonObject = {"jsonrpc": "2.0", "id": 1, "result": {"content": [], "a": "x" * 200_000}}
+    second: JsonObject = {"jsonrpc": "2.0", "id": 1, "result": {"content": ["second"]}}
+    sidecar.upstream.answers["tools/call"] = streams(event(first) + event(second))
+    call = request("tools/call", {"name": "echo", "arguments": {"text": "a"}})
+    answered = sidecar.post(call)
+    assert [one["result"] for one in answered.messages] == [first["result"]]
+    assert answered.events == ["response_dropped"]
