@@ -14,7 +14,15 @@ from tests.support.audit import FaultyDisk, report_of
 from tests.support.mcp_exchange import Reply, a_tool, event, modern, replies, streams
 from tests.support.policy import FixedEngine, answers, fails
 from tests.support.sidecar import World, a_world
-from tests.support.sidecar_mcp import call, code_of, events_of, message_of, reason_of, result
+from tests.support.sidecar_mcp import (
+    call,
+    code_of,
+    events_of,
+    message_of,
+    open_session,
+    reason_of,
+    result,
+)
 from tests.support.sidecar_policy import a_policy
 
 CALL = call()
@@ -56,6 +64,77 @@ async def test_case_72_an_upstream_cannot_speak_for_us() -> None:
         )
         found: Any = message_of(await world.raw(world.legacy(CALL)))["result"]
         assert found["_meta"] == {"acme.test/kept": 1}
+
+
+JUDGING = """package outrider
+
+# METADATA
+# entrypoint: true
+default decision := {"effect": "deny"}
+
+_asks_for_more if input.action.properties.arguments["params._meta"]["acme.test/as"] == "admin"
+
+_tells_the_key if contains(input.action.properties.arguments.error.message, "hunter2")
+
+_tells_the_key if contains(input.action.properties.arguments.reason, "hunter2")
+
+_asks_for_more if input.action.properties.arguments["header.impersonate-user"] == "root"
+
+decision := {"effect": "allow"} if {
+	not _asks_for_more
+	not _tells_the_key
+}
+"""
+
+
+async def test_case_72_what_metadata_asks_for_is_judged() -> None:
+    async with a_world(a_policy(JUDGING)) as world:
+        for wire in ("legacy", "modern"):
+            post = getattr(world, wire)
+            near, hostile = call(), call()
+            near["params"] |= {"_meta": {"acme.test/as": "me"}}  # type: ignore[operator]
+            hostile["params"] |= {"_meta": {"acme.test/as": "admin"}}  # type: ignore[operator]
+            if wire == "modern":
+                near = modern(near, {"acme.test/as": "me"})
+                hostile = modern(hostile, {"acme.test/as": "admin"})
+            assert (await world.raw(post(CALL))).status == 200
+            assert reason_of(await world.raw(post(near))) is None
+            assert _sent(world)["params"]["_meta"]["acme.test/as"] == "me"
+            async with world.refuses("policy"):
+                assert reason_of(await world.raw(post(hostile))) == "policy"
+
+
+async def test_case_49_the_words_of_an_error_and_of_a_notice_are_judged() -> None:
+    async with a_world(a_policy(JUDGING)) as world:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        roots: JsonObject = {"jsonrpc": "2.0", "id": 70, "method": "roots/list"}
+        world.crm.fake.answers["tools/call"] = lambda m: streams(
+            event(roots), event(result(m, {"content": []}))
+        )
+        await world.raw(world.legacy(call(id_=2), session=session))
+        error: JsonObject = {"code": 1, "message": "the key is hunter2"}
+        said: JsonObject = {"jsonrpc": "2.0", "id": 70, "error": error}
+        told: JsonObject = {
+            "jsonrpc": "2.0",
+            "method": "notifications/cancelled",
+            "params": {"requestId": 9, "reason": "the key is hunter2"},
+        }
+        async with world.refuses("policy", count=2):
+            await world.raw(world.legacy(said, session=session))
+            await world.raw(world.legacy(told, session=session))
+        told["params"] = {"requestId": 9, "reason": "too slow"}
+        said["error"] = {"code": 1, "message": "no"}
+        assert (await world.raw(world.legacy(told, session=session))).status == 202
+        assert (await world.raw(world.legacy(said, session=session))).status == 202
+
+
+async def test_case_39_a_field_that_asks_for_something_is_judged() -> None:
+    async with a_world(a_policy(JUDGING)) as world:
+        assert (await world.get("/desk/tickets", "Impersonate-User: me")).status == 200
+        assert world.desk.seen[-1].field("impersonate-user") == "me"
+        async with world.refuses("policy"):
+            assert (await world.get("/desk/tickets", "Impersonate-User: root")).status == 403
 
 
 TRACES = [
