@@ -18,6 +18,7 @@ _KEYS: Final = (
     "min", "max", "max_length", "max_items", "in", "equals", "prefix", "glob", "required",
     "forbidden",
 )  # fmt: skip
+_LONG: Final = 1024
 MAX_POINTERS: Final = 256
 MAX_VALUES: Final = 1024
 
@@ -43,6 +44,12 @@ class Constraint:
     def _in_set(self, value: Json) -> bool:
         if self.allowed is None:
             return True
+        if (
+            isinstance(value, str | list | dict)
+            and len(value) > _LONG
+            and len(value) > max((len(key) for key, _ in self.allowed), default=0)
+        ):
+            return False  # each character and each element takes a byte at least
         try:
             key = canonical(value)
         except ValueError:
@@ -134,13 +141,24 @@ class ArgumentRule:
             if found and not constraint.admits(value):
                 return pointer, "an argument is outside what the grant allows"
         for name, inner in arguments.items():
-            top = "/" + escape_token(name)
-            if top in self.by_pointer:
-                continue
-            for pointer in _leaves(inner, top):
-                if not self.names(pointer):
-                    return pointer, "an argument the grant does not name"
+            unnamed = self._unnamed(inner, "/" + escape_token(name))
+            if unnamed is not None:
+                return unnamed, "an argument the grant does not name"
         return None
+
+    def _unnamed(self, value: Json, pointer: str) -> str | None:
+        """The first leaf of `value`, which stands at `pointer`, that is not named; None if all
+        are. Only what leads to a name is gone into, so the rule bounds the work, not the call."""
+        if pointer in self.by_pointer:
+            return None
+        below = pointer + "/"
+        if not any(named.startswith(below) for named in self.by_pointer):
+            return next(_leaves(value, pointer))
+        for token, inner in _children(value):
+            found = self._unnamed(inner, below + token)
+            if found is not None:
+                return found
+        return None if _children(value) else pointer
 
     def names(self, pointer: str) -> bool:
         """True if the pointer or one above it is named."""
@@ -308,6 +326,14 @@ def is_index(token: str) -> bool:
         and len(token) <= 9
         and (len(token) == 1 or not token.startswith("0"))
     )
+
+
+def _children(value: Json) -> list[tuple[str, Json]]:
+    if isinstance(value, dict):
+        return [(escape_token(key), inner) for key, inner in value.items()]
+    if isinstance(value, list):
+        return [(str(index), inner) for index, inner in enumerate(value)]
+    return []
 
 
 def _leaves(value: Json, pointer: str) -> Iterator[str]:

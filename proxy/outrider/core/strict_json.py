@@ -13,7 +13,7 @@ container follows a comma outside strings, and each container ends with a bracke
 
 import re
 import unicodedata
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -31,6 +31,7 @@ STEPPED_BYTES: Final = 64 << 10  # above it, callers step `read_steps` and give 
 
 _PIECE_BYTES: Final = 64 << 10
 _PIECE_ITEMS: Final = 4096
+_SLICE_ITEMS: Final = 512
 _WIDE_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE])")
 _BEFORE_VALUE: Final = b": \t\n\r"
 
@@ -201,38 +202,32 @@ def _check(data: bytes, value: Json, limits: JsonLimits) -> Generator[None, None
 
 def _walk(value: Json, limits: JsonLimits) -> Generator[None, None, int]:
     """The number of object members in `value`, level by level, every bound kept on the way."""
-    members, nodes, depth = 0, 1, 0
+    members, nodes, depth, done = 0, 1, 0, 0
     level: list[Json] = [value]
     while level:
         inner: list[Json] = []
-        is_leaf_level = True
-        for piece in _pieces(level):
-            containers = _containers(piece)
-            if containers and is_leaf_level:
-                is_leaf_level = False
-                depth += 1
+        deeper = 1
+        for start in range(0, len(level), _SLICE_ITEMS):
+            containers = _containers(level[start : start + _SLICE_ITEMS])
+            if containers and deeper:
+                depth, deeper = depth + deeper, 0
                 if depth > limits.depth:
                     raise _refused("nested too deep", "depth")
-            nodes += sum(map(len, containers))
+            held = sum(map(len, containers))
+            nodes += held
             if nodes > limits.nodes:
                 raise _refused("too many values", "nodes")
-            members += _checked_keys(containers, limits.key_bytes)
-            inner.extend(chain.from_iterable(map(_values, containers)))
-            yield
+            for batch in [containers] if held <= _PIECE_ITEMS else zip(containers):
+                members += _checked_keys(batch, limits.key_bytes)
+                inner.extend(chain.from_iterable(map(_values, batch)))
+                done += sum(map(len, batch))
+                if done >= _PIECE_ITEMS:
+                    done = 0
+                    yield
+            done += _SLICE_ITEMS
         level = inner
+        yield
     return members
-
-
-def _pieces(level: list[Json]) -> Iterator[list[Json]]:
-    """`level` in order, in pieces whose values hold few others, one huge value alone."""
-    start, held = 0, 0
-    for end, value in enumerate(level):
-        held += 1 + len(value) if isinstance(value, (dict, list)) else 1
-        if held >= _PIECE_ITEMS:
-            yield level[start : end + 1]
-            start, held = end + 1, 0
-    if start < len(level):
-        yield level[start:]
 
 
 def _values(container: dict[str, Json] | list[Json]) -> "list[Json]":
@@ -250,7 +245,7 @@ def _containers(values: list[Json]) -> list[dict[str, Json] | list[Json]]:
     return found
 
 
-def _checked_keys(containers: list[dict[str, Json] | list[Json]], key_bytes: int) -> int:
+def _checked_keys(containers: Iterable[dict[str, Json] | list[Json]], key_bytes: int) -> int:
     members = 0
     for container in containers:
         if isinstance(container, dict):

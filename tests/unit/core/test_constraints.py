@@ -174,3 +174,27 @@ def test_a_pointer_is_resolved(pointer: str, expected: tuple[bool, Any]) -> None
 )
 def test_a_pointer_is_spelled_as_rfc_6901_says(text: str, is_one: bool) -> None:
     assert is_pointer(text) is is_one
+
+
+class Counted(dict[str, Any]):
+    """An object that says how often somebody went through it."""
+
+    looks = 0
+
+    def items(self) -> Any:
+        self.looks += 1
+        return super().items()
+
+
+def test_what_is_named_is_not_gone_through() -> None:
+    named = Counted({str(number): number for number in range(10)})
+    other = Counted({"x": named})
+    assert parse_rule({"/a/b": {}}, "g").first_gap({"a": {"b": named}}) is None
+    assert parse_rule({"/a/b": {}}, "g").first_gap({"a": other}) is not None
+    assert named.looks == 1  # to say which leaf is the first that nobody named
+
+
+@pytest.mark.parametrize("value", ["x" * 2000, ["x"] * 2000, {str(n): 0 for n in range(2000)}])
+def test_what_is_longer_than_any_value_of_a_set_is_not_in_it(value: Any) -> None:
+    assert rule(a={"in": ["a", [1], {"b": 1}]}).first_gap({"a": value}) is not None
+    assert rule(a={"in": ["a", value]}).first_gap({"a": value}) is None

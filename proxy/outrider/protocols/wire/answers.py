@@ -11,6 +11,7 @@ import orjson
 from outrider.core.constraints import is_index, unescape_token
 from outrider.core.errors import (
     EnforcementError,
+    MalformedError,
     ObligationError,
     TooLargeError,
     UpstreamFailedError,
@@ -19,9 +20,10 @@ from outrider.core.exchange import ResponseHead
 from outrider.core.jsonvalue import Json
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Emit, Note, Step
-from outrider.core.strict_json import JsonLimits, read
+from outrider.core.strict_json import JsonLimits, read, read_steps
 from outrider.core.vocabulary import Reason
 from outrider.protocols.wire.headers import is_json, rewritten, unframed
+from outrider.protocols.wire.turns import LARGE_BYTES, Work, in_turns
 
 SMALL_BYTES: Final = 64 << 10  # an announced answer up to here leaves in one piece
 _AUTHORITY: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)")
@@ -92,18 +94,33 @@ class BufferedJson:
         return []
 
     def end(self) -> list[Step]:
+        data = bytes(self._data)
+        if len(data) > LARGE_BYTES:
+            return in_turns(self._read(data))
         try:
-            value = read(bytes(self._data), self._limits)
-        except EnforcementError as fault:
-            raise UpstreamFailedError(
-                "the upstream's answer could not be read", cause=fault.cause
-            ) from None
+            return self._redacted(read(data, self._limits))
+        except MalformedError as fault:
+            raise _unreadable(fault) from None
+
+    def _read(self, data: bytes) -> Work:
+        try:
+            value = yield from read_steps(data, self._limits)
+        except MalformedError as fault:
+            raise _unreadable(fault) from None
+        yield
+        return self._redacted(value)
+
+    def _redacted(self, value: Json) -> list[Step]:
         steps: list[Step] = []
         for redaction in self._redactions:
             value, done = redacted(value, redaction.pointer, redaction.replacement)
             if done:
                 steps.append(Note(event="redacted", facts={"pointer": redaction.pointer}))
         return [*steps, Emit(data=orjson.dumps(value))]
+
+
+def _unreadable(fault: MalformedError) -> UpstreamFailedError:
+    return UpstreamFailedError("the upstream's answer could not be read", cause=fault.cause)
 
 
 def redacted(value: Json, pointer: str, replacement: Json) -> tuple[Json, bool]:

@@ -9,8 +9,9 @@ from outrider.core.errors import (
     TooLargeError,
     UpstreamFailedError,
 )
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.obligation import RedactObligation
-from outrider.core.ports import Emit, Note
+from outrider.core.ports import Emit, Judge, Note, Step
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Reason
 from outrider.protocols.wire.answers import (
@@ -168,3 +169,33 @@ def test_a_location_stays_at_its_origin(location: str, stays: bool) -> None:
 
 def test_most_answers_have_no_location() -> None:
     check_location(a_response_head(), None)
+
+
+def _whole(steps: list[Step]) -> tuple[bytes, int]:
+    """The bytes that leave, and how often the loop had its turn."""
+    out, turns = b"", 0
+    for step in steps:
+        if isinstance(step, Judge):
+            data, more = _whole(step.then(()))
+            out, turns = out + data, turns + 1 + more
+        elif isinstance(step, Emit):
+            out += step.data
+    return out, turns
+
+
+def test_a_large_answer_is_redacted_in_turns() -> None:
+    rows: list[Json] = [{"id": number} for number in range(4000)]
+    value: JsonObject = {"ssn": "1", "text": "x" * 500_000, "rows": rows}
+    watcher = buffered("/ssn", limit_bytes=1 << 20, headers=(JSON,))
+    assert watcher.feed(orjson.dumps(value)) == []
+    data, turns = _whole(watcher.end())
+    assert orjson.loads(data) == {**value, "ssn": "[redacted]"}
+    assert turns >= 8
+
+
+def test_a_large_answer_that_cannot_be_read_is_refused() -> None:
+    watcher = buffered("/ssn", limit_bytes=1 << 20, headers=(JSON,))
+    watcher.feed(b'{"a":"' + b"x" * 100_000 + b'","a":1}')
+    with pytest.raises(UpstreamFailedError) as refused:
+        _whole(watcher.end())
+    assert refused.value.cause == "duplicate_key"

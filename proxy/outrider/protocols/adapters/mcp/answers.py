@@ -166,6 +166,8 @@ class Answering:
             return self._error(message.value, emit)
         if not isinstance(message.value["result"], dict):
             raise UpstreamFailedError("the upstream's result is no object")
+        if not self.edits.redactions and self.edits.records is None:
+            return self._result(message.value, emit)
         return self._edited(message.value, lambda value: self._result(value, emit))
 
     def _error(self, message: JsonObject, emit: Emitter) -> list[Step]:
@@ -280,15 +282,18 @@ class Answering:
         ):
             return []
         compiled = self.desk.schemas.get(pin.seen, "outputSchema", pin.current["outputSchema"])
-        return in_turns(self._fitted(compiled, content))
+        if self.large:
+            return in_turns(self._fitted(compiled, content))
+        return self._fitting(fits=compiled.accepts(content))
 
     def _fitted(self, compiled: Compiled, content: Json) -> Work:
-        if self.large:
-            yield
+        yield
         fits = not compiled.would_take_long(content)
-        if self.large:
-            yield
-        if fits and compiled.fits(content):
+        yield
+        return self._fitting(fits=fits and compiled.fits(content))
+
+    def _fitting(self, *, fits: bool) -> list[Step]:
+        if fits:
             return []
         if self.turn.options.structured_output == "enforce":
             raise UpstreamFailedError("the result does not fit the tool's output schema")

@@ -60,15 +60,16 @@ class Compiled:
     def accepts(self, value: Json) -> bool:
         """Whether `value` fits; a schema that cannot be used fits nothing, and what would take
         too long to judge fits none."""
-        return not self.would_take_long(value) and self.fits(value)
+        if _is_larger(value, _WORK // self.cost) or (self.states and self._matches_long(value)):
+            return False
+        return self.fits(value)
 
     def would_take_long(self, value: Json) -> bool:
         """Whether to judge `value` could hold up everybody else."""
-        return _is_larger(value, _WORK // self.cost) or self._matches_long(value)
+        larger = _is_larger(value, _WORK // self.cost)
+        return larger or (bool(self.states) and self._matches_long(value))
 
     def _matches_long(self, value: Json) -> bool:
-        if not self.states:
-            return False
         everywhere = self.states.get("", 0)
         work = 0
         for name, inner in value.items() if isinstance(value, dict) else [("", value)]:

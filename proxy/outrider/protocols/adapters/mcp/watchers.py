@@ -101,18 +101,18 @@ class JsonWatcher:
 
     def end(self) -> list[Step]:
         body = b"".join(self._chunks)
-        self._chunks.clear()
         if len(body) > LARGE_BYTES:
+            self._chunks.clear()
             return in_turns(self._read(body))
-        return self._take(read_answer(body, self._answering.json_limits))
+        value = read_answer(body, self._answering.json_limits)
+        return self._checked(self._answering.take(value, _emit_body))
 
     def _read(self, body: bytes) -> Work:
         value = yield from _reading(body, self._answering.json_limits)
-        return self._take(value, large=True)
+        self._answering.large = True
+        return self._checked(self._answering.take(value, _emit_large))
 
-    def _take(self, value: Json, *, large: bool = False) -> list[Step]:
-        self._answering.large = large
-        steps = self._answering.take(value, _emit_large if large else _emit_body)
+    def _checked(self, steps: list[Step]) -> list[Step]:
         if not self._answering.is_final:
             raise UpstreamFailedError("the answer is no response to the request")
         return steps
