@@ -1,3 +1,5 @@
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -77,3 +79,29 @@ def test_repeated_names_are_lists_or_refused() -> None:
 )
 def test_what_is_written_reads_back(pairs: tuple[tuple[str, str | None], ...]) -> None:
     assert parse_pairs(write_pairs(pairs)) == pairs
+
+
+@given(st.text(max_size=200), st.integers(0, 3))
+def test_long_text_is_written_as_short_text_is(text: str, tail: int) -> None:
+    plain = text.replace("\0", "") + "é%=+ "[:tail]
+    long = plain * (4096 // max(1, len(plain)) + 1)
+    (written,) = {write_pairs((("a", long),)).removeprefix("a=")}
+    assert written == write_pairs((("a", plain),)).removeprefix("a=") * (
+        4096 // max(1, len(plain)) + 1
+    )
+    assert parse_pairs("a=" + written) == (("a", long),)
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_what_is_escaped_is_read_as_the_standard_reads_it(data: bytes, upper: bool) -> None:
+    spelled = "".join(f"%{byte:02X}" if upper else f"%{byte:02x}" for byte in data)
+    text = f"x={spelled}=y_==\t{spelled}"
+    try:
+        wanted = unquote_to_bytes(text[2:]).decode()
+    except UnicodeDecodeError:
+        wanted = "\0"
+    if "\0" in wanted:
+        with pytest.raises(MalformedError):
+            parse_pairs(text)
+    else:
+        assert parse_pairs(text) == (("x", wanted),)
