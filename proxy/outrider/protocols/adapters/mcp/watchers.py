@@ -80,8 +80,7 @@ class JsonWatcher:
     def __init__(self, answering: Answering, status: int) -> None:
         self._answering = answering
         self._status = status
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._body: bytes | bytearray = b""
         self._limit = answering.response_bytes
 
     def head(self) -> ResponseHead:
@@ -93,16 +92,19 @@ class JsonWatcher:
         return False
 
     def feed(self, chunk: bytes) -> list[Step]:
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > self._limit:
+        if not self._body:
+            self._body = chunk
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body + chunk)
+        else:
+            self._body += chunk  # not kept apart: many small pieces take many times their size
+        if len(self._body) > self._limit:
             raise UpstreamFailedError("the answer is longer than the limit", cause="response_bytes")
         return []
 
     def end(self) -> list[Step]:
-        body = b"".join(self._chunks)
+        body, self._body = bytes(self._body), b""
         if len(body) > LARGE_BYTES:
-            self._chunks.clear()
             return in_turns(self._read(body))
         value = read_answer(body, self._answering.json_limits)
         return self._checked(self._answering.take(value, _emit_body))

@@ -231,3 +231,13 @@ def test_what_follows_a_large_event_in_the_same_piece_comes_after_it() -> None:
     answered = sidecar.post(call)
     assert [one["result"] for one in answered.messages] == [first["result"]]
     assert answered.events == ["response_dropped"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 50], ids=["bytes", "pairs", "pieces"])
+def test_an_answer_in_many_pieces_is_one_answer(size: int) -> None:
+    sidecar = Sidecar()
+    sidecar.post(request("tools/list"))
+    body = orjson.dumps(DONE)
+    pieces = tuple(body[start : start + size] for start in range(0, len(body), size))
+    sidecar.upstream.answers["tools/call"] = (200, (("content-type", "application/json"),), pieces)
+    assert sidecar.post(CALL).json == DONE
