@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Final
 
-from outrider.core.errors import EnforcementError, UnrecognisedError
+from outrider.core.errors import EnforcementError, UnrecognisedError, is_panic
 from outrider.core.exchange import Ending, Exchange, Reply
 from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
-from outrider.core.vocabulary import Reason
+from outrider.core.vocabulary import ProtocolName, Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.closing import Closing
 from outrider.pipeline.hygiene import strip
@@ -28,6 +28,8 @@ logger = logging.getLogger("outrider.pipeline")
 
 ENVELOPE_BYTES: Final = 65_536
 """What is read of a body only to refuse in the caller's own protocol (HARDENING §7)."""
+ABSENT_STEP_S: Final = 0.02
+"""What is not there, or must look so, is said at the next of these steps after it was asked for."""
 ABANDONED: Final = 16
 """How many legacy calls may run on without their callers; more are cut at once, since each holds
 a connection to its upstream that somebody else may want."""
@@ -88,13 +90,14 @@ class Enforcer:
             _uncancel()
             return await self._refuse(passage, _cut(passage.entry.cut_for))
         except Exception:  # the last door
-            logger.exception(
-                "an exchange failed inside",
-                extra={"event": "internal", "request_id": passage.exchange.id},
-            )
-            if passage.reason is not None:
-                passage.adapter = None  # the fault may lie in the adapter's own words
-            return await self._refuse(passage, EnforcementError("internal fault"))
+            logger.exception("an exchange failed inside", extra=_internal(passage))
+        except BaseException as fault:  # a panic in a Rust extension is no `Exception`
+            if not is_panic(fault):
+                raise
+            logger.exception("an exchange failed inside", extra=_internal(passage))
+        if passage.reason is not None:
+            passage.adapter = None  # the fault may lie in the adapter's own words
+        return await self._refuse(passage, EnforcementError("internal fault"))
 
     async def _enforce(self, passage: Passage) -> Reply:
         parts, exchange = self._parts, passage.exchange
@@ -298,7 +301,14 @@ class Enforcer:
         if passage.conversation is None and fault.reason in _BEFORE_BODY:
             await self._read_envelope(passage)
         unread = passage.head.has_body and not passage.body_read
-        return self._refusal(passage, fault, close=unread)
+        reply = self._refusal(passage, fault, close=unread)
+        named = passage.protocol == ProtocolName.MCP
+        if named and self._closing.refusal(passage, fault).reason is Reason.UNRECOGNISED:
+            # A hidden name was decided on and an unknown one was not: told at even steps, the
+            # two take alike (PROTOCOLS §4.5).
+            spent_s = self._parts.clock.monotonic_s() - passage.exchange.started_s
+            await asyncio.sleep(-spent_s % ABSENT_STEP_S)
+        return reply
 
     def _refusal(self, passage: Passage, fault: EnforcementError, *, close: bool) -> Reply:
         self._closing.record_refusal(passage, fault)
@@ -340,6 +350,10 @@ async def _read_in_turns(body: bytes, limits: JsonLimits) -> Document:
 
 async def _ignoring(work: Awaitable[Reply]) -> None:
     await work
+
+
+def _internal(passage: Passage) -> dict[str, str]:
+    return {"event": "internal", "request_id": passage.exchange.id}
 
 
 def _uncancel() -> None:

@@ -16,7 +16,7 @@ from outrider.core.action import Action, Destination
 from outrider.core.errors import MalformedError, TooLargeError
 from outrider.core.exchange import Exchange
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.ports import ActivePolicy, AgentEntry, ApprovalFacts, Clock, Question
+from outrider.core.ports import ActivePolicy, AgentEntry, Clock, Question
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import Role
@@ -68,7 +68,7 @@ def _fragment(value: Json) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(value, option=_SORTED))
 
 
-_NO_APPROVAL: Final = _fragment({"state": "none", "id": None, "approvers": []})
+_NO_APPROVAL: Final[JsonObject] = {"approvers": [], "id": None, "state": "none"}
 _BUDGET: Final = _fragment(
     {
         "calls": {"used": 0, "limit": None},
@@ -128,6 +128,8 @@ class _Plan:
     action: _Parts
     context: _Parts
     resource: _Parts
+    subject: Keep | None
+    time: Keep | None
     grants: dict[int, tuple[JsonObject, orjson.Fragment]]
 
 
@@ -136,7 +138,7 @@ def _plan(reads: Reads | None) -> _Plan:
     grants: dict[int, tuple[JsonObject, orjson.Fragment]] = {}
     kept_grant = keep.below("context", "task", "grant")
     context: dict[str, _Part] = {
-        "approval": lambda _b, question, _p: _approval(question.approval),
+        "approval": _approval_section(keep.below("context", "approval")),
         "environment": lambda builder, _q, _p: builder.environment,
         "request": _section(_REQUEST, keep.below("context", "request")),
         "task": _task_section(keep.below("context", "task"), kept_grant, grants),
@@ -150,6 +152,8 @@ def _plan(reads: Reads | None) -> _Plan:
         action=_kept(_ACTION, keep.below("action", "properties"), always=("arguments",)),
         context=_kept(context, keep.below("context")),
         resource=_kept(_RESOURCE, keep.below("resource", "properties")),
+        subject=keep.below("subject", "properties"),
+        time=keep.below("context", "time"),
         grants=grants,
     )
 
@@ -230,6 +234,8 @@ class QueryBuilder:
         plan = self._plan
         if plan.reads is not policy.reads:
             plan = self._plan = _plan(policy.reads)
+            self._second = -1
+            self._subjects.clear()
         ask = question.action.ask
         properties = {name: part(self, question, policy) for name, part in plan.action}
         query = orjson.dumps(
@@ -255,7 +261,7 @@ class QueryBuilder:
         """`context.time`, made once a second."""
         second = int(self._clock.unix_s())
         if second != self._second:
-            self._time = _fragment(time_parts(second))
+            self._time = _fragment(_pruned(time_parts(second), self._plan.time))
             self._second = second
         return self._time
 
@@ -266,27 +272,29 @@ class QueryBuilder:
             return known[1]
         if len(self._subjects) >= _CACHED:
             self._subjects.clear()
-        made = _fragment(_subject_document(subject, entry))
+        made = _fragment(_subject_document(subject, entry, self._plan.subject))
         self._subjects[subject, id(entry)] = (entry, made)
         return made
 
 
-def _subject_document(subject: Subject, entry: AgentEntry | None) -> JsonObject:
-    return {
-        "id": subject.id,
-        "type": subject.type,
-        "properties": {
-            "trust_domain": subject.trust_domain,
-            "credential": subject.credential,
-            "expires_at": instant(subject.expires_unix_s),
-            "instance": subject.instance,
-            "owner": entry.owner if entry else None,
-            "sponsor": entry.sponsor if entry else None,
-            "tier": entry.tier if entry else None,
-            "environment": entry.environment if entry else None,
-            "status": entry.status if entry else None,
-        },
+def _subject_document(subject: Subject, entry: AgentEntry | None, keep: Keep | None) -> JsonObject:
+    properties: JsonObject = {
+        "trust_domain": subject.trust_domain,
+        "credential": subject.credential,
+        "expires_at": instant(subject.expires_unix_s),
+        "instance": subject.instance,
+        "owner": entry.owner if entry else None,
+        "sponsor": entry.sponsor if entry else None,
+        "tier": entry.tier if entry else None,
+        "environment": entry.environment if entry else None,
+        "status": entry.status if entry else None,
     }
+    return {"id": subject.id, "type": subject.type, "properties": _pruned(properties, keep)}
+
+
+def _pruned(document: JsonObject, keep: Keep | None) -> Json:
+    """`document` as far as it is read; the empty object where nothing of it is."""
+    return {} if keep is None else keep.pruned(document)
 
 
 # --- the parts ------------------------------------------------------------------------------
@@ -320,14 +328,17 @@ def _destination(place: Destination) -> Document:
     }
 
 
-def _approval(facts: ApprovalFacts | None) -> object:
-    if facts is None:
-        return _NO_APPROVAL
-    return {
-        "approvers": [{"id": who} for who in facts.approvers],
-        "id": facts.id,
-        "state": "granted",
-    }
+def _approval_section(keep: Keep | None) -> _Part:
+    none = _fragment(_pruned(_NO_APPROVAL, keep))
+
+    def section(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> object:
+        facts = question.approval
+        if facts is None:
+            return none
+        approvers: list[Json] = [{"id": who} for who in facts.approvers]
+        return _pruned({"approvers": approvers, "id": facts.id, "state": "granted"}, keep)
+
+    return section
 
 
 def _definition(action: Action) -> Document | None:

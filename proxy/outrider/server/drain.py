@@ -54,7 +54,7 @@ class Drain:
         await self._until(lambda: False, self._settings.delay_s)
         # 3: stop accepting
         for listener in self._listeners:
-            listener.turn_away()
+            await asyncio.to_thread(listener.turn_away)
         await self._until(lambda: False, _LOOK_S)
         for listener in self._listeners:
             listener.stop_accepting()

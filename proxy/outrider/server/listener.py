@@ -57,6 +57,8 @@ class Listener:
         self._settings = settings
         self._servers: list[asyncio.Server] = []
         self._socks: list[socket.socket] = []
+        self._unix: Path | None = None
+        self._unix_inode = 0
         self.ports: tuple[int, ...] = ()
 
     @property
@@ -75,11 +77,13 @@ class Listener:
         if self._settings.unix is not None:
             path = Path(self._settings.unix)
             sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
+            self._unix, self._unix_inode = path, await asyncio.to_thread(_inode, path)
             made = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG)
             self._servers.append(made)
 
     def turn_away(self) -> None:
         """Let nobody new connect, where the system can: what has connected by now will be accepted.
+        Blocking, if shortly.
 
         A listening socket that is closed resets whoever waits in its queue, so `stop_accepting`
         alone would fail requests that were already sent.
@@ -89,11 +93,20 @@ class Listener:
         for sock in self._socks:
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        self._take_name_away()
+
+    def _take_name_away(self) -> None:
+        """A Unix socket without its file lets nobody new in, and its queue is still accepted."""
+        path = self._unix
+        if path is not None:
+            with suppress(OSError):
+                if _inode(path) == self._unix_inode:  # a next start may hold the name by now
+                    path.unlink()
 
     def stop_accepting(self) -> None:
         """New connections are refused from now on; those that are go on. Idempotent.
 
-        A Unix socket's file stays: nobody answers on it, and the next start replaces it.
+        A Unix socket's file may stay: nobody answers on it, and the next start replaces it.
         """
         for server in self._servers:
             server.close()
@@ -178,6 +191,10 @@ def bound_unix(path: Path, mode: int) -> socket.socket:
         sock.close()
         raise ConfigError(f"the socket {path} cannot be bound ({error.strerror})") from error
     return sock
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino
 
 
 def _answers(path: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.pipeline.enforcer import ABSENT_STEP_S
 from tests.support.mcp_exchange import Reply, a_tool, replies, request
 from tests.support.net import RawAnswer
 from tests.support.sidecar import World, a_world
@@ -40,6 +41,16 @@ async def test_case_65_a_hidden_and_an_unknown_tool_look_the_same() -> None:
         assert "update" not in str(world.crm.fake.methods)
         resources = [r["action"].get("resource") for r in world.decisions()]
         assert "crm/update" in resources  # the record says what the answer must not
+
+
+async def test_case_65_a_hidden_and_an_unknown_tool_take_alike() -> None:
+    async with a_world(a_policy(hidden=["crm/update"])) as world:
+        await _shown(world)
+        clock = world.sidecar.clock
+        for name in ("update", "no_such"):
+            began_s = clock.monotonic_s()
+            assert reason_of(await world.raw(world.legacy(call(name)))) == "unrecognised"
+            assert clock.monotonic_s() - began_s >= ABSENT_STEP_S * 0.9
 
 
 PAGES: dict[Json, JsonObject] = {

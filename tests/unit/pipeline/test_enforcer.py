@@ -788,3 +788,15 @@ async def test_an_uncovered_part_of_a_hidden_tools_call_tells_nothing() -> None:
     rig.binder.task = a_task(grant=a_grant(tools=["crm/other"]))
     await _answer(rig)
     assert rig.adapter.refusals[-1].reason is Reason.UNRECOGNISED
+
+
+async def test_a_panic_is_refused_and_recorded_and_gives_its_place_back() -> None:
+    class PanicException(BaseException):
+        """Named as pyo3 names its own, which cannot be imported."""
+
+    rig = Rig()
+    rig.adapter.fault = PanicException("index out of bounds")  # type: ignore[assignment]
+    await _answer(rig)
+    assert rig.adapter.refusals[-1].reason is Reason.INTERNAL
+    assert rig.audit.kinds() == ["decision"]
+    assert (rig.slots.taken, rig.upstream.permits) == (0, [])

@@ -239,3 +239,41 @@ def test_what_is_kept_is_bounded():
         made.build(a_question(subject=a_subject(instance=f"host:{place}"), task=a_task()), POLICY)
     assert len(made._subjects) <= 1024
     assert len(made._plan.grants) <= 1024
+
+
+READS = frozenset(
+    {
+        ("action", "properties", "effect"),
+        ("context", "approval", "state"),
+        ("context", "time", "unix_s"),
+        ("resource", "properties", "upstream"),
+        ("subject", "properties", "status"),
+    }
+)
+
+
+@pytest.mark.parametrize("changes", QUESTIONS)
+def test_is_told_only_as_far_as_it_is_read_and_then_as_it_is(changes):
+    whole = document(**changes)
+    narrow = a_policy(FixedSnapshot([answers(True)]), reads=READS)
+    told = orjson.loads(builder().build(a_question(**changes), narrow))
+    assert told["subject"] == {
+        "id": whole["subject"]["id"],
+        "type": whole["subject"]["type"],
+        "properties": {"status": whole["subject"]["properties"]["status"]},
+    }
+    assert told["context"] == {
+        "approval": {"state": whole["context"]["approval"]["state"]},
+        "time": {"unix_s": whole["context"]["time"]["unix_s"]},
+    }
+    assert set(told["action"]["properties"]) == {"arguments", "effect"}
+    assert set(told["resource"]["properties"]) == {"upstream"}
+
+
+def test_a_policy_that_reads_more_is_told_more_within_the_same_second():
+    one = builder()
+    narrow = a_policy(FixedSnapshot([answers(True)]), reads=READS)
+    for policy, told in ((narrow, 1), (POLICY, 4), (narrow, 1)):
+        document = orjson.loads(one.build(a_question(), policy))
+        assert len(document["context"]["time"]) == told
+        assert ("owner" in document["subject"]["properties"]) is (policy is POLICY)

@@ -87,6 +87,32 @@ async def test_a_peer_of_another_uid_is_not_accepted(tmp_path):
     await stopped(listener)
 
 
+async def test_who_connected_before_a_unix_socket_was_closed_is_still_served(tmp_path):
+    path = str(tmp_path / "s")
+    listener = a_listener(unix=path)
+    await listener.start()
+    before = asyncio.create_task(said(path))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(listener.turn_away)
+    with pytest.raises(FileNotFoundError):
+        await said(path)
+    assert (await before).startswith(b"HTTP/1.1 200")
+    await stopped(listener)
+
+
+async def test_the_name_of_the_next_start_is_left_alone(tmp_path):
+    path = str(tmp_path / "s")
+    first = a_listener(unix=path)
+    await first.start()
+    await asyncio.to_thread((tmp_path / "s").unlink)
+    second = a_listener(unix=path)
+    await second.start()
+    await asyncio.to_thread(first.turn_away)
+    assert (await said(path)).startswith(b"HTTP/1.1 200")
+    await stopped(first)
+    await stopped(second)
+
+
 async def test_a_stale_socket_is_replaced_and_a_live_one_is_not(tmp_path):
     path = str(tmp_path / "s")
     first = a_listener(unix=path)
