@@ -1,7 +1,6 @@
 """What the control and telemetry listeners say and do, for one running sidecar."""
 
 import asyncio
-import copy
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -156,7 +155,7 @@ class PinsView:
 
     def to_accept(self, upstream: str, name: str | None = None) -> list[Step]:
         """What accepting stores. Nothing is accepted yet."""
-        return copy.deepcopy(self._pins).accept(upstream, name)
+        return self._pins.accepting(upstream, name)
 
     def accept(self, upstream: str, name: str | None = None) -> None:
         self._pins.accept(upstream, name)

@@ -32,7 +32,26 @@ def canonical(value: Json) -> bytes:
     Raises `ValueError` for integers beyond ±(2^53-1), which have no canonical form.
     """
     quick = short_canonical(value)
-    return rfc8785.dumps(value) if quick is None else quick
+    if quick is not None:
+        return quick
+    try:
+        return orjson.dumps(_ordered(value), option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:
+        return rfc8785.dumps(value)  # which says what has no canonical form, and why
+
+
+def _ordered(value: Json) -> object:
+    """`value` with names in RFC 8785's order and floats as it spells them. What is left is the
+    same for every serialiser, and orjson escapes a long text a hundred times as fast."""
+    if isinstance(value, dict):
+        return {name: _ordered(value[name]) for name in sorted(value, key=_in_utf_16)}
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    return orjson.Fragment(rfc8785.dumps(value)) if isinstance(value, float) else value
+
+
+def _in_utf_16(name: str) -> bytes:
+    return name.encode("utf-16-be", "surrogatepass")
 
 
 def short_canonical(value: Json, *, float_free: bool = False) -> bytes | None:

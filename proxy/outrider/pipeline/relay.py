@@ -5,6 +5,7 @@ left, save one read after a 401 with a fresh lease; what a watcher did not emit 
 caller; what is to be stored is stored before anything later leaves.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -201,6 +202,9 @@ class Relay:
                 case Emit(data=data):
                     if data:
                         out.append(data)
+                case Judge(asks=(), then=then):
+                    await asyncio.sleep(0)  # the loop's turn, before a large work goes on
+                    out += await self._carry_out(passage, then(()))
                 case Judge(asks=asks, phase=Phase.LIST, then=then):
                     verdicts = await self._admission.visible(passage, asks, Phase.LIST)
                     out += await self._carry_out(passage, then(verdicts))

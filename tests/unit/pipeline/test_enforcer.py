@@ -800,3 +800,34 @@ async def test_a_panic_is_refused_and_recorded_and_gives_its_place_back() -> Non
     assert rig.adapter.refusals[-1].reason is Reason.INTERNAL
     assert rig.audit.kinds() == ["decision"]
     assert (rig.slots.taken, rig.upstream.permits) == (0, [])
+
+
+async def test_between_the_pieces_of_a_large_work_everybody_else_has_a_turn() -> None:
+    rig = Rig()
+    turns = 0
+    seen: list[int] = []
+    steps: list[Step] = []
+
+    def go_on(_verdicts: tuple[bool, ...]) -> list[Step]:
+        seen.append(turns)
+        if len(seen) == 5:
+            return [Emit(data=b"done")]
+        steps.append(Judge(asks=(), phase=Phase.RESPONSE, then=go_on))
+        return []
+
+    steps.append(Judge(asks=(), phase=Phase.RESPONSE, then=go_on))
+    first = Judge(asks=(), phase=Phase.RESPONSE, then=lambda _verdicts: steps)
+    rig.adapter.conversation.on_chunk = lambda _chunk: [first]
+
+    async def count() -> None:
+        nonlocal turns
+        while len(seen) < 5:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(count())
+        reply = await _answer(rig)
+    assert await _text(reply) == b"done"
+    assert len(set(seen)) == 5
+    assert rig.audit.kinds() == ["decision", "outcome"]

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 SLOWEST_FIXTURE_S: Final = 0.005
 _UNDEFINED: Final = '"<undefined>"'
-_WARMING_ROUNDS: Final = 3
+_WARMING_S: Final = 0.1
 
 
 class EmbeddedEngine:
@@ -61,12 +61,21 @@ class EmbeddedEngine:
         nothing: dict[str, JsonObject] = {"an empty input": {}}
         for name, fixture in (release.fixtures or nothing).items():
             query = orjson.dumps(fixture, option=orjson.OPT_SORT_KEYS)
-            spent_s = min(made.probe(self._entrypoint, query) for _ in range(_WARMING_ROUNDS))
+            spent_s = self._quickest_s(made, query)
             if spent_s > self._slowest_fixture_s:
                 raise ConfigError(
                     f"policy takes {spent_s * 1000:.1f} ms on {name}; engine embedded cannot be "
                     f"interrupted and takes {self._slowest_fixture_s * 1000:.0f} ms at most"
                 )
+
+    def _quickest_s(self, made: "EmbeddedSnapshot", query: bytes) -> float:
+        """The quickest of a few answers: on a busy machine any one may lose the processor."""
+        quickest_s = made.probe(self._entrypoint, query)
+        whole_s = quickest_s
+        while self._slowest_fixture_s < quickest_s and whole_s < _WARMING_S:
+            took_s = made.probe(self._entrypoint, query)
+            quickest_s, whole_s = min(quickest_s, took_s), whole_s + took_s
+        return quickest_s
 
 
 class EmbeddedSnapshot:
