@@ -25,14 +25,9 @@ from outrider.core.ids import uuid7
 from outrider.protocols.gate import GateCause, Gated, GateError, check
 from outrider.server.body import RequestBody
 from outrider.server.edge import Edge, GateRefusal
+from outrider.server.incoming import IncomingBody
 from outrider.server.pressure import Level
-from outrider.server.reply import (
-    BODILESS,
-    LAST_CHUNK,
-    chunk,
-    informative_length,
-    reply_head,
-)
+from outrider.server.reply import LAST_CHUNK, chunk, stream_head, whole_reply
 from outrider.server.trace import trace_of
 from outrider.server.wheel import NEVER
 
@@ -42,9 +37,7 @@ _LINGER_S: Final = 1.0
 _JOIN_BYTES: Final = 65_536
 _HIGH_BYTES: Final = 65_536
 _LOW_BYTES: Final = 16_384
-_OVERHEAD_BYTES: Final = 65_536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LAST: Final = b"\r\n0\r\n\r\n"
 _CONNECT: Final = b"CONNECT "
 _PREFACE: Final = b"PRI * HTTP/2"
 _CLIENT_HELLO: Final = 0x16
@@ -66,17 +59,13 @@ class AgentConnection(RequestHandler):
 
     __slots__ = (
         "_answering",
-        "_chunked",
         "_edge",
         "_expects",
         "_first",
         "_head_bytes",
         "_incoming",
         "_peer",
-        "_raw_bytes",
         "_served",
-        "_tail",
-        "_tainted",
         "_wait_for",
         "born_s",
         "deadline_s",
@@ -102,15 +91,11 @@ class AgentConnection(RequestHandler):
         self._edge = edge
         self._peer: Peer | None = None
         self._first: bytes | None = b""
-        self._incoming: StreamReader | None = None
-        self._chunked = False
+        self._incoming = IncomingBody()
         self._expects = False
         self._answering = False
         self._head_bytes = 0
-        self._raw_bytes = 0
         self._served = 0
-        self._tail = b""
-        self._tainted = False
         self._wait_for = Wait.IDLE
         self.born_s = self.idle_since_s = edge.clock.monotonic_s()
         self.deadline_s = NEVER
@@ -145,16 +130,16 @@ class AgentConnection(RequestHandler):
             data = self._look(data)
             if not data:
                 return
-        before, inside = self._request_count, self._incoming
-        in_body = inside is not None and not inside.is_eof()
+        before, incoming = self._request_count, self._incoming
+        in_body = incoming.is_open
         super().data_received(data)
-        if in_body and self._chunked:
-            self._check_end(data, inside)
+        if in_body:
+            incoming.saw(data)
         if self._request_count != before:
-            self._queued(inside, self._request_count - before)
-            self._check_end(data, self._incoming)
+            self._queued(self._request_count - before)
+            incoming.saw(data)
         elif in_body:
-            self._check_overhead(len(data))
+            self._close |= incoming.is_mostly_framing(len(data))
         elif data:
             self._check_head(len(data))
 
@@ -176,43 +161,19 @@ class AgentConnection(RequestHandler):
         self._first = None
         return seen
 
-    def _queued(self, inside: StreamReader | None, count: int) -> None:
+    def _queued(self, count: int) -> None:
         """`count` messages were read: the last of them owns the bytes that follow."""
+        incoming = self._incoming
         message, payload = self._messages[-1]
         for index in range(-count, -1):
             earlier = self._messages[index][0]
-            self._tainted |= not isinstance(earlier, _ErrInfo) and earlier.chunked
+            incoming.tainted |= not isinstance(earlier, _ErrInfo) and earlier.chunked
         if isinstance(message, _ErrInfo):
-            if inside is not None and not inside.is_eof():
-                inside.set_exception(
-                    MalformedError("the body's framing is not valid", cause="framing")
-                )
-            self._incoming = None
+            incoming.fail(MalformedError("the body's framing is not valid", cause="framing"))
+            incoming.forget()
             return
-        self._incoming = payload
-        self._chunked = message.chunked
-        self._raw_bytes = self._head_bytes = 0
-        self._tail = b""
-
-    def _check_end(self, data: bytes, payload: StreamReader | None) -> None:
-        """Taint the connection where a chunked body ended with trailers or bytes behind it: aiohttp
-        keeps the last trailer and hands it to the next request as a header of its own."""
-        if not self._chunked or payload is None:
-            return
-        self._tail = (self._tail + data)[-len(_LAST) :]
-        if payload.is_eof() and self._tail != _LAST:
-            self._tainted = True
-
-    def _check_overhead(self, count: int) -> None:
-        inside = self._incoming
-        if not self._chunked or inside is None:
-            return
-        self._raw_bytes += count
-        if self._raw_bytes > 2 * inside.total_bytes + _OVERHEAD_BYTES and not inside.is_eof():
-            inside.set_exception(
-                MalformedError("the body is mostly chunk framing", cause="framing")
-            )
-            self._close = True
+        incoming.begin(payload, chunked=message.chunked)
+        self._head_bytes = 0
 
     def _check_head(self, count: int) -> None:
         """A head that is not whole yet: bounded in bytes and, from its first byte, in time."""
@@ -234,8 +195,8 @@ class AgentConnection(RequestHandler):
         waited = self._wait_for
         if waited is Wait.HEAD and (self._head_bytes or self._first):
             self._turn_away(GateError(GateCause.HEAD_TIMEOUT))
-        elif waited is Wait.BODY and self._incoming is not None:
-            self._incoming.set_exception(SlowClientError("the body came too slowly", cause="body"))
+        elif waited is Wait.BODY:
+            self._incoming.fail(SlowClientError("the body came too slowly", cause="body"))
         elif waited is Wait.SEND and self.transport is not None:
             self.transport.abort()
         else:
@@ -367,7 +328,7 @@ class AgentConnection(RequestHandler):
         self._served += 1
         return (
             not payload.is_eof()
-            or self._tainted
+            or self._incoming.tainted
             or edge.draining
             or self._served >= edge.limits.connection_requests
             or edge.level >= Level.NO_KEEPALIVE
@@ -397,12 +358,7 @@ class AgentConnection(RequestHandler):
             reply.settle(ending, self.streamed)
 
     def _write_whole(self, reply: Reply, body: bytes, method: str, *, close: bool) -> None:
-        length = len(body)
-        if method == "HEAD" or reply.status in BODILESS:
-            named = informative_length(reply.headers)
-            length = -1 if reply.status == 204 else named if named >= 0 or not body else length
-            body = b""
-        head = reply_head(reply.status, reply.headers, length, close=close)
+        head, body = whole_reply(reply, body, method, close=close)
         if len(body) > _JOIN_BYTES:
             self._write(head)
             self._write(body)
@@ -414,11 +370,7 @@ class AgentConnection(RequestHandler):
         self, reply: Reply, body: AsyncIterator[bytes], method: str, *, close: bool
     ) -> None:
         """Stream `body` in chunks; a fault of it cuts the connection, and never ends the body."""
-        bodiless = method == "HEAD" or reply.status in BODILESS
-        length = informative_length(reply.headers) if bodiless else None
-        if reply.status == 204:
-            length = -1
-        head = reply_head(reply.status, reply.headers, length, close=close)
+        head, bodiless = stream_head(reply, method, close=close)
         if any(name == "content-type" and value[:17] == _STREAM for name, value in reply.headers):
             self._write(head)  # a stream's first event may be long in coming
             head = b""

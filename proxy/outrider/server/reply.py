@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from outrider.core.errors import EnforcementError
-from outrider.core.exchange import Headers
+from outrider.core.exchange import Headers, Reply
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}"
@@ -17,7 +17,32 @@ _STATUS_LINES: Final = {
 _OURS: Final = frozenset(
     ("content-length", "transfer-encoding", "connection", "keep-alive", "trailer", "upgrade")
 )
-BODILESS: Final = frozenset((204, 304))
+_BODILESS: Final = frozenset((204, 304))
+
+
+def whole_reply(reply: Reply, body: bytes, method: str, *, close: bool) -> tuple[bytes, bytes]:
+    """Head and body of an answer whose `body` is whole; no body where HTTP has none.
+
+    Raises `EnforcementError` where a value would end its line.
+    """
+    length = len(body)
+    if method == "HEAD" or reply.status in _BODILESS:
+        named = informative_length(reply.headers)
+        length = -1 if reply.status == 204 else named if named >= 0 or not body else length
+        body = b""
+    return reply_head(reply.status, reply.headers, length, close=close), body
+
+
+def stream_head(reply: Reply, method: str, *, close: bool) -> tuple[bytes, bool]:
+    """The head of an answer whose body comes in chunks, and True where none may follow.
+
+    Raises `EnforcementError` where a value would end its line.
+    """
+    bodiless = method == "HEAD" or reply.status in _BODILESS
+    length = informative_length(reply.headers) if bodiless else None
+    if reply.status == 204:
+        length = -1
+    return reply_head(reply.status, reply.headers, length, close=close), bodiless
 
 
 def reply_head(status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:

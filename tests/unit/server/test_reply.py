@@ -1,7 +1,8 @@
 import pytest
 
 from outrider.core.errors import EnforcementError
-from outrider.server.reply import chunk, informative_length, reply_head
+from outrider.core.exchange import Reply
+from outrider.server.reply import chunk, informative_length, reply_head, stream_head, whole_reply
 
 
 def test_framing_is_ours_alone():
@@ -53,3 +54,41 @@ def test_a_chunk_says_its_size_in_hex():
 )
 def test_a_length_is_digits(value, length):
     assert informative_length((("content-length", value),)) == length
+
+
+def a_reply(status, *headers):
+    return Reply(status=status, headers=headers, body=b"", settle=lambda _ending, _count: None)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "named", "sent", "says"),
+    [
+        (200, "GET", None, b"body", b"content-length: 4"),
+        (200, "HEAD", None, b"", b"content-length: 4"),
+        (200, "HEAD", "77", b"", b"content-length: 77"),
+        (304, "GET", "77", b"", b"content-length: 77"),
+        (204, "GET", "77", b"", None),
+    ],
+    ids=["whole", "head", "head-as-announced", "not-modified", "no-content"],
+)
+def test_an_answer_has_a_body_only_where_http_has_one(status, method, named, sent, says):
+    reply = a_reply(status, *([("content-length", named)] if named else []))
+    head, body = whole_reply(reply, b"body", method, close=False)
+    assert body == sent
+    assert (b"content-length" in head) is (says is not None)
+    assert says is None or says + b"\r\n" in head
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "bodiless", "says"),
+    [
+        (200, "GET", False, b"transfer-encoding: chunked"),
+        (200, "HEAD", True, b"HTTP/1.1 200 OK\r\n\r\n"),
+        (204, "GET", True, b"HTTP/1.1 204 No Content\r\n\r\n"),
+    ],
+    ids=["chunks", "head", "no-content"],
+)
+def test_a_stream_has_chunks_only_where_http_has_a_body(status, method, bodiless, says):
+    head, found = stream_head(a_reply(status), method, close=False)
+    assert found is bodiless
+    assert says in head
