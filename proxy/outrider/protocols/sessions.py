@@ -8,7 +8,7 @@ Stored under table `mcp_sessions`, one object a session: {subject, upstream, rou
 key is a hash, so that the store holds no session id. Add, never repurpose.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -22,6 +22,7 @@ TABLE: Final = "mcp_sessions"
 _PENDING: Final = 256
 _EVENTS: Final = 256
 _KINDS: Final = 16
+_NEVER: Final = -1
 NAMES_MAX: Final = 20_000
 """Names of one listing that are kept for one client."""
 
@@ -81,11 +82,15 @@ class Seen:
 
     `cursor` names the page that comes next; any other page was read before or out of turn.
     `pages` counts what the sidecar read in turn; from `given_up_s` on (monotonic) it reads no
-    more for a while, since the list has no end that it would reach.
+    more for a while, since the list has no end that it would reach. `withheld` are those of
+    `shown` that policy would show, but whose definition a person has not accepted. What was read
+    before the upstream's latest change, or under another `generation`, is outdated.
     """
 
     shown: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
+    generation: int = 0
     whole: bool = False
     cursor: str | None = None
     pages: int = 0
@@ -103,22 +108,33 @@ class Seen:
         """More was listed than may be kept."""
         return self.names > NAMES_MAX
 
-    def judged(self, name: str, *, visible: bool) -> None:
+    @property
+    def served(self) -> set[str]:
+        """The names that the client got."""
+        return self.shown - self.withheld
+
+    def judged(self, name: str, *, visible: bool, trusted: bool = True) -> None:
         """The last verdict on `name` counts: a page may come twice."""
         (self.shown if visible else self.hidden).add(name)
         (self.hidden if visible else self.shown).discard(name)
+        if trusted:
+            self.withheld.discard(name)
+        else:
+            self.withheld.add(name)
 
 
 class Scope:
     """What is open for one client of one upstream: a session, or a subject without one.
 
     `weighed` is how many names its table reckons it with, None where the table has forgotten it.
+    `changes` counts, for each kind of list, how often its upstream said that it is another one.
     """
 
-    __slots__ = ("_events", "_flights", "_lists", "_pending", "weighed")
+    __slots__ = ("_changes", "_events", "_flights", "_lists", "_pending", "weighed")
 
-    def __init__(self) -> None:
+    def __init__(self, changes: Counter[str] | None = None) -> None:
         self.weighed: int | None = 0
+        self._changes: Counter[str] = Counter() if changes is None else changes
         self._pending: Bounded[RpcId, str] = Bounded(_PENDING)
         self._events: Bounded[str, object] = Bounded(_EVENTS)
         self._lists: dict[str, Seen] = {}
@@ -164,13 +180,20 @@ class Scope:
 
     def list_begins(self, kind: str) -> Seen:
         """A first page came: what was seen before no longer counts."""
-        fresh = Seen()
+        fresh = Seen(generation=self._changes.get(kind, 0))
         if len(self._lists) < _KINDS or kind in self._lists:
             self._lists[kind] = fresh
         return fresh
 
-    def forget_list(self, kind: str) -> None:
-        self._lists.pop(kind, None)
+    def is_outdated(self, kind: str, seen: Seen) -> bool:
+        """Whether a name of `seen` must not be used before the list was read again."""
+        return seen.generation != self._changes.get(kind, 0)
+
+    def outdate(self, kind: str) -> None:
+        """What this client may see is another thing now: its list must be read again."""
+        seen = self._lists.get(kind)
+        if seen is not None:
+            seen.generation = _NEVER
 
     def streamed(self, event_id: str, stream: object) -> None:
         """An event with this id went to the client on `stream`; it may resume there."""
@@ -190,6 +213,7 @@ class SessionTable:
         self._scopes: Bounded[ScopeKey, Scope] = Bounded(scopes_max)
         self._keys: Bounded[tuple[str, str], str] = Bounded(scopes_max)
         self._handles: Bounded[tuple[str, str, str], tuple[str]] = Bounded(sessions_max)
+        self._changes: dict[str, Counter[str]] = {}
         self._names = 0
         self._names_max = names_max
 
@@ -252,10 +276,24 @@ class SessionTable:
         """What is open under `key`; empty where nothing is remembered."""
         found = self._scopes.get(key)
         if found is None:
-            found = Scope()
+            found = Scope(self._changes.setdefault(self._upstream_of(key), Counter()))
             gone = self._scopes.put(key, found)
             self._forget(gone[1] if gone is not None else None)
         return found
+
+    def known_scope(self, key: ScopeKey) -> Scope | None:
+        """What is open under `key`, where it is remembered."""
+        return self._scopes.get(key)
+
+    def list_changed(self, upstream: str, kind: str) -> None:
+        """`upstream` said so to one client: what all of them saw of that list is outdated."""
+        self._changes.setdefault(upstream, Counter())[kind] += 1
+
+    def _upstream_of(self, key: ScopeKey) -> str:
+        if not isinstance(key, str):
+            return key[0]
+        session = self._sessions.get(key)
+        return session.upstream if session is not None else ""
 
     def weigh(self, scope: Scope) -> None:
         """A listing of `scope` grew: where all clients' lists are too many names together, those

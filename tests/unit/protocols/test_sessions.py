@@ -98,8 +98,54 @@ def test_a_first_page_forgets_the_list_before() -> None:
     assert seen is not None
     assert seen.knows("a")
     assert not scope.list_begins("tools").knows("a")
-    scope.forget_list("tools")
-    assert scope.seen("tools") is None
+
+
+def test_a_list_is_outdated_once_its_upstream_says_so_to_anybody() -> None:
+    table = SessionTable()
+    mine, theirs, other = (
+        table.scope(("crm", "crm", "me")),
+        table.scope(("crm", "crm", "them")),
+        table.scope(("mail", "mail", "me")),
+    )
+    lists = [(scope, scope.list_begins("tools")) for scope in (mine, theirs, other)]
+    prompts = mine.list_begins("prompts")
+    table.list_changed("crm", "tools")
+    assert [scope.is_outdated("tools", seen) for scope, seen in lists] == [True, True, False]
+    assert not mine.is_outdated("prompts", prompts)
+    assert not mine.is_outdated("tools", mine.list_begins("tools"))
+    assert theirs.is_outdated("tools", lists[1][1])
+
+
+def test_a_session_s_list_is_outdated_by_its_own_upstream_alone() -> None:
+    table = SessionTable()
+    table.bind("s-1", subject="me", upstream="crm", route="crm", version="2025-11-25")
+    scope = table.scope(session_key("crm", "s-1"))
+    seen = scope.list_begins("tools")
+    table.list_changed("mail", "tools")
+    assert not scope.is_outdated("tools", seen)
+    table.list_changed("crm", "tools")
+    assert scope.is_outdated("tools", seen)
+
+
+def test_one_client_s_list_can_be_outdated_for_it_alone() -> None:
+    table = SessionTable()
+    mine, theirs = table.scope(("crm", "crm", "me")), table.scope(("crm", "crm", "them"))
+    seen, other = mine.list_begins("tools"), theirs.list_begins("tools")
+    mine.outdate("tools")
+    mine.outdate("prompts")
+    assert (mine.is_outdated("tools", seen), theirs.is_outdated("tools", other)) == (True, False)
+    assert mine.seen("tools") is seen
+
+
+def test_what_was_served_is_what_is_shown_and_trusted() -> None:
+    seen = Seen()
+    seen.judged("a", visible=True)
+    seen.judged("b", visible=True, trusted=False)
+    seen.judged("c", visible=False)
+    assert seen.served == {"a"}
+    seen.judged("b", visible=True)
+    assert seen.served == {"a", "b"}
+    assert SessionTable().known_scope(("crm", "crm", "me")) is None
 
 
 def test_streams_are_found_by_the_events_they_sent() -> None:

@@ -374,7 +374,8 @@ class Answering:
             raise UpstreamFailedError("the upstream sent too many notifications")
         listing = _CHANGED.get(message.method)
         if listing is not None:
-            turn.scope.forget_list(listing)
+            # Nobody calls by what was said before: whoever comes next has the list read again.
+            self.desk.sessions.list_changed(turn.upstream, listing)
         params = as_object(message.value.get("params"))
         if turn.is_modern and not self._subscribed_to(message.method, params):
             return [self.dropped("notification_dropped", "not_subscribed")]

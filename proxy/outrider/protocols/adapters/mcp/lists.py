@@ -201,9 +201,10 @@ class Page:
             if not visible:
                 self._notes.append(Note(event="hidden", facts=hidden, recorded=False))
             pin = self._desk.pins.get(self.turn.upstream, self.listing, item.name)
-            # The pin's own text of the name: all callers' lists then share it.
-            self._seen.judged(item.name if pin is None else pin.name, visible=visible)
             trusted = self.listing not in _PINNED or alert or (pin is not None and pin.fits)
+            # The pin's own text of the name: all callers' lists then share it.
+            name = item.name if pin is None else pin.name
+            self._seen.judged(name, visible=visible, trusted=trusted)
             if visible and trusted:
                 shown.append(item.value)
         if self._seen.is_full:

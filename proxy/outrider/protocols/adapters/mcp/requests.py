@@ -136,10 +136,11 @@ def needs_list(turn: Turn, clock: Clock) -> bool:
     if listing is None:
         return False
     seen, name = turn.scope.seen(listing), turn.params.get("name")
-    if seen is not None and isinstance(name, str) and seen.knows(name):
+    outdated = seen is None or turn.scope.is_outdated(listing, seen)
+    if seen is not None and not outdated and isinstance(name, str) and seen.knows(name):
         return False  # the rest of the params is judged where the call is read
     named_call(turn)
-    if seen is None:
+    if seen is None or outdated:
         return True
     given_up = seen.given_up_s is not None and clock.monotonic_s() < seen.given_up_s + _GIVEN_UP_S
     return not seen.whole and not given_up
