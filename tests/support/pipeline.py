@@ -162,6 +162,7 @@ class FixedIncoming:
     fault: Exception | None = None
     aborted: int = 0
     gate: asyncio.Event | None = None
+    woken: bool = False
 
     def __aiter__(self) -> "FixedIncoming":
         return self
@@ -171,9 +172,18 @@ class FixedIncoming:
             return self.chunks.pop(0)
         if self.gate is not None:
             await self.gate.wait()
+            if self.woken:
+                self.woken = False
+                self.gate.clear()
+                return b""
         if self.fault is not None:
             raise self.fault
         raise StopAsyncIteration
+
+    def wake(self) -> None:
+        if self.gate is not None and not self.gate.is_set():
+            self.woken = True
+            self.gate.set()
 
     def abort(self) -> None:
         self.aborted += 1
@@ -371,6 +381,7 @@ class PlainWatcher:
     incoming_head: ResponseHead
     is_stream: bool = False
     on_chunk: Callable[[bytes], list[Step]] = field(default=_pass_on)
+    news: Callable[[], list[Step]] | None = None
 
     @property
     def streaming(self) -> bool:
@@ -395,6 +406,7 @@ class FixedConversation:
     runs_on: bool = False
     is_stream: bool = False
     on_chunk: Callable[[bytes], list[Step]] = field(default=_pass_on)
+    news: Callable[[], list[Step]] | None = None
     head: RequestHead | None = None
 
     def outgoing(self, edits: Edits) -> Outgoing:
@@ -402,7 +414,7 @@ class FixedConversation:
         return Outgoing(method="POST", target="/crm", headers=headers, body=b'{"judged":1}')
 
     def watch(self, head: ResponseHead, edits: Edits) -> PlainWatcher:
-        return PlainWatcher(head, self.is_stream, self.on_chunk)
+        return PlainWatcher(head, self.is_stream, self.on_chunk, self.news)
 
 
 @dataclass

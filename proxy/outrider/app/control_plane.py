@@ -116,6 +116,7 @@ class ControlPlane:
         record = base(RecordKind.DEFINITION, self._sidecar.clock, None, None, None)
         record["note"] = {"event": "definition_accepted", **facts}
         self._sidecar.audit.append_nowait(record)
+        self._sidecar.live.changed(str(facts.get("upstream")))
 
     async def _explain(self, decision_id: str) -> JsonObject:
         sidecar = self._sidecar

@@ -334,6 +334,7 @@ class Sidecar:
         record = base(RecordKind.POLICY, self.clock, None, None, None)
         record["policy"] = {"revision": policy.revision, "digest": release.digest}
         self.audit.append_nowait(record)
+        self.live.changed()
 
     # --- reload -------------------------------------------------------------------------
 

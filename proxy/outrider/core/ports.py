@@ -376,6 +376,13 @@ class Refused:
     body: bytes
 
 
+def news_of(watcher: Watcher) -> Callable[[], list[Step]] | None:
+    """What a watcher has to say of its own once policy, grants or pins changed, if anything. (MCP:
+    a stream that tells of lists.)"""
+    found: Callable[[], list[Step]] | None = getattr(watcher, "news", None)
+    return found
+
+
 class Conversation(Protocol):
     """One exchange as its adapter read it: what is asked, how it leaves, how it is answered."""
 
@@ -478,6 +485,9 @@ class Incoming(Protocol):
     def __aiter__(self) -> "Incoming": ...
 
     async def __anext__(self) -> bytes: ...
+
+    def wake(self) -> None:
+        """Give a reader that waits for a piece an empty one. Nothing where none waits."""
 
     def abort(self) -> None:
         """Drop the connection. Idempotent; a no-op once the body was read to its end."""

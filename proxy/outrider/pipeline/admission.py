@@ -23,6 +23,7 @@ from outrider.core.ports import (
     ApprovalFacts,
     Conversation,
     Question,
+    TaskNames,
     optional_of,
 )
 from outrider.core.vocabulary import (
@@ -88,6 +89,31 @@ class Admission:
             raise MalformedError("nothing that a permit could be for")
         await self._record(passage, leg, questions, Effect.ALLOW, None)  # 14: record
         return leg, planned
+
+    async def admit_again(self, passage: Passage, leg: Leg) -> None:
+        """Ask for a long answer's leg again under what is in force now, and have all that comes
+        later judged by it. Nothing is recorded where it may go on as it does.
+
+        Raises `EnforcementError` where it may not; a decision made is then on the chain.
+        """
+        policy = self._parts.decider.active()
+        conversation = leg.conversation
+        if policy is not passage.policy:
+            names = TaskNames(header=passage.task_header, message=conversation.task_name)
+            task = await self._parts.binder.bind(passage.bound[0], names, policy)
+            passage.judge_under(policy, task)
+        fresh = Leg(conversation=conversation)
+        fresh.actions = self.completed(passage, conversation.asks)
+        self._check_cut_off(passage, fresh.actions)
+        await self._judge_optional(passage, conversation)
+        for action in fresh.actions:
+            self._cover(passage, action, fresh.actions[0])
+        questions = self._questions(passage, fresh.actions, None)
+        fresh.judged = await self._parts.decider.decide(policy, questions)
+        decisions = tuple(judged.decision for judged in fresh.judged)
+        planned = await self._plan_or_refuse(passage, fresh, questions, decisions)
+        if grant_permit(decisions, fresh.actions) is None or planned.edits != leg.edits:
+            raise ObligationError("policy asks another thing of this answer than when it began")
 
     def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:
         if not asks:

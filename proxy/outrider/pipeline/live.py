@@ -9,7 +9,11 @@ from outrider.core.vocabulary import Reason
 
 @dataclass(slots=True, kw_only=True)
 class LiveExchange:
-    """One exchange under way: whose it is and how far it came. Mutable; owned by the pipeline."""
+    """One exchange under way: whose it is and how far it came. Mutable; owned by the pipeline.
+
+    `wake` stands where its answer tells of what its caller may see; it is `stale` from a change
+    of that until the answer has looked again.
+    """
 
     id: str
     agent: str | None = None
@@ -18,6 +22,8 @@ class LiveExchange:
     tools: tuple[str, ...] = ()
     cut_for: Reason | None = None
     abandoned: bool = False
+    wake: Callable[[], None] | None = None
+    stale: bool = False
     _task: "asyncio.Task[object] | None" = None
 
 
@@ -41,6 +47,14 @@ class LiveExchanges:
 
     def leave(self, entry: LiveExchange) -> None:
         self._live.pop(entry.id, None)
+
+    def changed(self, upstream: str | None = None) -> None:
+        """What callers may see, of `upstream` or at all, may be another thing now: have those
+        answers look again that tell of it, each in its own task."""
+        for entry in self._live.values():
+            if entry.wake is not None and upstream in (None, entry.upstream):
+                entry.stale = True
+                entry.wake()
 
     def cut(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
         """End every exchange that `which` picks, for `reason`; the ids of those that were cut."""

@@ -103,6 +103,11 @@ class Passage:
             bound = self._bound = (self.subject, self.policy, self.route, self.adapter)
         return bound
 
+    def judge_under(self, policy: ActivePolicy, task: BoundTask | None) -> None:
+        """What a long answer asks from now on is judged by these."""
+        self.policy, self.task = policy, task
+        self.whose = self._bound = None
+
     @property
     def bound_leg(self) -> Leg:
         if self.leg is None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Final
 
 from outrider.core.decision import Permit
 from outrider.core.errors import (
@@ -29,6 +30,7 @@ from outrider.core.ports import (
     Persist,
     Step,
     Watcher,
+    news_of,
 )
 from outrider.core.vocabulary import EffectClass, Phase, RecordKind
 from outrider.pipeline import records
@@ -42,6 +44,7 @@ from outrider.pipeline.passage import Leg, Passage
 logger = logging.getLogger("outrider.pipeline")
 
 UNAUTHORIZED = 401
+_WITHDRAWN: Final = "definition_changed"  # from now on it is offered to nobody
 
 
 class Relay:
@@ -81,7 +84,15 @@ class Relay:
 
     async def pieces(self, passage: Passage, leg: Leg, watcher: Watcher) -> AsyncIterator[bytes]:
         """The answer as the caller gets it, piece by piece. Raises `EnforcementError` to cut it."""
+        news, entry = news_of(watcher), passage.entry
+        if news is not None and leg.incoming is not None:
+            entry.wake = leg.incoming.wake
         while not leg.complete:
+            if entry.stale and news is not None:
+                entry.stale = False
+                await self._admission.admit_again(passage, leg)
+                for data in await self._carry_out(passage, news()):
+                    yield data
             for data in await self._more(passage, leg, watcher):
                 yield data
 
@@ -102,6 +113,8 @@ class Relay:
                 return await self._carry_out(passage, watcher.end())
             self._tell_of_echo(passage, echo)
             return await self._carry_out(passage, [*watcher.feed(echo.end()), *watcher.end()])
+        if not chunk:
+            return []  # only woken
         leg.bytes_in += len(chunk)
         chunk = chunk if echo is None else echo.feed(chunk)
         return await self._carry_out(passage, watcher.feed(chunk))
@@ -220,10 +233,12 @@ class Relay:
     async def _note(self, passage: Passage, note: Note) -> None:
         protocol = passage.bound[2].protocol
         self._parts.metrics.noted(note.event, protocol)
+        if note.event == _WITHDRAWN:
+            self._parts.live.changed(passage.bound[2].upstream)
         if not note.recorded:
             return
         record = records.base(
-            RecordKind.DEFINITION if note.event == "definition_changed" else RecordKind.ADMIN,
+            RecordKind.DEFINITION if note.event == _WITHDRAWN else RecordKind.ADMIN,
             self._parts.clock,
             passage.exchange,
             passage.subject,

@@ -57,6 +57,12 @@ class Answer:
             self._tap.resume()
         return chunk
 
+    def wake(self) -> None:
+        """Give a reader that waits an empty piece; one that does not wait needs none."""
+        if self._waiter is not None and not self._waiter.done():
+            self._chunks.append(b"")
+            self._wake()
+
     def abort(self) -> None:
         """Drop the connection; what was not read yet is lost. Nothing once the body is whole."""
         if not self._done and self._error is None:

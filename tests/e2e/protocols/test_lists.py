@@ -1,17 +1,29 @@
 """PROTOCOLS §12, 65 to 71: lists, hidden names and pinned definitions, through the listener."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
 
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.pipeline.enforcer import ABSENT_STEP_S
-from tests.support.mcp_exchange import Reply, a_tool, replies, request
-from tests.support.net import RawAnswer
-from tests.support.sidecar import World, a_world
-from tests.support.sidecar_mcp import call, code_of, message_of, reason_of, result
-from tests.support.sidecar_policy import a_policy, an_operation, an_upstream_entry, write_policy
+from outrider.protocols.adapters.mcp import spec
+from tests.support.mcp_exchange import LEGACY, Reply, a_tool, event, replies, request, streams
+from tests.support.net import RawAnswer, RawClient
+from tests.support.sidecar import PLENTY_S, World, a_world
+from tests.support.sidecar_mcp import call, code_of, message_of, open_session, reason_of, result
+from tests.support.sidecar_policy import (
+    AGENT,
+    a_policy,
+    an_agent,
+    an_operation,
+    an_upstream_entry,
+    write_policy,
+)
 
 LIST = request("tools/list")
 CALL = call()
@@ -234,3 +246,102 @@ async def test_case_67_a_changed_policy_changes_the_list() -> None:
         write_policy(world.policy, a_policy(hidden=["crm/send"]))
         assert await world.sidecar.keeper.reload()
         assert "send" not in await _shown(world)
+
+
+TOOLS_CHANGED = "notifications/tools/list_changed"
+LISTEN = request("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, 9)
+
+
+@asynccontextmanager
+async def _open_stream(world: World, wire: str) -> AsyncIterator[RawClient]:
+    """A stream of the caller's own that its upstream holds open and says nothing on."""
+    agreed: JsonObject = {
+        "jsonrpc": "2.0",
+        "method": "notifications/subscriptions/acknowledged",
+        "params": {
+            "notifications": {"toolsListChanged": True},
+            "_meta": {"io.modelcontextprotocol/subscriptionId": 9},
+        },
+    }
+    opening = event(agreed) if wire == "modern" else b": open\n\n"
+    world.crm.hold = asyncio.Event()
+    world.crm.fake.answers["subscriptions/listen"] = streams(opening, b": end\n\n")
+    world.crm.fake.answers["GET"] = streams(opening, b": end\n\n")
+    async with world.client() as client:
+        if wire == "modern":
+            await client.send(world.modern(LISTEN))
+        else:
+            fields = ("Accept: text/event-stream", f"Mcp-Protocol-Version: {LEGACY}")
+            await client.send(world.head("GET", "/crm", *fields, "Mcp-Session-Id: s-1"))
+        assert (await client.answer(head_only=True)).status == 200
+        async with asyncio.timeout(PLENTY_S):
+            await client.reader.readuntil(opening)
+        yield client
+        world.crm.hold.set()
+
+
+async def _told(client: RawClient) -> JsonObject:
+    """The next event of a stream."""
+    async with asyncio.timeout(PLENTY_S):
+        await client.reader.readuntil(b"data: ")
+        return as_object(orjson.loads(await client.reader.readuntil(b"\n")))
+
+
+@pytest.mark.parametrize("wire", ["modern", "legacy"])
+async def test_case_67_an_open_stream_is_told_where_the_list_is_another_one(wire: str) -> None:
+    async with a_world() as world:
+        session = await open_session(world)
+        listing = world.modern(LIST) if wire == "modern" else world.legacy(LIST, session=session)
+        await world.raw(listing)
+        async with _open_stream(world, wire) as client:
+            write_policy(world.policy, a_policy(hidden=["crm/never_seen"]))
+            assert await world.sidecar.keeper.reload()
+            write_policy(world.policy, a_policy(hidden=["crm/send"]))
+            assert await world.sidecar.keeper.reload()
+            said = await _told(client)  # of the second revision alone
+            assert said["method"] == TOOLS_CHANGED
+            meta = as_object(as_object(said.get("params")).get("_meta"))
+            assert meta == ({spec.META_SUBSCRIPTION: 9} if wire == "modern" else {})
+            await world.raw(listing)
+            write_policy(world.policy, a_policy())
+            assert await world.sidecar.keeper.reload()
+            assert (await _told(client))["method"] == TOOLS_CHANGED
+        await world.quiet()
+
+
+@pytest.mark.parametrize("wire", ["modern", "legacy"])
+async def test_case_67_an_open_stream_is_told_of_a_decision_on_pins(wire: str) -> None:
+    async with a_world() as world:
+        session = await open_session(world)
+        listing = world.modern(LIST) if wire == "modern" else world.legacy(LIST, session=session)
+        await world.raw(listing)
+        async with _open_stream(world, wire) as client:
+            world.crm.fake.tools[0] = a_tool("echo", description="another")
+            another = (
+                world.legacy(LIST, session=session) if wire == "modern" else world.modern(LIST)
+            )
+            await world.raw(another)  # another client's listing finds it
+            assert (await _told(client))["method"] == TOOLS_CHANGED
+            await world.raw(listing)
+            world.sidecar.pins.accept("crm", "echo")
+            world.sidecar.live.changed("crm")
+            assert (await _told(client))["method"] == TOOLS_CHANGED
+
+
+@pytest.mark.parametrize("wire", ["modern", "legacy"])
+async def test_case_67_an_open_stream_ends_where_its_caller_may_nothing_any_more(
+    wire: str,
+) -> None:
+    async with a_world() as world:
+        await open_session(world)
+        async with _open_stream(world, wire) as client:
+            nobody = {AGENT: an_agent(tools=["desk/*"])}
+            write_policy(world.policy, a_policy(agents=nobody))
+            assert await world.sidecar.keeper.reload()
+            if wire == "modern":
+                error = as_object((await _told(client))["error"])
+                assert (error["code"], as_object(error["data"])["reason"]) == (-31403, "grant")
+            else:  # no response is owed on it: there is nothing to say
+                assert (await client.rest()).strip() == b""
+        await world.quiet()
+        assert world.records("outcome")[-1]["outcome"]["status"] == "unknown"

@@ -56,6 +56,22 @@ async def test_a_failed_answer_delivers_nothing_more():
     assert tap.calls == []
 
 
+async def test_a_reader_that_waits_is_woken_with_an_empty_piece_and_no_other_one():
+    answer, _ = an_answer()
+    answer.wake()  # nobody waits
+    async with asyncio.TaskGroup() as group:
+        reader = group.create_task(anext(answer))
+        await asyncio.sleep(0)
+        answer.wake()
+        answer.wake()
+    assert reader.result() == b""
+    answer.put(b"a")
+    answer.wake()
+    answer.finish()
+    answer.wake()
+    assert [piece async for piece in answer] == [b"a"]
+
+
 async def test_aborting_a_whole_answer_does_nothing():
     answer, tap = an_answer()
     answer.put(b"a")

@@ -37,9 +37,16 @@ from outrider.protocols.adapters.mcp.requests import (
 from outrider.protocols.adapters.mcp.schemas import Schemas
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.adapters.mcp.spec import DEFAULT_LEGACY, Era
-from outrider.protocols.adapters.mcp.turn import ConversationError, Desk, Envelope, Faulted, Turn
+from outrider.protocols.adapters.mcp.turn import (
+    ConversationError,
+    Desk,
+    Envelope,
+    Faulted,
+    Turn,
+    scope_key,
+)
 from outrider.protocols.pins import PinTable
-from outrider.protocols.sessions import ScopeKey, Session, SessionTable
+from outrider.protocols.sessions import Session, SessionTable
 from outrider.protocols.wire.jsonrpc import (
     INVALID_REQUEST,
     Kind,
@@ -145,7 +152,7 @@ class McpAdapter:
             options=options_of(inbound.route),
             subject=inbound.subject.id,
             manifest=inbound.manifest,
-            scope=self._desk.sessions.scope(_scope_key(inbound, session)),
+            scope=self._desk.sessions.scope(scope_key(inbound.route, inbound.subject.id, session)),
             session=session,
         )
 
@@ -219,13 +226,6 @@ class McpAdapter:
 def options_of(route: Route) -> McpOptions:
     """The route's MCP settings; a route without any has the defaults."""
     return route.options if isinstance(route.options, McpOptions) else McpOptions()
-
-
-def _scope_key(inbound: Inbound, session: Session | None) -> ScopeKey:
-    """A session's own scope, or that of a caller that speaks without one."""
-    if session is not None:
-        return session.key
-    return (inbound.route.upstream, inbound.route.name, inbound.subject.id)
 
 
 def _version(spoken: Spoken, session: Session | None, fields: dict[str, str]) -> str:

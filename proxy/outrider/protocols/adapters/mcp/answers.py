@@ -21,6 +21,7 @@ from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.eras import below
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
+from outrider.protocols.adapters.mcp.news import News
 from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
 from outrider.protocols.adapters.mcp.schemas import Compiled
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
@@ -44,6 +45,7 @@ _WANTED: Final = {
     "notifications/prompts/list_changed": "promptsListChanged",
     "notifications/resources/list_changed": "resourcesListChanged",
 }
+_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 # They carry a task's own result or words about it.
 _OF_TASKS: Final = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _WORDY: Final = _OF_TASKS | {"notifications/message"}
@@ -67,6 +69,7 @@ class Answering:
         self._drops = 0
         self._session_id: str | None = None
         self._light = False
+        self.news: News | None = None  # of a stream that tells of lists
         self.large = False  # what is being taken is worked on in turns
 
     @property
@@ -386,6 +389,9 @@ class Answering:
             if message.method in _WORDY:
                 return [self.dropped("notification_dropped", "redaction")]
             params.pop("message", None)
+        if message.method == _ACKNOWLEDGED and self.news is not None:
+            agreed = as_object(params.get("notifications"))
+            return [*emit(message.value), *self.news.acknowledged(agreed)]
         return emit(message.value)
 
     def _owns(self, members: JsonObject) -> bool:
@@ -410,7 +416,7 @@ class Answering:
         wanted = as_object(turn.params.get("notifications"))
         if method == "notifications/resources/updated":
             return params.get("uri") in subscribed(wanted)
-        if method == "notifications/subscriptions/acknowledged":
+        if method == _ACKNOWLEDGED:
             _narrow(as_object(params.get("notifications")), wanted)
             return True
         return method not in _WANTED or wanted.get(_WANTED[method]) is True

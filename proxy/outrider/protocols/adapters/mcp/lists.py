@@ -20,7 +20,7 @@ from outrider.protocols.adapters.mcp.edits import suspicion
 from outrider.protocols.adapters.mcp.names import Lookalikes, check_uri, is_name
 from outrider.protocols.adapters.mcp.spec import Listing
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
-from outrider.protocols.pins import Described, PinMode, described
+from outrider.protocols.pins import Described, Pin, PinMode, described
 from outrider.protocols.sessions import Seen
 from outrider.protocols.wire.turns import Work, in_turns
 
@@ -178,30 +178,17 @@ class Page:
 
     def ask(self, item: Item) -> Ask:
         """The action an item offers, to be judged for visibility."""
-        name, kind, _ = spec.OFFERS[self.listing]
-        pin = self._desk.pins.get(self.turn.upstream, self.listing, item.name)
-        return Ask(
-            protocol=ProtocolName.MCP,
-            name=name,
-            phase=Phase.LIST,
-            resource_type=kind,
-            upstream=self.turn.upstream,
-            resource=item.name,
-            arguments=None,
-            effect=None if self.listing is Listing.TOOLS else ActionEffect.READ,
-            definition=pin.definition if pin else None,
-        )
+        return offer(self.turn, self._desk, self.listing, item.name)
 
     def filter(self, items: list[Item], verdicts: tuple[bool, ...]) -> list[Json]:
         shown: list[Json] = []
-        alert = self.turn.options.pinning == PinMode.ALERT.value
         hidden: JsonObject = {"upstream": self.turn.upstream, "kind": self.listing.value}
         self._notes = []
         for item, visible in zip(items, verdicts, strict=True):
             if not visible:
                 self._notes.append(Note(event="hidden", facts=hidden, recorded=False))
             pin = self._desk.pins.get(self.turn.upstream, self.listing, item.name)
-            trusted = self.listing not in _PINNED or alert or (pin is not None and pin.fits)
+            trusted = trusts(self.turn, self.listing, pin)
             # The pin's own text of the name: all callers' lists then share it.
             name = item.name if pin is None else pin.name
             self._seen.judged(name, visible=visible, trusted=trusted)
@@ -299,6 +286,30 @@ class Page:
             }
             self._notes.append(Note(event="list_item_dropped", facts=facts))
         return self._notes
+
+
+def offer(turn: Turn, desk: Desk, listing: Listing, name: str) -> Ask:
+    """What an item of a list stands for: the action it offers, to be judged for visibility."""
+    action, kind, _ = spec.OFFERS[listing]
+    pin = desk.pins.get(turn.upstream, listing, name)
+    return Ask(
+        protocol=ProtocolName.MCP,
+        name=action,
+        phase=Phase.LIST,
+        resource_type=kind,
+        upstream=turn.upstream,
+        resource=name,
+        arguments=None,
+        effect=None if listing is Listing.TOOLS else ActionEffect.READ,
+        definition=pin.definition if pin else None,
+    )
+
+
+def trusts(turn: Turn, listing: Listing, pin: Pin | None) -> bool:
+    """Whether an item with this pin may be shown, as far as its definition goes."""
+    if listing not in _PINNED or (pin is not None and pin.fits):
+        return True
+    return turn.options.pinning == PinMode.ALERT.value
 
 
 def _twins(named: list[Named]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from outrider.protocols.adapters.mcp.schemas import Schemas
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.adapters.mcp.spec import Era
 from outrider.protocols.pins import PinTable
-from outrider.protocols.sessions import Scope, Session, SessionTable
+from outrider.protocols.sessions import Scope, ScopeKey, Session, SessionTable
 from outrider.protocols.wire.jsonrpc import Kind, RpcId
 
 # Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
@@ -65,6 +65,15 @@ class Turn:
     def __post_init__(self) -> None:
         self.is_modern = self.era is _MODERN
         self.upstream = self.route.upstream
+
+    @property
+    def scope_key(self) -> ScopeKey:
+        return scope_key(self.route, self.subject, self.session)
+
+
+def scope_key(route: Route, subject: str, session: Session | None) -> ScopeKey:
+    """A session's own scope, or that of a caller that speaks without one."""
+    return session.key if session is not None else (route.upstream, route.name, subject)
 
 
 class ConversationError(EnforcementError):

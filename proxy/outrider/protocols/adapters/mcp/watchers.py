@@ -15,6 +15,7 @@ from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
 from outrider.protocols.adapters.mcp.edits import cleaned, encode_clean
+from outrider.protocols.adapters.mcp.news import News, tells
 from outrider.protocols.wire.sse import (
     Comment,
     Event,
@@ -128,6 +129,9 @@ class SseWatcher:
         self._reader = SseReader(event_bytes=answering.desk.limits.sse_event_bytes)
         self._passed = 0
         self._resumable = resumable
+        self.news = self._look_again if tells(answering.turn) else None
+        if self.news is not None:
+            answering.news = News(turn=answering.turn, desk=answering.desk)
 
     def head(self) -> ResponseHead:
         return ResponseHead(status=200, headers=(*_SSE_HEAD, *self._answering.head_fields()))
@@ -170,6 +174,9 @@ class SseWatcher:
         if self._answering.awaits_final and not self._resumable:
             raise UpstreamFailedError("the upstream ended before it answered")
         return []
+
+    def _look_again(self) -> list[Step]:
+        return self._answering.news.steps() if self._answering.news is not None else []
 
     def _event(self, event: Event) -> list[Step]:
         id_ = self._id(event)

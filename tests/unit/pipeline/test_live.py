@@ -1,0 +1,168 @@
+"""Answers that tell of what their caller may see: they look again when that may have changed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from outrider.core.errors import EnforcementError
+from outrider.core.exchange import Ending, Reply
+from outrider.core.obligation import LimitObligation
+from outrider.core.ports import Emit, Step
+from outrider.core.vocabulary import Effect, Reason
+from outrider.pipeline.live import LiveExchange, LiveExchanges
+from tests.support.builders import a_decision, a_grant, a_task, an_exchange
+from tests.support.pipeline import FixedIncoming, Rig
+
+
+@dataclass(slots=True)
+class Stream:
+    """A stream under way that tells `news`, and whatever its caller has got of it."""
+
+    rig: Rig
+    looks: int = 0
+    got: list[bytes] = field(default_factory=list)
+    reader: "asyncio.Task[None] | None" = None
+    reply: Reply | None = None
+
+    def news(self) -> list[Step]:
+        self.looks += 1
+        return [Emit(data=b"news ")]
+
+    async def read(self) -> None:
+        assert self.reply is not None
+        assert not isinstance(self.reply.body, bytes)
+        try:
+            async for piece in self.reply.body:
+                self.got.append(piece)
+        finally:
+            self.reply.settle(Ending.SENT, 0)
+
+    async def turn(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _stream(rig: Rig, *, tells: bool = True) -> AsyncIterator[Stream]:
+    stream = Stream(rig)
+    gate = asyncio.Event()
+    rig.upstream.answers = [FixedIncoming(chunks=[b"first "], gate=gate)]
+    rig.adapter.conversation.is_stream = True
+    rig.adapter.conversation.news = stream.news if tells else None
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        stream.reply = await rig.enforcer().handle(an_exchange())
+        stream.reader = group.create_task(stream.read())
+        await stream.turn()
+        yield stream
+        gate.set()
+
+
+async def test_a_stream_that_waits_looks_again_at_once() -> None:
+    rig = Rig()
+    async with _stream(rig) as stream:
+        assert stream.got == [b"first "]
+        rig.live.changed()
+        rig.live.changed()
+        await stream.turn()
+        assert (stream.got, stream.looks) == ([b"first ", b"news "], 1)
+        await stream.turn()
+        assert stream.looks == 1
+        rig.live.changed("crm")
+        rig.live.changed("mail")
+        await stream.turn()
+        assert stream.looks == 2
+    assert rig.audit.kinds() == ["decision", "outcome"]
+    assert len(rig.live) == 0
+
+
+async def test_other_answers_are_not_disturbed() -> None:
+    rig = Rig()
+    async with _stream(rig, tells=False) as stream:
+        rig.live.changed()
+        await stream.turn()
+        assert stream.got == [b"first "]
+        assert len(rig.binder.names) == 1
+
+
+def test_only_what_tells_of_the_upstream_is_woken() -> None:
+    live, woken = LiveExchanges(), list[str]()
+    for name, upstream in (("a", "crm"), ("b", "mail"), ("c", None)):
+        entry = LiveExchange(id=name, upstream=upstream)
+        entry.wake = lambda name=name: woken.append(name)
+        live._live[name] = entry
+    live._live["d"] = LiveExchange(id="d", upstream="crm")
+    live.changed("crm")
+    assert woken == ["a"]
+    live.changed()
+    assert woken == ["a", "a", "b", "c"]
+
+
+def _denies(rig: Rig) -> None:
+    rig.decider.decision = a_decision(Effect.DENY, reason=Reason.POLICY)
+
+
+def _takes_the_grant(rig: Rig) -> None:
+    rig.binder.task = a_task(grant=a_grant(tools=["mail/*"]))
+
+
+def _ends_the_task(rig: Rig) -> None:
+    rig.binder.fault = EnforcementError("over", reason=Reason.TASK_ENDED)
+
+
+def _quarantines(rig: Rig) -> None:
+    rig.quarantine.agents.add("spiffe://acme.test/ns/support/sa/triage")
+
+
+def _loses_the_policy(rig: Rig) -> None:
+    rig.decider.fault = EnforcementError("none", reason=Reason.POLICY_UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "decisions"),
+    [
+        pytest.param(_denies, Reason.POLICY, 2, id="policy"),
+        pytest.param(_takes_the_grant, Reason.UNRECOGNISED, 1, id="grant"),
+        pytest.param(_ends_the_task, Reason.TASK_ENDED, 1, id="task"),
+        pytest.param(_quarantines, Reason.QUARANTINED, 1, id="quarantine"),
+        pytest.param(_loses_the_policy, Reason.POLICY_UNAVAILABLE, 1, id="no-policy"),
+    ],
+)
+async def test_a_stream_that_would_not_be_allowed_now_ends(
+    change: object, reason: Reason, decisions: int
+) -> None:
+    rig = Rig()
+    async with _stream(rig) as stream:
+        change(rig)  # type: ignore[operator]
+        rig.live.changed()
+        await stream.turn()
+        assert stream.looks == 0
+        assert stream.reader is not None
+        assert stream.reader.done()
+    assert rig.adapter.refusals[-1].reason is reason
+    assert len(rig.audit.of("decision")) == decisions
+    assert rig.audit.of("outcome")[-1]["outcome"]["status"] == "unknown"
+    assert len(rig.live) == 0
+
+
+async def test_what_a_stream_asks_later_is_judged_by_the_policy_in_force_then() -> None:
+    rig = Rig()
+    async with _stream(rig) as stream:
+        before = len(rig.decider.asked)
+        task = rig.binder.task = a_task(grant_revision=7)
+        rig.live.changed()
+        await stream.turn()
+        assert [question.task for question in rig.decider.asked[before:]] == [task]
+        assert stream.looks == 1
+
+
+async def test_a_stream_of_which_policy_asks_something_new_ends() -> None:
+    rig = Rig()
+    async with _stream(rig) as stream:
+        rig.decider.decision = a_decision(obligations=(LimitObligation(response_bytes=5),))
+        rig.live.changed()
+        await stream.turn()
+        assert stream.looks == 0
+    assert rig.adapter.refusals[-1].reason is Reason.OBLIGATION
