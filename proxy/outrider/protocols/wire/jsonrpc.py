@@ -99,15 +99,15 @@ def _read_response(value: JsonObject) -> Message:
     members = value.keys()
     if not (("result" in value and members <= _RESULT) or ("error" in value and members <= _ERROR)):
         raise _invalid("neither a request nor a notification nor a response", "members")
+    if "error" in value:
+        error = value["error"]
+        if not isinstance(error, dict) or not _is_error(error):
+            raise _invalid("error must have an integer code and a message", "error")
     found = value.get("id")
     if found is None and "error" in value:
         return Message(_RESPONSE_KIND, None, "", value)
     if not isinstance(found, str | int) or not is_id(found):
         raise _invalid("id must be a short string or a safe integer", "id")
-    if "error" in value:
-        error = value["error"]
-        if not isinstance(error, dict) or not _is_error(error):
-            raise _invalid("error must have an integer code and a message", "error")
     return Message(_RESPONSE_KIND, found, "", value)
 
 

@@ -26,7 +26,13 @@ from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscr
 from outrider.protocols.adapters.mcp.schemas import Compiled
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
 from outrider.protocols.pins import PinMode, described
-from outrider.protocols.wire.jsonrpc import METHOD_NOT_FOUND, Kind, Message, read_message
+from outrider.protocols.wire.jsonrpc import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    Kind,
+    Message,
+    read_message,
+)
 from outrider.protocols.wire.turns import Work, in_turns
 
 Emitter: TypeAlias = Callable[[JsonObject], list[Step]]
@@ -35,6 +41,7 @@ _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _NOTIFICATIONS: Final = 10_000
 _DROPS: Final = 100
 _INPUTS: Final = 64
+_ELICITATION: Final = "elicitation/create"
 _HANDLE: Final = 256  # no longer one is taken from a caller
 _CHANGED: Final = {
     "notifications/tools/list_changed": spec.Listing.TOOLS,
@@ -181,7 +188,32 @@ class Answering:
         message.setdefault("id", self.turn.id)
         if message["id"] is None:
             message["id"] = self.turn.id
+        error = as_object(message["error"])
+        editing.disown(error)
+        if error.get("code") == spec.URL_ELICITATION_REQUIRED:
+            return self._elicits(message, error, emit)
         return self._edited(message, emit)
+
+    def _elicits(self, message: JsonObject, error: JsonObject, emit: Emitter) -> list[Step]:
+        """An error that asks the agent's user to open URLs is judged as the request would be."""
+        wanted = [
+            as_object(one) for one in as_list(as_object(error.get("data")).get("elicitations"))
+        ]
+
+        def judged(verdicts: tuple[bool, ...]) -> list[Step]:
+            if verdicts and all(verdicts):
+                return self._edited(message, emit)
+            message["error"] = {"code": INTERNAL_ERROR, "message": error.get("message")}
+            return [
+                self.dropped("server_request_dropped", "policy" if verdicts else "elicitation_url"),
+                *self._edited(message, emit),
+            ]
+
+        knows = self.turn.version in spec.SERVER_NOTIFICATIONS["notifications/elicitation/complete"]
+        if not knows or not 0 < len(wanted) <= _INPUTS or not all(map(_is_url_mode, wanted)):
+            return judged(())
+        asks = [server_ask(self.turn.upstream, _ELICITATION, one, Phase.RESPONSE) for one in wanted]
+        return [Judge(asks=tuple(asks), phase=Phase.RESPONSE, then=judged)]
 
     def _edited(self, message: JsonObject, then: Emitter) -> list[Step]:
         """Carry out on an answer what policy asks of it, then go on."""
@@ -449,7 +481,7 @@ def _bounded(message: JsonObject, records: int, then: Emitter) -> Work:
 
 def fault_of_request(method: str, params: JsonObject) -> str | None:
     """Why a server's request may reach no agent, whatever policy says; or None."""
-    if method != "elicitation/create":
+    if method != _ELICITATION:
         return None
     if params.get("mode") == "url" or "url" in params:
         url = params.get("url")
@@ -459,6 +491,10 @@ def fault_of_request(method: str, params: JsonObject) -> str | None:
     if any(_SECRET_FIELD.search(name) for name in properties):
         return "elicitation_secret"
     return None
+
+
+def _is_url_mode(elicitation: JsonObject) -> bool:
+    return "url" in elicitation and fault_of_request(_ELICITATION, elicitation) is None
 
 
 def _narrow(acknowledged: JsonObject, wanted: JsonObject) -> None:

@@ -9,11 +9,17 @@ from outrider.core.errors import ObligationError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
+from outrider.core.vocabulary import Reason
 from outrider.protocols.adapters.mcp.names import has_invisible
 from outrider.protocols.adapters.mcp.spec import OWN_META
 from outrider.protocols.wire.jsonrpc import INTERNAL_ERROR
 
 _OWN: Final = f'"{OWN_META}'.encode()
+_OUR_CODES: Final = range(-31599, -31399)  # as `core.answers` has them, and their like
+_OUR_MEMBERS: Final = frozenset(
+    {"reason", "reasons", "decision", "pointer", "approval", "approval_url"}
+)
+_REASONS: Final[frozenset[Json]] = frozenset(reason.value for reason in Reason)
 _PIECE: Final = 4096
 _SAID_VALUES: Final = 200_000
 _DESCRIPTION_BYTES: Final = 8192
@@ -62,6 +68,23 @@ def _stripping(message: JsonObject) -> Generator[None, None, None]:
             level.extend(node.values())
         elif isinstance(node, list):
             level.extend(node)
+
+
+def disown(error: JsonObject) -> None:
+    """Make an upstream's error one that nobody takes for a refusal of ours: its words stay."""
+    code, data = error.get("code"), error.get("data")
+    is_ours = isinstance(code, int) and code in _OUR_CODES
+    if is_ours:
+        error["code"] = INTERNAL_ERROR
+    if isinstance(data, dict) and (is_ours or _is_refusal(data)):
+        error["data"] = {key: value for key, value in data.items() if key not in _OUR_MEMBERS}
+        if not error["data"]:
+            del error["data"]
+
+
+def _is_refusal(data: JsonObject) -> bool:
+    """Whether `data` has the form of what we say of a refusal."""
+    return "approval_url" in data or ("decision" in data and data.get("reason") in _REASONS)
 
 
 def suspicion(definition: JsonObject) -> str | None:
