@@ -19,6 +19,7 @@ from outrider.core.ports import Edits, Judge, Note, Step
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import edits as editing, spec
+from outrider.protocols.adapters.mcp.capabilities import offer_less
 from outrider.protocols.adapters.mcp.eras import below
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
@@ -53,6 +54,7 @@ _WANTED: Final = {
     "notifications/resources/list_changed": "resourcesListChanged",
 }
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+_OFFERING: Final = frozenset({"initialize", "server/discover"})
 # They carry a task's own result or words about it.
 _OF_TASKS: Final = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _WORDY: Final = _OF_TASKS | {"notifications/message"}
@@ -234,6 +236,8 @@ class Answering:
         handler = _RESULTS.get(turn.method)
         steps = handler(self, result) if handler is not None else []
         keep_private(turn, result)
+        if turn.method in _OFFERING:
+            return [*steps, *offer_less(turn, result, lambda: emit(message))]
         if turn.is_modern and result.get("resultType") == "input_required":
             return [*steps, *self._input_required(message, result, emit)]
         return [*steps, *emit(message)]
