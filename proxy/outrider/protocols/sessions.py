@@ -311,9 +311,15 @@ class SessionTable:
             self._names -= scope.weighed
             scope.weighed = None
 
-    def give_handle(self, *, subject: str, upstream: str, handle: str, tool: str = "") -> None:
-        """An upstream gave `handle` (a task's id) to `subject`, who had called `tool`."""
-        self._handles.put((subject, upstream, handle), (tool,))
+    def give_handle(self, *, subject: str, upstream: str, handle: str, tool: str = "") -> bool:
+        """An upstream gave `handle` (a task's id) to `subject`, who had called `tool`. False where
+        the handle stands for a call of another tool, and goes on doing so."""
+        key = (subject, upstream, handle)
+        known = self._handles.get(key)
+        if known is not None and known != (tool,):
+            return False
+        self._handles.put(key, (tool,))
+        return True
 
     def has_handle(self, *, subject: str, upstream: str, handle: str) -> bool:
         return self._handles.get((subject, upstream, handle)) is not None

@@ -208,3 +208,13 @@ def test_one_list_alone_is_bounded_too() -> None:
     assert not seen.is_full
     seen.judged("one more", visible=False)
     assert seen.is_full
+
+
+def test_a_handle_stands_for_one_tool_s_call() -> None:
+    table = SessionTable()
+    whose = {"subject": "a", "upstream": "crm", "handle": "t"}
+    assert table.give_handle(**whose, tool="read")
+    assert table.give_handle(**whose, tool="read")
+    assert not table.give_handle(**whose, tool="pay")
+    assert table.tool_of(**whose) == "read"
+    assert table.give_handle(**{**whose, "subject": "b"}, tool="pay")

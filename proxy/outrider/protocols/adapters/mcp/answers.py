@@ -43,6 +43,7 @@ _NOTIFICATIONS: Final = 10_000
 _DROPS: Final = 100
 _INPUTS: Final = 64
 _ELICITATION: Final = "elicitation/create"
+_KEPT: Final = ("name", "cursor", "taskId")  # what the rest of an answer is judged by
 _HANDLE: Final = 256  # no longer one is taken from a caller
 _CHANGED: Final = {
     "notifications/tools/list_changed": spec.Listing.TOOLS,
@@ -110,9 +111,7 @@ class Answering:
             # A resumed stream needs the request's name, not its arguments.
             self._light = True
             turn = self.turn
-            turn.params = {
-                key: turn.params[key] for key in ("name", "cursor") if key in turn.params
-            }
+            turn.params = {key: turn.params[key] for key in _KEPT if key in turn.params}
             turn.value = {}
         self.turn.scope.streamed(event_id, self)
 
@@ -293,15 +292,26 @@ class Answering:
             # What the task comes to is fetched by another call, which these edits do not reach.
             raise ObligationError("a task's result would come back past what policy asks of it")
         if isinstance(handle, str) and len(handle) <= _HANDLE:
-            self.desk.sessions.give_handle(
+            given = self.desk.sessions.give_handle(
                 subject=turn.subject,
                 upstream=turn.upstream,
                 handle=handle,
                 tool=str(turn.params.get("name")),
             )
-        if "structuredContent" not in result or result.get("isError") is True:
-            return []
-        return self._check_structured(result["structuredContent"])
+            if not given:
+                raise UpstreamFailedError("the upstream gave a task's id to another tool's call")
+        return self._check_structured(result, str(turn.params.get("name")))
+
+    def _fetched(self, result: JsonObject) -> list[Step]:
+        """What a task came to is held to the definition of the tool that was called."""
+        turn = self.turn
+        tool = self.desk.sessions.tool_of(
+            subject=turn.subject,
+            upstream=turn.upstream,
+            handle=str(turn.params.get("taskId")),
+        )
+        came = result if turn.method == "tasks/result" else as_object(result.get("result"))
+        return self._check_structured(came, tool or "")
 
     def _takes_tasks(self) -> bool:
         """Whether the client said that it knows tasks; others cannot read such a result."""
@@ -309,10 +319,13 @@ class Answering:
         capabilities = as_object(meta.get(spec.META_CAPABILITIES))
         return spec.TASKS_EXTENSION in as_object(capabilities.get("extensions"))
 
-    def _check_structured(self, content: Json) -> list[Step]:
+    def _check_structured(self, result: JsonObject, tool: str) -> list[Step]:
         turn = self.turn
+        if "structuredContent" not in result or result.get("isError") is True:
+            return []
+        content = result["structuredContent"]
         mode = turn.options.structured_output
-        pin = self.desk.pins.get(turn.upstream, spec.Listing.TOOLS, str(turn.params.get("name")))
+        pin = self.desk.pins.get(turn.upstream, spec.Listing.TOOLS, tool)
         if (
             mode == "off"
             or pin is None
@@ -475,6 +488,8 @@ _RESULTS: Final[dict[str, Callable[[Answering, JsonObject], list[Step]]]] = {
     "server/discover": Answering._instructions,  # noqa: SLF001
     "tools/call": Answering._called,  # noqa: SLF001
     "tasks/list": Answering._tasks,  # noqa: SLF001
+    "tasks/get": Answering._fetched,  # noqa: SLF001
+    "tasks/result": Answering._fetched,  # noqa: SLF001
 }
 
 

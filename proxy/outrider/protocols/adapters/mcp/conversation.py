@@ -6,14 +6,23 @@ from typing import Final
 from outrider.core.action import Ask
 from outrider.core.errors import ObligationError, UnrecognisedError, UpstreamFailedError
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead, TraceContext
-from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.jsonvalue import JsonObject, as_list, as_object
 from outrider.core.ports import Edits, Inbound, Route, Watcher
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
 from outrider.protocols.adapters.mcp.edits import restricts
 from outrider.protocols.adapters.mcp.headers import encode as encode_field, media_type
-from outrider.protocols.adapters.mcp.requests import Read, plumbing, server_ask, subscribed
+from outrider.protocols.adapters.mcp.lists import offer
+from outrider.protocols.adapters.mcp.requests import (
+    Read,
+    no_such_task,
+    plumbing,
+    root_ask,
+    server_ask,
+    shared_roots,
+    subscribed,
+)
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
 from outrider.protocols.adapters.mcp.watchers import (
     EmptyWatcher,
@@ -32,6 +41,9 @@ _JSON_FIELDS: Final[Headers] = (
 )
 _STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "identity"))
 _REQUEST: Final = Kind.REQUEST
+_TASK: Final = "the task's tool"  # no capability, list or URI is spelt so
+_GOES_ON: Final = spec.TASK_METHODS - {"tasks/cancel"}  # to end one is never too much
+_WITH_PARTS: Final = _GOES_ON | {"initialize"}
 _LIST_ID: Final = "outrider-list-"
 
 
@@ -93,9 +105,10 @@ class Call:
     # --- what policy may take out ---
 
     def optional_asks(self) -> tuple[Ask, ...]:
-        """Capabilities by which the server could ask the agent; URIs and lists of a listen."""
+        """Capabilities by which the server could ask the agent; URIs and lists of a listen; roots
+        that are told; the tool whose task is gone on with."""
         turn = self.turn
-        if not turn.is_modern and turn.method != "initialize":
+        if not turn.is_modern and turn.method not in _WITH_PARTS and turn.answers is None:
             return ()
         found: list[tuple[str, Ask]] = []
         for capability in spec.CAPABILITY_OF.keys() & _askable(turn):
@@ -106,6 +119,11 @@ class Call:
             found.extend((uri, listen_ask(turn, uri)) for uri in subscribed(wanted))
             flags = spec.LIST_FLAGS.keys() & wanted.keys()
             found.extend((flag, plumbing(turn, spec.LIST_FLAGS[flag])) for flag in flags)
+        for told in shared_roots(turn):
+            uris = dict.fromkeys(str(root["uri"]) for root in _roots_of(told))
+            found.extend((uri, root_ask(turn.upstream, uri)) for uri in uris)
+        if turn.method in _GOES_ON:
+            found.append((_TASK, self._tool_ask()))
         self._optional = tuple(found)
         return tuple(ask for _, ask in found)
 
@@ -115,6 +133,10 @@ class Call:
         }
         if not denied:
             return
+        if _TASK in denied:
+            raise no_such_task()
+        for told in shared_roots(self.turn):
+            told["roots"] = [root for root in _roots_of(told) if root["uri"] not in denied]
         capabilities = _capabilities(self.turn)
         for name in denied:
             capabilities.pop(name, None)
@@ -126,6 +148,14 @@ class Call:
             wanted["resourceSubscriptions"] = [
                 uri for uri in subscribed(wanted) if uri not in denied
             ]
+
+    def _tool_ask(self) -> Ask:
+        """The tool that a task is of: who may not see it any more gets nothing of its tasks."""
+        turn = self.turn
+        tool = self._desk.sessions.tool_of(
+            subject=turn.subject, upstream=turn.upstream, handle=str(turn.params.get("taskId"))
+        )
+        return offer(turn, self._desk, spec.Listing.TOOLS, tool or "")
 
     # --- out and back ---
 
@@ -408,6 +438,10 @@ def _askable(turn: Turn) -> set[str]:
     """The capabilities this message declares, those within tasks (2025-11-25) included."""
     capabilities = _capabilities(turn)
     return {*capabilities, *_task_requests(capabilities)}
+
+
+def _roots_of(answer: JsonObject) -> list[JsonObject]:
+    return [as_object(root) for root in as_list(answer.get("roots"))]
 
 
 def _task_requests(capabilities: JsonObject) -> JsonObject:

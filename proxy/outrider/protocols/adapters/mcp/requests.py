@@ -10,7 +10,7 @@ from outrider.core.action import Ask
 from outrider.core.catalogue import UNDECLARED
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import (
@@ -44,6 +44,7 @@ _TEXT_LIMIT: Final = 256
 _SUBSCRIPTIONS: Final = 500  # policy is asked of each
 _GIVEN_UP_S: Final = 30.0
 _INPUTS: Final = 64
+_ROOTS: Final = "roots/list"
 _INPUT_KEY: Final = 128
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
@@ -79,6 +80,8 @@ def read_answer(turn: Turn, method: str) -> Read:
         arguments = without_own(result)
     else:
         raise _invalid("a result must be an object")
+    if method == _ROOTS and isinstance(result, dict):
+        _check_roots(result)
     if method not in spec.SERVER_ASKS:
         return Read((plumbing(turn, method, arguments or None),))
     return Read((server_ask(turn.upstream, method, arguments),))
@@ -268,7 +271,9 @@ def _task(turn: Turn, desk: Desk) -> Read:
     upstream = turn.route.upstream
     tool = desk.sessions.tool_of(subject=turn.subject, upstream=upstream, handle=handle)
     if tool is None:
-        raise _invalid("no such task")
+        raise no_such_task()
+    if turn.method != "tasks/cancel":
+        _check_definition(turn, desk.pins.get(upstream, _TOOLS, tool))
     effect = spec.TASK_EFFECTS.get(turn.method) or _effect_of(turn, tool)
     ask = Ask(
         protocol=_MCP,
@@ -336,14 +341,24 @@ def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
     pin = desk.pins.get(turn.route.upstream, listing, name)
     if pin is None or not seen.knows(name):
         raise _not_offered(turn, seen, name)
-    if not pin.fits and turn.options.pinning != PinMode.ALERT.value:
-        raise EnforcementError(
-            "the definition differs from the accepted one",
-            reason=Reason.DEFINITION_CHANGED,
-            cause=pin.state.value,
-            resource=f"{pin.upstream}/{pin.name}",
-        )
+    _check_definition(turn, pin)
     return pin
+
+
+def no_such_task() -> MalformedError:
+    """Of a task that is not this caller's, or whose tool is not any more."""
+    return _invalid("no such task")
+
+
+def _check_definition(turn: Turn, pin: Pin | None) -> None:
+    if pin is None or pin.fits or turn.options.pinning == PinMode.ALERT.value:
+        return
+    raise EnforcementError(
+        "the definition differs from the accepted one",
+        reason=Reason.DEFINITION_CHANGED,
+        cause=pin.state.value,
+        resource=f"{pin.upstream}/{pin.name}",
+    )
 
 
 def _not_offered(turn: Turn, seen: Seen, name: str) -> UnrecognisedError:
@@ -399,7 +414,47 @@ def _input(turn: Turn, key: str, response: Json) -> Ask:
     if len(key) > _INPUT_KEY or not isinstance(response, dict):
         raise _invalid("an input response must be an object under a short key")
     method = _answered(response)
+    if method == _ROOTS:
+        _check_roots(response)
     return server_ask(turn.route.upstream, method, without_own(response))
+
+
+def shared_roots(turn: Turn) -> list[JsonObject]:
+    """The answers within this message that tell a server of roots: each has a list of them."""
+    if turn.answers == _ROOTS:
+        answers: list[Json] = [turn.value.get("result")]
+    elif turn.is_modern and "inputResponses" in turn.params:
+        answers = list(as_object(turn.params["inputResponses"]).values())
+    else:
+        return []
+    return [one for one in answers if isinstance(one, dict) and "roots" in one]
+
+
+def root_ask(upstream: str, uri: str) -> Ask:
+    """One root told to a server, to be judged by its own URI."""
+    host = host_of(uri)
+    return Ask(
+        protocol=_MCP,
+        name=_ROOTS,
+        phase=Phase.LIST,
+        resource_type=ResourceType.RESOURCE,
+        upstream=upstream,
+        resource=uri,
+        arguments=None,
+        effect=spec.SERVER_ASKS[_ROOTS],
+        hosts=(host,) if host else (),
+    )
+
+
+def _check_roots(answer: JsonObject) -> None:
+    """Raises `MalformedError` for roots that could not be judged one by one."""
+    roots = answer.get("roots")
+    if not isinstance(roots, list) or len(roots) > _SUBSCRIPTIONS:
+        raise _invalid("roots must be an array, and no longer than the limit")
+    for root in roots:
+        if not isinstance(root, dict):
+            raise _invalid("a root must be an object")
+        check_uri(root.get("uri"))
 
 
 def _answered(response: JsonObject) -> str:
