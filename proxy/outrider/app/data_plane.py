@@ -16,6 +16,7 @@ from outrider.core.vocabulary import ProtocolName
 from outrider.credentials.providers.file import FileProvider
 from outrider.identity.bundles import BundleSource
 from outrider.pipeline.enforcer import Enforcer
+from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.routing import RouteTable
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
@@ -81,6 +82,12 @@ def _placed(upstream: Upstream, loaded: Loaded) -> Upstream:
     if upstream.ca_file is None:
         return upstream
     return replace(upstream, ca_file=str(loaded.path(upstream.ca_file)))
+
+
+def credential_headers(settings: Settings) -> frozenset[str]:
+    """Every header in which an agent's own credentials would reach an upstream."""
+    ours = {credential.header.lower() for credential in settings.credentials.values()}
+    return CREDENTIAL_HEADERS | ours | {*settings.agent_credentials}
 
 
 def providers_of(loaded: Loaded, key: Secret, clock: Clock) -> dict[str, CredentialProvider]:

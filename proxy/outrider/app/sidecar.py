@@ -230,6 +230,7 @@ class Sidecar:
             live=self.live,
             jobs=Errands(self.jobs),
             clock=self.clock,
+            credential_headers=data_plane.credential_headers(settings),
         )
         enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)
         return DataPlane(

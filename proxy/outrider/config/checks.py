@@ -20,6 +20,10 @@ _HOST: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?"
 )
 _SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+")
+_FRAMING: Final = frozenset(
+    {"host", "content-type", "content-length", "content-encoding", "transfer-encoding", "accept"}
+    | {"connection", "expect", "te", "trailer", "upgrade", "traceparent", "last-event-id"}
+)
 _LOOPBACK_NAMES: Final = frozenset({"localhost"})
 
 
@@ -40,6 +44,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_listeners(settings),
         *_upstreams(settings),
         *_credentials(settings),
+        *_agent_credentials(settings),
         *_policy(settings),
     )
 
@@ -158,6 +163,16 @@ def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Faul
         except ValueError:
             yield Fault(
                 key=f"{key}.networks", value=network, allowed="give a CIDR such as 10.0.0.0/8"
+            )
+
+
+def _agent_credentials(settings: Settings) -> Iterator[Fault]:
+    for name in settings.agent_credentials:
+        if name in _FRAMING or name.startswith(("mcp-", "outrider-")):
+            yield Fault(
+                key="agent_credentials",
+                value=name,
+                allowed="give headers that carry credentials; requests cannot do without this",
             )
 
 

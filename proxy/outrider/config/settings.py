@@ -16,6 +16,8 @@ Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
+HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+
 
 class Profile(StrEnum):
     DEMO = "demo"
@@ -344,6 +346,10 @@ class Settings:
     """What the agent may reach, by a name of your own; policy knows it under that name."""
     credentials: dict[Name, FileCredential] = field(default_factory=dict)
     """What upstreams need to let us in, by name; the agent never sees them."""
+    agent_credentials: tuple[HeaderName, ...] = ()
+    """Headers, in lower case, in which agents bring credentials of their own. They are taken out
+    and counted, as `authorization`, `cookie`, `x-api-key`, `x-amz-*` and the headers of
+    `credentials` always are."""
     limits: Limits = field(default_factory=Limits)
     """Bounds on everything an exchange may take."""
     audit: Audit = field(default_factory=Audit)

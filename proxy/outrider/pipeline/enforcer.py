@@ -101,7 +101,7 @@ class Enforcer:
 
     async def _enforce(self, passage: Passage) -> Reply:
         parts, exchange = self._parts, passage.exchange
-        clean = strip(exchange.head)
+        clean = strip(exchange.head, parts.credential_headers)
         passage.head, passage.task_header = clean.head, clean.task
         route = parts.routes.choose(clean.head)
         if route is not None:

@@ -23,14 +23,15 @@ class Stripped:
     credentials: int
 
 
-def strip(head: RequestHead) -> Stripped:
-    """`head` without credentials and without our own headers, on every route."""
+def strip(head: RequestHead, credentials_in: frozenset[str] = CREDENTIAL_HEADERS) -> Stripped:
+    """`head` without credentials and without our own headers, on every route. `credentials_in`
+    are all names of headers that carry some."""
     kept: list[tuple[str, str]] = []
     task: str | None = None
     credentials = 0
     for field in head.headers:
         name = field[0]
-        if name not in CREDENTIAL_HEADERS and not name.startswith(_PREFIXES):
+        if name not in credentials_in and not name.startswith(_PREFIXES):
             kept.append(field)
         elif name.startswith(_OWN_PREFIX):
             task = field[1] if name == "outrider-task" else task

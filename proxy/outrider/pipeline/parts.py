@@ -19,13 +19,15 @@ from outrider.core.ports import (
     Upstream,
 )
 from outrider.core.vocabulary import ProtocolName
+from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.live import LiveExchanges
 from outrider.pipeline.routing import RouteTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """`upstream_credentials` names, for each upstream that has one, its configured credential."""
+    """`upstream_credentials` names, for each upstream that has one, its configured credential;
+    `credential_headers` are the headers in which an agent's own would travel."""
 
     identifier: Identifier
     decider: Decider
@@ -43,3 +45,4 @@ class Parts:
     live: LiveExchanges
     jobs: Jobs
     clock: Clock
+    credential_headers: frozenset[str] = CREDENTIAL_HEADERS

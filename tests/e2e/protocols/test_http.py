@@ -229,6 +229,20 @@ async def test_case_39_identity_and_decision_headers_sent_in_do_not_go_on() -> N
         assert subjects == {"spiffe://acme.test/ns/support/sa/triage"}
 
 
+async def test_case_39_configured_names_of_credentials_are_removed_and_counted() -> None:
+    settings: JsonObject = {
+        "agent_credentials": ["x-vault-token"],
+        "credentials": {"unused": {"file": "key", "header": "X-Goog-Api-Key"}},
+    }
+    async with a_world(settings=settings) as world:
+        brought = ("X-Vault-Token: s.1", "X-Goog-Api-Key: k", "X-Vault-Token-Hint: no")
+        assert (await world.get("/desk/tickets", *brought)).status == 200
+        names = {name for name, _ in world.desk.seen[-1].fields}
+        assert "x-vault-token-hint" in names
+        assert names.isdisjoint({"x-vault-token", "x-goog-api-key"})
+        assert world.metric("agent_credentials_stripped_total") == 2
+
+
 @pytest.mark.parametrize(
     "field",
     ["Outrider-Subject: spiffe://acme.test/boss", "Outrider-Decision: allow"],

@@ -175,6 +175,12 @@ def test_the_base_is_good() -> None:
             "path",
             id="opa-without-socket",
         ),
+        pytest.param(
+            {"/agent_credentials": ["x-token", "content-type"]},
+            "agent_credentials",
+            "cannot do without",
+            id="a-header-that-frames",
+        ),
         pytest.param({"/tasks/required": True}, "tasks.required", "no task API", id="tasks"),
     ],
 )

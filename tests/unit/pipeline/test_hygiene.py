@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.pipeline.hygiene import may_set, merged, strip
+from outrider.pipeline.hygiene import CREDENTIAL_HEADERS, may_set, merged, strip
 from tests.support.builders import a_head
 
 
@@ -21,6 +21,13 @@ def test_credentials_and_our_own_headers_are_taken_out(name: str, counted: int) 
     clean = strip(a_head(headers=(("accept", "x"), (name, "secret"))))
     assert clean.head.headers == (("accept", "x"),)
     assert clean.credentials == counted
+
+
+def test_configured_names_are_taken_out_and_counted_too() -> None:
+    fields = (("accept", "x"), ("x-vault-token", "s.1"), ("cookie", "a=b"), ("x-vault-tokens", "1"))
+    clean = strip(a_head(headers=fields), CREDENTIAL_HEADERS | {"x-vault-token"})
+    assert clean.head.headers == (("accept", "x"), ("x-vault-tokens", "1"))
+    assert clean.credentials == 2
 
 
 def test_a_head_without_any_is_the_same_head() -> None:
