@@ -16,6 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -162,7 +163,7 @@ class OpaChild:
             env={"GOGC": str(GOGC), "GOMEMLIMIT": str(limit_bytes), "HOME": str(run)},
             cwd=run,
             start_new_session=True,
-            preexec_fn=_dies_with(os.getpid()),
+            preexec_fn=_tied(),
         )
         self._process = process
         self._starts += 1
@@ -294,18 +295,14 @@ def _remove_sockets(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
 
 
-def _dies_with(parent: int) -> Callable[[], None] | None:
-    """Runs in the child before OPA does: killed when its parent ends. Linux only."""
+def _tied() -> Callable[[], object] | None:
+    """Runs in the child before OPA does: killed when its parent ends. Linux only.
+
+    No Python runs there: between fork and exec a lock that another thread held stays held.
+    """
     if sys.platform != "linux":
         return None
-    libc = ctypes.CDLL(None)
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the tie held
-            os._exit(127)
-
-    return tie
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _read_line(line: bytes) -> tuple[str, str]:
