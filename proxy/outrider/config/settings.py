@@ -185,9 +185,11 @@ class Upstream:
     connections: Annotated[int, Field(ge=1, le=1024)] = 64
     """Connections to it at most, in use or idle."""
     mcp: McpOptions = field(default_factory=McpOptions)
-    """Settings of an upstream that speaks MCP."""
+    """Settings of an upstream that speaks MCP. What a caller's `_meta` asks for of its own stands
+    as `params._meta` among the arguments that policy and grants judge."""
     http: HttpOptions = field(default_factory=HttpOptions)
-    """Settings of an upstream that speaks plain HTTP."""
+    """Settings of an upstream that speaks plain HTTP. A header that could ask for something stands
+    as `header.<name>` among the arguments that policy and grants judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

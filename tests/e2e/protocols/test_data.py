@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from outrider.audit.sinks.file import Disk
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Meta, Raw, Undefined
 from outrider.core.vocabulary import Reason
 from tests.support.audit import FaultyDisk, report_of
@@ -23,7 +23,7 @@ from tests.support.sidecar_mcp import (
     reason_of,
     result,
 )
-from tests.support.sidecar_policy import a_policy
+from tests.support.sidecar_policy import AGENT, a_policy, an_agent
 
 CALL = call()
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -135,6 +135,62 @@ async def test_case_39_a_field_that_asks_for_something_is_judged() -> None:
         assert world.desk.seen[-1].field("impersonate-user") == "me"
         async with world.refuses("policy"):
             assert (await world.get("/desk/tickets", "Impersonate-User: root")).status == 403
+
+
+def _bound_to(**rule: Json) -> JsonObject:
+    """An agent whose grant constrains what it says to two tools."""
+    rules: JsonObject = {"crm/echo": {"/text": {}, **rule}, "desk/GET /tickets": {**rule}}
+    written: JsonObject = orjson.loads(orjson.dumps(rules))  # policy data has no aliases
+    return {AGENT: an_agent(arguments=written)}
+
+
+ORDINARY: JsonObject = {
+    "io.modelcontextprotocol/clientInfo": {"name": "client", "version": "1", "title": "A client"},
+    "io.modelcontextprotocol/clientCapabilities": {
+        "elicitation": {"form": {}, "url": {}},
+        "sampling": {"tools": {}},
+        "roots": {"listChanged": True},
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    },
+    "io.modelcontextprotocol/logLevel": "info",
+    "progressToken": 7,
+    "traceparent": TRACE,
+    "tracestate": "a=b",
+    "baggage": "k=v",
+}
+USUAL = (
+    "Accept: */*",
+    "Accept-Language: en",
+    "User-Agent: python-httpx/0.28",
+    f"Traceparent: {TRACE}",
+    "Baggage: k=v",
+    "Sec-Fetch-Mode: cors",
+    "Cache-Control: no-cache",
+)
+
+
+async def test_case_72_what_every_client_says_is_no_argument_of_a_constrained_call() -> None:
+    async with a_world(a_policy(agents=_bound_to())) as world:
+        assert reason_of(await world.raw(world.modern(modern(CALL, ORDINARY)))) is None
+        plain = call()
+        plain["params"] |= {"_meta": {"progressToken": "p", "traceparent": TRACE}}  # type: ignore[operator]
+        assert reason_of(await world.raw(world.legacy(plain))) is None
+        assert (await world.get("/desk/tickets", *USUAL)).status == 200
+
+
+async def test_case_72_what_asks_for_more_must_be_named_in_a_constrained_call() -> None:
+    vendor = modern(CALL, {**ORDINARY, "acme.test/as": "me"})
+    named = _bound_to(**{"/params._meta/acme.test~1as": {}, "/header.x-tenant": {"in": ["acme"]}})
+    async with a_world(a_policy(agents=_bound_to())) as world:
+        await world.raw(world.modern(CALL))
+        async with world.refuses("grant", count=2):
+            await world.raw(world.modern(vendor))
+            await world.get("/desk/tickets", "X-Tenant: acme")
+    async with a_world(a_policy(agents=named)) as world:
+        assert reason_of(await world.raw(world.modern(vendor))) is None
+        assert (await world.get("/desk/tickets", "X-Tenant: acme")).status == 200
+        async with world.refuses("grant"):
+            await world.get("/desk/tickets", "X-Tenant: other")
 
 
 TRACES = [
