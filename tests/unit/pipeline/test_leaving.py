@@ -1,0 +1,148 @@
+"""PROTOCOLS §12 case 50, with its times: what becomes of a call once its caller has left."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from outrider.core.decision import Permit
+from outrider.core.exchange import Ending, Outgoing, Reply
+from outrider.pipeline.enforcer import ABANDONED_S
+from tests.support.builders import an_exchange
+from tests.support.pipeline import FixedIncoming, RecordingUpstream, Rig
+from tests.support.virtual import at, in_virtual_time, now_s
+
+LEFT_S = 5.0
+SOON_S = 0.1
+
+
+@dataclass
+class Slow(RecordingUpstream):
+    """An upstream whose head comes at `head_s`; keeps when it was told to stop."""
+
+    head_s: float = 1e9
+    stopped_s: float | None = None
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> FixedIncoming:
+        head = at(self.head_s)
+        try:
+            await head.wait()
+        except asyncio.CancelledError:
+            self.stopped_s = now_s()
+            raise
+        return await super().send(permit, outgoing)
+
+
+@dataclass(slots=True)
+class Timed(FixedIncoming):
+    """An answer that keeps when its connection was dropped."""
+
+    dropped_s: float | None = None
+
+    def abort(self) -> None:
+        FixedIncoming.abort(self)
+        if self.dropped_s is None:
+            self.dropped_s = now_s()
+
+
+async def _leave(rig: Rig) -> float | None:
+    """One call whose caller leaves before its head came; when its outcome was on the chain."""
+    ended: list[float] = []
+    append = rig.audit.append_nowait
+
+    def told(record: dict[str, object]) -> None:
+        append(record)  # type: ignore[arg-type]
+        ended.append(now_s())
+
+    rig.audit.append_nowait = told  # type: ignore[method-assign,assignment]
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        call = group.create_task(rig.enforcer().handle(an_exchange()))
+        await at(LEFT_S).wait()
+        call.cancel()
+    return ended[0] if ended else None
+
+
+def _status(rig: Rig) -> str:
+    (outcome,) = rig.audit.of("outcome")
+    return str(outcome["outcome"]["status"])
+
+
+def test_case_50_a_modern_call_is_cancelled_at_its_upstream_within_a_tenth_of_a_second() -> None:
+    upstream = Slow()
+    rig = Rig(upstream=upstream)
+    ended_s = in_virtual_time(_leave(rig))
+    assert upstream.stopped_s is not None
+    assert upstream.stopped_s - LEFT_S <= SOON_S
+    assert ended_s is not None
+    assert ended_s - LEFT_S <= SOON_S
+    assert _status(rig) == "unknown"  # it was sent: nobody knows what became of it
+
+
+def test_case_50_a_modern_stream_is_dropped_within_a_tenth_of_a_second() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = True
+
+    async def leave() -> float | None:
+        incoming = Timed(chunks=[b"one"], gate=asyncio.Event())
+        rig.upstream.answers = [incoming]
+        async with rig.jobs:
+            reply = await rig.enforcer().handle(an_exchange())
+            await _first(reply)
+            await at(LEFT_S).wait()
+            await _close(reply)
+        return incoming.dropped_s
+
+    dropped_s = in_virtual_time(leave())
+    assert dropped_s is not None
+    assert dropped_s - LEFT_S <= SOON_S
+    assert _status(rig) == "unknown"
+
+
+def test_case_50_a_legacy_call_runs_on_to_its_end() -> None:
+    upstream = Slow(head_s=LEFT_S + ABANDONED_S - 1)
+    rig = Rig(upstream=upstream)
+    rig.adapter.conversation.runs_on = True
+    assert in_virtual_time(_leave(rig)) == upstream.head_s
+    assert upstream.stopped_s is None
+    assert _status(rig) == "executed"
+
+
+def test_case_50_a_legacy_call_that_never_ends_is_cut_in_the_end() -> None:
+    upstream = Slow()
+    rig = Rig(upstream=upstream)
+    rig.adapter.conversation.runs_on = True
+    assert in_virtual_time(_leave(rig)) == LEFT_S + ABANDONED_S
+    assert upstream.stopped_s == LEFT_S + ABANDONED_S
+    assert _status(rig) == "unknown"
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+def test_case_50_a_legacy_stream_runs_on_and_is_cut_in_the_end() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+
+    async def leave() -> tuple[float | None, float]:
+        incoming = Timed(chunks=[b"one"], gate=asyncio.Event())
+        rig.upstream.answers = [incoming]
+        async with rig.jobs:
+            reply = await rig.enforcer().handle(an_exchange())
+            await _first(reply)
+            await at(LEFT_S).wait()
+            await _close(reply)
+            before = incoming.dropped_s
+        assert before is None
+        return incoming.dropped_s, now_s()
+
+    dropped_s, ended_s = in_virtual_time(leave())
+    assert dropped_s == ended_s == LEFT_S + ABANDONED_S
+    assert _status(rig) == "unknown"
+
+
+async def _first(reply: Reply) -> None:
+    assert isinstance(reply.body, AsyncGenerator)
+    assert await anext(reply.body) == b"one"
+
+
+async def _close(reply: Reply) -> None:
+    assert isinstance(reply.body, AsyncGenerator)
+    await reply.body.aclose()
+    reply.settle(Ending.CLIENT_LEFT, 3)
