@@ -30,8 +30,6 @@ _NO_BYTES_LEFT: Final = frozenset(
         Reason.UPSTREAM_UNAVAILABLE,
         Reason.CREDENTIAL_UNAVAILABLE,
         Reason.OVERLOAD,
-        Reason.OBLIGATION,
-        Reason.AUDIT_UNAVAILABLE,
     }
 )
 

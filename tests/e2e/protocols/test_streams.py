@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.vocabulary import Reason
+from outrider.tasks.quarantine import Scope
 from tests.support.mcp_exchange import BOTH, LEGACY, Reply, event, replies, request, streams
 from tests.support.net import RawClient
 from tests.support.sidecar import BY_TOKEN, PLENTY_S, World, a_world
@@ -21,9 +23,10 @@ from tests.support.sidecar_mcp import (
     reason_of,
     result,
 )
-from tests.support.sidecar_policy import a_policy
+from tests.support.sidecar_policy import AGENT, a_policy
 
 CALL = call()
+SSE = (("content-type", "text/event-stream"),)
 CONTENT: JsonObject = {"content": [{"type": "text", "text": "done"}], "resultType": "complete"}
 DONE: JsonObject = {"jsonrpc": "2.0", "id": 1, "result": CONTENT}
 PROGRESS: JsonObject = {
@@ -239,15 +242,103 @@ async def _dies(self: Any, turn: Any, seen: Any) -> None:
     turn.reset()
 
 
-async def test_case_53_a_denial_after_the_head_is_the_final_event() -> None:
-    """What is refused once a stream has begun: an event larger than its bound."""
-    async with a_world(settings={"limits": {"sse_event_bytes": 4096}}) as world:
-        _says(world, event(PROGRESS), b"data: " + b"x" * 9000 + b"\n\n")
-        answer = await _called(world, wire="modern")
-        assert (answer.status, answer.field("content-type")) == (200, "text/event-stream")
-        last = events_of(answer.body)[-1]
-        meta = last["result"]["_meta"]["dev.outrider/decision"]  # type: ignore[index,call-overload]
-        assert (last["id"], meta["reason"]) == (1, "upstream_error")
+LIMITED = """package outrider
+
+# METADATA
+# entrypoint: true
+default decision := {"effect": "deny"}
+
+decision := {"effect": "allow", "obligations": obligations}
+
+obligations := [{"type": "limit", "records": 2}] if {
+	input.action.name in {"tools/call", "prompts/get"}
+} else := []
+"""
+
+
+def _long_event(world: World, client: RawClient) -> bytes:
+    return b"data: " + b"x" * 9000 + b"\n\n"
+
+
+def _too_many_records(world: World, client: RawClient) -> bytes:
+    many: JsonObject = {"content": [1, 2, 3], "messages": [], "resultType": "complete"}
+    return event({"jsonrpc": "2.0", "id": 1, "result": many})
+
+
+def _quarantine(world: World, client: RawClient) -> bytes:
+    world.sidecar.quarantine.cut(Scope.AGENT, AGENT)
+    world.sidecar.live.cut(lambda live: live.agent == AGENT, Reason.QUARANTINED)
+    return event(DONE)
+
+
+GET_PROMPT = request("prompts/get", {"name": "greet"})
+PROMPTS: JsonObject = {"prompts": [{"name": "greet"}], "resultType": "complete"}
+LATE = [
+    pytest.param(_long_event, "upstream_error", -32603, id="case-53-fault"),
+    pytest.param(_too_many_records, "obligation", -31403, id="case-53-obligation"),
+    pytest.param(_quarantine, "quarantined", -31403, id="case-53-cut"),
+]
+
+
+@pytest.mark.parametrize("wire", ["legacy", "modern"])
+@pytest.mark.parametrize("message", [CALL, GET_PROMPT], ids=["tool", "prompt"])
+@pytest.mark.parametrize(("late", "reason", "code"), LATE)
+async def test_a_denial_after_the_head_is_the_final_event(
+    late: Callable[[World, RawClient], bytes],
+    reason: str,
+    code: int,
+    message: JsonObject,
+    wire: str,
+) -> None:
+    settings: JsonObject = {"limits": {"sse_event_bytes": 4096}}
+    async with a_world(a_policy(LIMITED), settings=settings) as world:
+        world.crm.fake.answers["prompts/list"] = lambda m: replies(result(m, dict(PROMPTS)))
+        for listing in ("tools/list", "prompts/list"):
+            await world.raw(getattr(world, wire)(request(listing)))
+        world.crm.hold = asyncio.Event()
+        pieces = [event(PROGRESS), b": waiting\n\n", b"", event(DONE)]
+        world.crm.fake.answers[str(message["method"])] = (200, SSE, pieces)
+        async with world.client() as client:
+            await client.send(getattr(world, wire)(message))
+            head = await client.answer(head_only=True)
+            assert (head.status, head.field("content-type")) == (200, "text/event-stream")
+            async with asyncio.timeout(PLENTY_S):
+                first = await client.reader.readuntil(b"\n\n")
+                pieces[2] = late(world, client)
+                world.crm.hold.set()
+                body = first + await client.reader.readuntil(b"\r\n0\r\n\r\n")
+            told, last = events_of(body)  # and nothing after it
+        assert told == PROGRESS
+        assert last["id"] == 1
+        if message is CALL:
+            found: Any = last["result"]
+            assert (found["isError"], found.get("resultType")) == (
+                True,
+                "complete" if wire == "modern" else None,
+            )
+            assert found["_meta"]["dev.outrider/decision"]["reason"] == reason
+        else:
+            error: Any = last["error"]
+            assert (error["code"], error["data"]["reason"]) == (code, reason)
+        await world.quiet()
+        outcome = world.records("outcome")[-1]["outcome"]
+        assert (outcome["status"], outcome["error"]) == ("unknown", reason)
+
+
+async def test_case_53_a_stream_on_which_no_answer_is_owed_is_cut_without_one() -> None:
+    async with a_world() as world:
+        session = await open_session(world)
+        world.crm.hold = asyncio.Event()
+        world.crm.fake.answers["GET"] = streams(b": open\n\n", b": end\n\n")
+        fields = (f"Accept: {BOTH}", f"Mcp-Session-Id: {session}")
+        async with world.client() as client:
+            await client.send(world.head("GET", "/crm", *fields))
+            assert (await client.answer(head_only=True)).status == 200
+            async with asyncio.timeout(PLENTY_S):
+                await client.reader.readuntil(b"\n\n\r\n")
+            _quarantine(world, client)
+            assert await client.rest() == b""  # not even ended as if it was whole
+        world.crm.hold.set()
 
 
 async def test_case_54_denied_uris_leave_the_filter_and_the_acknowledgement() -> None:
