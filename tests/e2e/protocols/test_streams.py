@@ -171,6 +171,17 @@ async def test_case_49_a_posted_answer_fits_a_request_that_was_passed_to_its_sub
         assert again.status == 400
 
 
+async def test_case_49_roots_that_policy_keeps_are_not_told() -> None:
+    async with a_world(a_policy(hidden=["crm/file:///home/me"])) as world:
+        session = await open_session(world)
+        _says(world, event(ROOTS), event(DONE))
+        await world.raw(world.legacy(CALL, session=session))
+        roots: list[Json] = [{"uri": "file:///work"}, {"uri": "file:///home/me", "name": "me"}]
+        answer: JsonObject = {"jsonrpc": "2.0", "id": 70, "result": {"roots": roots}}
+        assert (await world.raw(world.legacy(answer, session=session))).status == 202
+        assert orjson.loads(world.crm.seen[-1].body)["result"] == {"roots": roots[:1]}
+
+
 async def _under_way(world: World, client: RawClient, wire: str) -> None:
     await client.send(getattr(world, wire)(CALL))
     await client.answer(head_only=True)
