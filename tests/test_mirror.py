@@ -37,14 +37,12 @@ WITHOUT = {
     "pipeline/passage.py",
     # the stages of one machine, held by tests/unit/pipeline/test_enforcer.py
     "pipeline/admission.py",
-    "pipeline/closing.py",
-    "pipeline/live.py",
     "pipeline/relay.py",
     # the thread behind it, held by tests/unit/audit/test_log.py
     "audit/writer.py",
 }
 """This list may only shrink."""
-MOST = 31
+MOST = 28
 
 
 def _modules() -> set[str]:

@@ -1,11 +1,16 @@
-"""PROTOCOLS §12 case 50, with its times: what becomes of a call once its caller has left."""
+"""How an exchange ends: what is said of it, and (PROTOCOLS §12 case 50) when."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+import pytest
+
 from outrider.core.decision import Permit
+from outrider.core.errors import ObligationError
 from outrider.core.exchange import Ending, Outgoing, Reply
+from outrider.core.ports import Judge, Step
+from outrider.core.vocabulary import Phase
 from outrider.pipeline.enforcer import ABANDONED_S
 from tests.support.builders import an_exchange
 from tests.support.pipeline import FixedIncoming, RecordingUpstream, Rig
@@ -135,6 +140,30 @@ def test_case_50_a_legacy_stream_runs_on_and_is_cut_in_the_end() -> None:
     dropped_s, ended_s = in_virtual_time(leave())
     assert dropped_s == ended_s == LEFT_S + ABANDONED_S
     assert _status(rig) == "unknown"
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "in-a-stream"])
+async def test_what_left_was_not_refused_whatever_its_answer_broke(is_stream: bool) -> None:
+    """A condition on the answer: the upstream has done by then what it was asked for."""
+    rig = Rig()
+    rig.adapter.conversation.is_stream = is_stream
+
+    def breaks() -> list[Step]:
+        raise ObligationError("more records than policy allows")
+
+    def late(_chunk: bytes) -> list[Step]:
+        return [Judge(asks=(), phase=Phase.RESPONSE, then=lambda _verdicts: breaks())]
+
+    rig.adapter.conversation.on_chunk = late
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"])]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        if not isinstance(reply.body, bytes):
+            assert [piece async for piece in reply.body] == [b"obligation"]
+        reply.settle(Ending.SENT, 0)
+    (outcome,) = rig.audit.of("outcome")
+    assert outcome["outcome"]["error"] == "obligation"
+    assert outcome["outcome"]["status"] == "unknown"
 
 
 async def _first(reply: Reply) -> None:
