@@ -31,7 +31,6 @@ WITHOUT = {
     "core/obligation.py",
     "core/ports.py",
     "core/subject.py",
-    "core/task.py",
     "identity/causes.py",
     "pipeline/parts.py",
     "pipeline/passage.py",
@@ -42,7 +41,7 @@ WITHOUT = {
     "audit/writer.py",
 }
 """This list may only shrink."""
-MOST = 28
+MOST = 27
 
 
 def _modules() -> set[str]:

@@ -298,12 +298,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edits:
-    """What obligations change: on the way out headers, on the way back redactions and bounds."""
+    """What obligations change: on the way out headers, on the way back redactions and bounds.
+
+    `lifetime_s`: how long what an answer shows stays granted; None where no end is known.
+    """
 
     headers: Headers = ()
     redactions: tuple[RedactObligation, ...] = ()
     response_bytes: int | None = None
     records: int | None = None
+    lifetime_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

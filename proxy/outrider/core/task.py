@@ -19,3 +19,11 @@ class BoundTask:
     tenant: str | None = None
     template: str | None = None
     deadline_unix_s: float | None = None
+
+    @property
+    def ends_unix_s(self) -> float | None:
+        """When nothing of it is granted any more; None where that is not known beforehand."""
+        expires = self.grant.expires_unix_s
+        if expires is None or self.deadline_unix_s is None:
+            return self.deadline_unix_s if expires is None else expires
+        return min(expires, self.deadline_unix_s)

@@ -84,6 +84,10 @@ class Admission:
         decisions = tuple(judged.decision for judged in leg.judged)
         planned = await self._plan_or_refuse(passage, leg, questions, decisions)
         leg.edits = planned.edits
+        ends_s = passage.task.ends_unix_s if passage.task is not None else None
+        if ends_s is not None:
+            left_s = max(0.0, ends_s - self._parts.clock.unix_s())
+            leg.edits = replace(planned.edits, lifetime_s=left_s)
         leg.permit = grant_permit(decisions, leg.actions)  # 13: mint
         if leg.permit is None:
             raise MalformedError("nothing that a permit could be for")
@@ -112,7 +116,8 @@ class Admission:
         fresh.judged = await self._parts.decider.decide(policy, questions)
         decisions = tuple(judged.decision for judged in fresh.judged)
         planned = await self._plan_or_refuse(passage, fresh, questions, decisions)
-        if grant_permit(decisions, fresh.actions) is None or planned.edits != leg.edits:
+        edits = replace(planned.edits, lifetime_s=leg.edits.lifetime_s)
+        if grant_permit(decisions, fresh.actions) is None or edits != leg.edits:
             raise ObligationError("policy asks another thing of this answer than when it began")
 
     def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:

@@ -4,11 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from outrider.core.clock import SystemClock
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.pipeline.enforcer import ABSENT_STEP_S
 from outrider.protocols.adapters.mcp import spec
@@ -119,6 +121,18 @@ async def test_a_filtered_list_is_cached_for_nobody_else(sent: Json, given: int)
         )
         found: Any = message_of(await world.raw(world.modern(LIST)))["result"]
         assert (found["ttlMs"], found["cacheScope"]) == (given, "private")
+
+
+@pytest.mark.parametrize(
+    ("left_s", "most"), [(30, 30_000), (86_400, 60_000)], ids=["case-67-soon", "case-67-late"]
+)
+async def test_no_list_is_cached_for_longer_than_its_grant_lasts(left_s: int, most: int) -> None:
+    ends = datetime.fromtimestamp(SystemClock().unix_s() + left_s, tz=UTC).isoformat()
+    async with a_world(a_policy(agents={AGENT: an_agent(expires_at=ends)})) as world:
+        page: JsonObject = {"tools": [a_tool()], "ttlMs": 86_400_000, "resultType": "complete"}
+        world.crm.fake.answers["tools/list"] = lambda m: replies(result(m, dict(page)))
+        found: Any = message_of(await world.raw(world.modern(LIST)))["result"]
+        assert most - 20_000 < found["ttlMs"] <= most
 
 
 CHANGED = [

@@ -176,6 +176,7 @@ class Call:
         )
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
+        self.turn.lifetime_s = edits.lifetime_s
         return watcher_for(Answering(turn=self.turn, desk=self._desk, edits=edits), head)
 
     def _fields(self) -> list[tuple[str, str]]:

@@ -89,7 +89,10 @@ def keep_private(turn: Turn, result: JsonObject) -> None:
         return
     ttl = result.get("ttlMs")
     fine = isinstance(ttl, int) and not isinstance(ttl, bool) and ttl >= 0
-    result["ttlMs"] = min(ttl, turn.options.list_ttl_ms) if fine and isinstance(ttl, int) else 0
+    most = turn.options.list_ttl_ms
+    if turn.lifetime_s is not None:
+        most = min(most, int(turn.lifetime_s * 1000))
+    result["ttlMs"] = min(ttl, most) if fine and isinstance(ttl, int) else 0
     result["cacheScope"] = "private"
 
 

@@ -39,7 +39,7 @@ class Turn:
     """One exchange as read: `value` is the whole message, `params` its params.
 
     `answers` is the method of the server's request that a posted response answers; `own` marks
-    what the sidecar asks for itself.
+    what the sidecar asks for itself; `lifetime_s` is how long what the answer shows stays granted.
     """
 
     era: Era
@@ -58,6 +58,7 @@ class Turn:
     session: Session | None = None
     answers: str | None = None
     own: bool = False
+    lifetime_s: float | None = None
 
     is_modern: bool = field(init=False)
     upstream: str = field(init=False)

@@ -8,7 +8,7 @@ from outrider.config.settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.manifest import ArgumentEntry, Manifest, ToolEntry, Zones
-from outrider.core.ports import MANY_KEYS
+from outrider.core.ports import MANY_KEYS, Edits
 from outrider.core.vocabulary import (
     ActionEffect,
     Impact,
@@ -172,6 +172,19 @@ def test_case_67_a_filtered_list_is_cached_for_nobody_else(sent: Json, given: in
     answered = sidecar.modern(LIST)
     assert (answered.result["ttlMs"], answered.result["cacheScope"]) == (given, "private")
     assert "ttlMs" not in Sidecar().post(LIST).result
+
+
+@pytest.mark.parametrize(
+    ("lifetime_s", "given"), [(None, 60_000), (90.0, 60_000), (1.5, 1500), (0.0, 0)]
+)
+def test_case_67_a_list_is_cached_no_longer_than_it_is_granted(
+    lifetime_s: float | None, given: int
+) -> None:
+    sidecar = Sidecar()
+    sidecar.edits = Edits(lifetime_s=lifetime_s)
+    result: JsonObject = {"tools": [a_tool()], "ttlMs": 86_400_000}
+    sidecar.upstream.answers["tools/list"] = replies({"jsonrpc": "2.0", "id": 1, "result": result})
+    assert sidecar.modern(LIST).result["ttlMs"] == given
 
 
 CHANGES = [
