@@ -12,10 +12,10 @@ the head back to the last line written, refuses appends, and from tick to tick t
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from outrider.audit.chain import NAMED_LIMIT, ZERO_HASH, Sealed, seal
 from outrider.audit.inputs import InputStore
@@ -124,7 +124,7 @@ class FileAuditLog:
         self._watched_to_s = 0.0
         self._writer: Writer | None = None
         self._thread: threading.Thread | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._stop_ticking: Callable[[], None] = lambda: None
 
     # --- life -------------------------------------------------------------------------------
 
@@ -173,8 +173,7 @@ class FileAuditLog:
         for _ in self._held:
             self._lose()
         self._fault = self._fault or "closed"
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_ticking()
         self._queue.put(Command.STOP)
         await asyncio.to_thread(thread.join, _CLOSE_S)
         await asyncio.sleep(0)  # the writer's last report comes by the loop
@@ -245,7 +244,8 @@ class FileAuditLog:
         at_s = self._clock.monotonic_s()
         sealed = self._seal(record)
         direct = not durable and (query is None or self._inputs is None)
-        if direct and self._may_write_now(at_s) and self._write_now(record, sealed, at_s):
+        writer = self._writer if direct and self._may_write_now(at_s) else None
+        if writer is not None and self._write_now(writer, record, sealed, at_s):
             return None
         return self._queued(Entry(record, sealed, durable=durable, query=query, at_s=at_s))
 
@@ -269,10 +269,7 @@ class FileAuditLog:
         """Not before what is queued, nor beside a sync, where a write may wait."""
         return not (self._pending or self._full or at_s < self._direct_from_s)
 
-    def _write_now(self, record: JsonObject, sealed: Sealed, at_s: float) -> bool:
-        writer = self._writer
-        if writer is None:
-            return False
+    def _write_now(self, writer: Writer, record: JsonObject, sealed: Sealed, at_s: float) -> bool:
         watched = at_s < self._watched_to_s
         waits = self._sink.waits() if watched else 0
         written = writer.write_now(record, sealed, self._seq - 1)
@@ -300,6 +297,8 @@ class FileAuditLog:
             case Stage.FAILED:
                 self._leave_queue(report.entries)
                 self._failed(report)
+            case _:
+                assert_never(report.stage)
 
     def _leave_queue(self, entries: tuple[Entry, ...]) -> None:
         for _ in entries:
@@ -351,7 +350,7 @@ class FileAuditLog:
         self._probe_at_s = self._clock.monotonic_s() + self._bounds.probe_s
 
     def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+        self._stop_ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick).cancel
         self.check()
 
     def check(self) -> None:

@@ -5,7 +5,7 @@ RFC 8785); every leaf of a constrained call is named by a pointer, its own or on
 empty container is a leaf; adding a constraint narrows, removing one widens.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
@@ -153,7 +153,7 @@ class ArgumentRule:
             return None
         below = pointer + "/"
         if not any(named.startswith(below) for named in self.by_pointer):
-            return next(_leaves(value, pointer))
+            return _first_leaf(value, pointer)
         for token, inner in _children(value):
             found = self._unnamed(inner, below + token)
             if found is not None:
@@ -336,13 +336,9 @@ def _children(value: Json) -> list[tuple[str, Json]]:
     return []
 
 
-def _leaves(value: Json, pointer: str) -> Iterator[str]:
-    """Pointers of all scalars and empty containers in `value`; the reader bounds the depth."""
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{pointer}/{escape_token(key)}")
-    elif isinstance(value, list) and value:
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{pointer}/{index}")
-    else:
-        yield pointer
+def _first_leaf(value: Json, pointer: str) -> str:
+    """Pointer of the first scalar or empty container in `value`; the reader bounds the depth."""
+    while children := _children(value):
+        token, value = children[0]
+        pointer = f"{pointer}/{token}"
+    return pointer

@@ -3,15 +3,17 @@
 import asyncio
 import errno
 import threading
+from functools import partial
 from queue import SimpleQueue
 
+import orjson
 import pytest
 
-from outrider.audit.chain import ZERO_HASH, seal
+from outrider.audit.chain import ZERO_HASH, seal, verify
 from outrider.audit.inputs import InputStore, read_input
 from outrider.audit.log import Bounds, FileAuditLog
 from outrider.audit.sinks.file import FileSink
-from outrider.audit.writer import Command, Entry, Item, Writer
+from outrider.audit.writer import BatchReport, Command, Entry, Item, Stage, Writer
 from outrider.core.errors import AuditUnavailableError
 from outrider.core.secret import Secret
 from tests.support.audit import (
@@ -173,7 +175,7 @@ async def test_all_that_was_sealed_behind_a_failed_record_fails_with_it(tmp_path
             for number in range(1, 21):
                 record = a_record("decision", number)
                 tasks.append(group.create_task(_outcome(opened.log.append(record, durable=True))))
-                await asyncio.sleep(0)
+                await until(lambda: opened.disk.writes == 2)  # the first is being written
             gate.set()
         assert {task.result() for task in tasks} == {"refused"}
         opened.disk.write_error = None
@@ -510,3 +512,129 @@ def test_a_writer_whose_loop_is_gone_ends_in_peace(tmp_path):
     queue.put(Command.STOP)
     writer.run()
     assert report_of(tmp_path).records == 1
+
+
+class _FailsOnce(FaultyDisk):
+    """A disk that writes a part and fails, and is well from then on."""
+
+    def write(self, fd, data):
+        try:
+            return super().write(fd, data)
+        finally:
+            self.part_bytes = None
+
+
+async def _served(writer_of, *items):
+    """What a writer reports that serves `items` and then stops."""
+    reports: list[BatchReport] = []
+    queue: SimpleQueue[Item] = SimpleQueue()
+    for item in (*items, Command.STOP):
+        queue.put(item)
+    writer = writer_of(queue=queue, loop=asyncio.get_running_loop(), report=reports.append)
+    await asyncio.to_thread(writer.run)
+    await asyncio.sleep(0)
+    return reports
+
+
+def _entries(count, *, generation=0):
+    entries, head = [], ZERO_HASH
+    for number in range(count):
+        record = a_record("admin", number)
+        sealed = seal(record, number, head, "x")
+        head = sealed.hash
+        entry = Entry(record, sealed, durable=False, query=None, at_s=0.0)
+        entry.seq, entry.generation = number, generation
+        entries.append(entry)
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("count", "batches"),
+    [
+        pytest.param(255, [255], id="fits"),
+        pytest.param(256, [256], id="fits-exactly"),
+        pytest.param(600, [256, 256, 88], id="more"),
+    ],
+)
+async def test_one_batch_holds_so_many_records_and_no_more(tmp_path, count, batches):
+    sink = FileSink(directory=tmp_path, file_bytes=1 << 20)
+    await asyncio.to_thread(sink.open)
+    entries = _entries(count)
+    reports = await _served(partial(Writer, sink=sink, inputs=None), *entries)
+    assert [len(report.entries) for report in reports] == batches
+    assert {report.stage for report in reports} == {Stage.SYNCED}
+    assert lines_of(tmp_path) == [entry.line for entry in entries]
+
+
+async def test_what_was_sealed_before_a_fault_was_known_fails_and_the_rest_is_written(tmp_path):
+    disk = _FailsOnce(part_bytes=9)
+    sink = FileSink(directory=tmp_path, file_bytes=1 << 20, disk=disk)
+    await asyncio.to_thread(sink.open)
+    first, second = _entries(256), _entries(3)
+    late, new = second[:2], second[2:]
+    new[0].generation = 1
+    reports = await _served(partial(Writer, sink=sink, inputs=None), *first, *late, *new)
+    assert [(r.stage, r.entries) for r in reports] == [
+        (Stage.FAILED, tuple(first)),
+        (Stage.FAILED, tuple(late)),
+        (Stage.SYNCED, tuple(new)),
+    ]
+    assert lines_of(tmp_path) == [new[0].line]
+
+
+@pytest.mark.parametrize(
+    ("fault", "stages"),
+    [
+        pytest.param(errno.ENOSPC, [], id="still-full"),
+        pytest.param(None, [Stage.SYNCED], id="room-again"),
+    ],
+)
+async def test_the_reserve_is_restored_once_there_is_room(tmp_path, fault, stages):
+    disk = FullDisk()
+    sink = FileSink(directory=tmp_path, file_bytes=1 << 20, disk=disk)
+    await asyncio.to_thread(sink.open)
+    disk.full = True
+    await asyncio.to_thread(sink.write, b"{}\n")
+    assert sink.spent_reserve
+    disk.allocate_error = fault
+    reports = await _served(partial(Writer, sink=sink, inputs=None), Command.RESTORE)
+    assert [report.stage for report in reports] == stages
+    assert sink.spent_reserve is (fault is not None)
+
+
+async def test_a_restart_on_files_that_nobody_can_read_says_so_and_leaves_them(tmp_path):
+    (tmp_path / "00000001.jsonl").write_bytes(b"no record\n")
+    async with an_open_log(tmp_path) as opened:
+        assert (opened.metrics.gaps, opened.log.healthy()) == (1, True)
+        await opened.log.append(a_record("decision", 1), durable=False)
+    assert (tmp_path / "00000001.jsonl").read_bytes() == b"no record\n"
+    lines = (tmp_path / "00000002.jsonl").read_bytes().splitlines(keepends=True)
+    boot, gap, _ = map(orjson.loads, lines)
+    assert (boot["prev"], gap["gap"]) == (
+        ZERO_HASH,
+        {"cause": "unreadable", "lost": 0, "decisions": []},
+    )
+    assert verify(lines).broken is None
+
+
+async def test_the_gaps_of_a_start_that_failed_are_told_anew_and_are_not_lost(tmp_path):
+    async with an_open_log(tmp_path) as opened:
+        await opened.log.append(a_record("decision", 1), durable=True)
+    with (tmp_path / "00000001.jsonl").open("ab") as file:
+        file.write(b'{"action":{"na')
+    metrics = CountingMetrics()
+    log = FileAuditLog(
+        sink=FileSink(
+            directory=tmp_path, file_bytes=1 << 20, disk=FaultyDisk(write_error=errno.EIO)
+        ),
+        sidecar="x",
+        clock=FixedClock(),
+        metrics=metrics,
+        bounds=Bounds(queue=64),
+    )
+    with pytest.raises(AuditUnavailableError):
+        await log.start({"version": "test"})
+    assert metrics.failed == 1  # the boot record
+    async with an_open_log(tmp_path):
+        pass
+    assert [r["gap"]["cause"] for r in records_of(tmp_path, "gap")] == ["unresolved"]

@@ -104,3 +104,11 @@ def test_a_follower_tells_what_is_new_and_waits_for_whole_lines(chain):
     assert [r["seq"] for r in follower.fresh()] == [7]
     path.write_bytes(b"".join(lines))
     assert [r["seq"] for r in follower.fresh()] == [8]
+
+
+def test_a_follower_passes_over_what_is_not_wanted_or_no_record(chain):
+    follower = Follower(chain, Filter(kind="outcome"))
+    lines = a_chain(*pairs(5))[7:]
+    (chain / "00000003.jsonl").write_bytes(lines[0] + b"no record\n" + b"".join(lines[1:]))
+    assert [r["decision"]["id"] for r in follower.fresh()] == ["dec-4", "dec-5"]
+    assert follower.fresh() == []

@@ -98,6 +98,20 @@ def test_hosts_in_the_message_itself_are_destinations() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        pytest.param(None, [None], id="as-in-a-list"),
+        pytest.param({}, [None], id="without-arguments"),
+        pytest.param({"to": []}, [None], id="to-nobody"),
+        pytest.param({"to": ["a@b.example"]}, [None, "/to/0"], id="to-somebody"),
+    ],
+)
+def test_a_call_goes_where_its_arguments_send_it(arguments: Any, found: list[str | None]) -> None:
+    action = complete(an_ask(resource="send_email", arguments=arguments), a_manifest())
+    assert [one.pointer for one in action.destinations] == found
+
+
 def test_an_operation_is_found_by_its_key() -> None:
     ask = an_ask(
         protocol=ProtocolName.HTTP,

@@ -191,6 +191,7 @@ def test_lengths_of_a_target_are_bounded():
     assert refusal(target="/" + "a" * 4096).status == 414
     assert judge(target="/?" + "a" * 8192).head.query
     assert refusal(target="/?" + "a" * 8193).cause is GateCause.TARGET_LENGTH
+    assert refusal(target="http://" + "a" * 20_000 + "/").cause is GateCause.TARGET_LENGTH
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def test_a_plain_path_is_left_as_it_is(raw):
         ("a:99999", False),
         ("[::1", False),
         ("[v1.x]", False),
+        ("[1::2::3]", False),
+        ("[::12345]", False),
         ("a" * 64, False),
         (".".join(["a" * 60] * 5), False),
     ],

@@ -218,3 +218,16 @@ def test_a_handle_stands_for_one_tool_s_call() -> None:
     assert not table.give_handle(**whose, tool="pay")
     assert table.tool_of(**whose) == "read"
     assert table.give_handle(**{**whose, "subject": "b"}, tool="pay")
+    assert table.tool_of(**{**whose, "handle": "another"}) is None
+
+
+def test_a_scope_keeps_so_many_kinds_of_lists_and_renews_those_it_has() -> None:
+    scope = Scope()
+    kinds = [f"kind-{number}" for number in range(16)]
+    first = [scope.list_begins(kind) for kind in kinds]
+    assert [scope.seen(kind) for kind in kinds] == first
+    scope.list_begins("one-too-many").shown.add("a")
+    assert scope.seen("one-too-many") is None
+    again = scope.list_begins("kind-3")
+    assert again is not first[3]
+    assert scope.seen("kind-3") is again
