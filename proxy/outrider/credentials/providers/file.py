@@ -105,18 +105,27 @@ class FileProvider:
         )
 
     async def _current(self) -> Secret:
-        if self._clock.monotonic_s() - self._checked_s >= _RECHECK_S:
+        if self._is_due():
             try:
-                async with asyncio.timeout(_READ_S), self._reading:
-                    if self._clock.monotonic_s() - self._checked_s >= _RECHECK_S:
-                        await asyncio.to_thread(self._refresh)
-                        self._checked_s = self._clock.monotonic_s()
+                async with asyncio.timeout(_READ_S):
+                    await self._look()
             except TimeoutError:
                 self._checked_s = self._clock.monotonic_s()  # a stuck disk is asked once a second
                 raise CredentialUnavailableError("the file could not be read in time") from None
         if self._value is None:
             raise CredentialUnavailableError("the credential's file cannot be used")
         return self._value
+
+    def _is_due(self) -> bool:
+        return self._clock.monotonic_s() - self._checked_s >= _RECHECK_S
+
+    async def _look(self) -> None:
+        """One caller at a time, and none looks again at what another has just seen."""
+        async with self._reading:
+            if not self._is_due():
+                return
+            await asyncio.to_thread(self._refresh)
+            self._checked_s = self._clock.monotonic_s()
 
     def _refresh(self) -> None:
         """On a worker thread: take the file as it is now, or nothing."""

@@ -148,6 +148,14 @@ async def test_many_callers_read_once(directory):
     assert len({lease.id for lease in leases}) == 20
 
 
+async def test_a_lease_that_is_given_back_is_forgotten_and_confirmed_by_nobody(directory):
+    provider = _provider(directory)
+    gone, kept = [await provider.acquire(_request()) for _ in range(2)]
+    assert await provider.revoke(gone) is False
+    assert _sent(gone) == [("authorization", b"")]
+    assert _sent(kept) == [("authorization", b"Bearer s3cret-canary")]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -48,6 +48,10 @@ def test_a_message_is_read_by_its_members(value: Json, kind: Kind, id_: Json) ->
         {"jsonrpc": "2.0", "id": 1, "method": 7},
         {"jsonrpc": "2.0", "id": 1, "method": "m" * 257},
         {"jsonrpc": "2.0", "method": "m", "result": 1},
+        {"jsonrpc": "2.0", "id": 1, "method": "m", "result": 1},
+        {"jsonrpc": "2.0", "id": None, "method": "m"},
+        {"jsonrpc": "2.0", "id": 1.5, "method": "m"},
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": 1}},
     ],
 )
 def test_anything_else_is_an_invalid_request(value: Json) -> None:
@@ -73,6 +77,11 @@ def test_anything_else_is_an_invalid_request(value: Json) -> None:
 def test_ids_are_short_text_or_safe_integers(value: Json, fits: bool) -> None:
     assert is_id(value) is fits
     assert id_of({"id": value}) == (value if fits else None)
+
+
+@pytest.mark.parametrize("value", [None, 7, "id", [{"id": 1}]], ids=repr)
+def test_what_is_no_object_has_no_id(value: Json) -> None:
+    assert id_of(value) is None
 
 
 def test_a_key_that_resembles_one_of_ours_is_refused() -> None:
