@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 
 from outrider.core.errors import (
     MalformedError,
-    ObligationError,
     UpstreamFailedError,
 )
 from outrider.core.exchange import Headers, ResponseHead
@@ -20,13 +19,11 @@ from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
-from outrider.protocols.adapters.mcp.eras import below
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
 from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
-from outrider.protocols.adapters.mcp.schemas import Compiled
+from outrider.protocols.adapters.mcp.results import kept
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
-from outrider.protocols.pins import PinMode, described
 from outrider.protocols.wire.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -44,7 +41,6 @@ _DROPS: Final = 100
 _INPUTS: Final = 64
 _ELICITATION: Final = "elicitation/create"
 _KEPT: Final = ("name", "cursor", "taskId")  # what the rest of an answer is judged by
-_HANDLE: Final = 256  # no longer one is taken from a caller
 _CHANGED: Final = {
     "notifications/tools/list_changed": spec.Listing.TOOLS,
     "notifications/prompts/list_changed": spec.Listing.PROMPTS,
@@ -77,7 +73,7 @@ class Answering:
         self._final = False
         self._told = 0
         self._drops = 0
-        self._session_id: str | None = None
+        self.session_id: str | None = None
         self._light = False
         self.news: News | None = None  # of a stream that tells of lists
         self.large = False  # what is being taken is worked on in turns
@@ -128,14 +124,14 @@ class Answering:
         if head.status not in {200, 202, 204, 400} and not (turn.is_modern and head.status == 404):
             raise UpstreamFailedError("the upstream refused the request", cause="status")
         if turn.method == "initialize" and head.status == 200:
-            self._session_id = head.header("mcp-session-id")
-            if self._session_id is not None and not _SESSION_ID.fullmatch(self._session_id):
+            self.session_id = head.header("mcp-session-id")
+            if self.session_id is not None and not _SESSION_ID.fullmatch(self.session_id):
                 raise UpstreamFailedError("the upstream's session id has characters none has")
 
     def head_fields(self) -> Headers:
-        if self._session_id is None:
+        if self.session_id is None:
             return ()
-        return (("mcp-session-id", self._session_id),)
+        return (("mcp-session-id", self.session_id),)
 
     def opening(self) -> list[Step]:
         """What a message that was taken without an answer leaves behind."""
@@ -232,132 +228,13 @@ class Answering:
         result = as_object(message["result"])
         if turn.method in spec.LISTING_OF:
             return take_list(turn, self.desk, message, emit)
-        handler = _RESULTS.get(turn.method)
-        steps = handler(self, result) if handler is not None else []
+        steps = kept(self, result)
         keep_private(turn, result)
         if turn.method in _OFFERING:
             return [*steps, *offer_less(turn, result, lambda: emit(message))]
         if turn.is_modern and result.get("resultType") == "input_required":
             return [*steps, *self._input_required(message, result, emit)]
         return [*steps, *emit(message)]
-
-    # --- results by method ---
-
-    def _initialized(self, result: JsonObject) -> list[Step]:
-        version = result.get("protocolVersion")
-        if not isinstance(version, str) or version not in spec.LEGACY_VERSIONS:
-            raise UpstreamFailedError("the upstream chose a version that is not spoken here")
-        turn = self.turn
-        if below(version, turn.options.min_version):
-            raise UpstreamFailedError("the upstream chose a version older than the minimum")
-        steps = self._instructions(result)
-        if self._session_id is not None:
-            steps += self.desk.sessions.bind(
-                self._session_id,
-                subject=turn.subject,
-                upstream=turn.upstream,
-                route=turn.route.name,
-                version=version,
-            )
-        return steps
-
-    def _instructions(self, result: JsonObject) -> list[Step]:
-        """Instructions are words to a model: pinned as a tool's are, left out where they differ."""
-        text = result.get("instructions")
-        if not isinstance(text, str):
-            return []
-        turn, pins = self.turn, self.desk.pins
-        definition: JsonObject = {"instructions": text}
-        words = described(turn.upstream, "instructions", definition, turn.options.definition_bytes)
-        if words is None:
-            del result["instructions"]
-            steps = pins.distrust(turn.upstream, "instructions", "instructions", "too_large")
-            return [*steps, self.dropped("instructions_dropped", "too_large")]
-        suspects = {"instructions": why} if (why := editing.suspicion(definition)) else {}
-        mode = PinMode(turn.options.pinning)
-        steps = pins.observe(turn.upstream, "instructions", [words], mode, suspects)
-        pin = pins.get(turn.upstream, "instructions", "instructions")
-        trusted = pin is not None and pin.fits
-        if not trusted and turn.options.pinning != PinMode.ALERT.value:
-            del result["instructions"]
-        return steps
-
-    def _called(self, result: JsonObject) -> list[Step]:
-        turn = self.turn
-        if turn.is_modern and result.get("resultType") == "task" and not self._takes_tasks():
-            raise UpstreamFailedError("the upstream made a task of a call that takes none")
-        handle = as_object(result.get("task")).get("taskId", result.get("taskId"))
-        made = handle is not None or "task" in result or result.get("resultType") == "task"
-        if made and editing.restricts(self.edits):
-            # What the task comes to is fetched by another call, which these edits do not reach.
-            raise ObligationError("a task's result would come back past what policy asks of it")
-        if isinstance(handle, str) and len(handle) <= _HANDLE:
-            given = self.desk.sessions.give_handle(
-                subject=turn.subject,
-                upstream=turn.upstream,
-                handle=handle,
-                tool=str(turn.params.get("name")),
-            )
-            if not given:
-                raise UpstreamFailedError("the upstream gave a task's id to another tool's call")
-        return self._check_structured(result, str(turn.params.get("name")))
-
-    def _fetched(self, result: JsonObject) -> list[Step]:
-        """What a task came to is held to the definition of the tool that was called."""
-        turn = self.turn
-        tool = self.desk.sessions.tool_of(
-            subject=turn.subject,
-            upstream=turn.upstream,
-            handle=str(turn.params.get("taskId")),
-        )
-        came = result if turn.method == "tasks/result" else as_object(result.get("result"))
-        return self._check_structured(came, tool or "")
-
-    def _takes_tasks(self) -> bool:
-        """Whether the client said that it knows tasks; others cannot read such a result."""
-        meta = as_object(self.turn.params.get("_meta"))
-        capabilities = as_object(meta.get(spec.META_CAPABILITIES))
-        return spec.TASKS_EXTENSION in as_object(capabilities.get("extensions"))
-
-    def _check_structured(self, result: JsonObject, tool: str) -> list[Step]:
-        turn = self.turn
-        if "structuredContent" not in result or result.get("isError") is True:
-            return []
-        content = result["structuredContent"]
-        mode = turn.options.structured_output
-        pin = self.desk.pins.get(turn.upstream, spec.Listing.TOOLS, tool)
-        if (
-            mode == "off"
-            or pin is None
-            or "outputSchema" not in pin.current
-            or self.edits.redactions
-        ):
-            return []
-        compiled = self.desk.schemas.get(pin.seen, "outputSchema", pin.current["outputSchema"])
-        if self.large:
-            return in_turns(self._fitted(compiled, content))
-        return self._fitting(fits=compiled.accepts(content))
-
-    def _fitted(self, compiled: Compiled, content: Json) -> Work:
-        yield
-        fits = not compiled.would_take_long(content)
-        yield
-        return self._fitting(fits=fits and compiled.fits(content))
-
-    def _fitting(self, *, fits: bool) -> list[Step]:
-        if fits:
-            return []
-        if self.turn.options.structured_output == "enforce":
-            raise UpstreamFailedError("the result does not fit the tool's output schema")
-        return [self.dropped("structured_output", "schema")]
-
-    def _tasks(self, result: JsonObject) -> list[Step]:
-        """Only the tasks that this subject was given."""
-        tasks = as_list(result.get("tasks"))
-        if len(tasks) > self.turn.options.list_items:
-            raise UpstreamFailedError("the list of tasks is longer than the limit")
-        result["tasks"] = [task for task in tasks if self._owns(as_object(task))]
-        return []
 
     # --- what servers ask ---
 
@@ -431,7 +308,7 @@ class Answering:
         params = as_object(message.value.get("params"))
         if turn.is_modern and not self._subscribed_to(message.method, params):
             return [self.dropped("notification_dropped", "not_subscribed")]
-        if message.method in _OF_TASKS and not self._owns(params):
+        if message.method in _OF_TASKS and not self.owns(params):
             return [self.dropped("notification_dropped", "task")]
         if self.edits.redactions:
             # A pointer says nothing of free text, which could repeat what is redacted.
@@ -443,7 +320,7 @@ class Answering:
             return [*emit(message.value), *self.news.acknowledged(agreed)]
         return emit(message.value)
 
-    def _owns(self, members: JsonObject) -> bool:
+    def owns(self, members: JsonObject) -> bool:
         """Whether this names a task that the subject was given."""
         turn = self.turn
         return self.desk.sessions.has_handle(
@@ -481,16 +358,6 @@ class Answering:
             "why": why,
         }
         return Note(event=event, facts=facts)
-
-
-_RESULTS: Final[dict[str, Callable[[Answering, JsonObject], list[Step]]]] = {
-    "initialize": Answering._initialized,  # noqa: SLF001 - its own table
-    "server/discover": Answering._instructions,  # noqa: SLF001
-    "tools/call": Answering._called,  # noqa: SLF001
-    "tasks/list": Answering._tasks,  # noqa: SLF001
-    "tasks/get": Answering._fetched,  # noqa: SLF001
-    "tasks/result": Answering._fetched,  # noqa: SLF001
-}
 
 
 def _bounded(message: JsonObject, records: int, then: Emitter) -> Work:

@@ -748,35 +748,3 @@ def test_an_error_that_asks_for_a_url_is_judged_as_the_request_would_be() -> Non
 )
 def test_an_error_that_may_not_ask_says_only_its_words(error: JsonObject, era: str) -> None:
     assert _error(_fails(error, era=era)) == {"code": -32603, "message": "open it"}
-
-
-def test_an_upstream_gives_a_handle_to_one_tool_alone() -> None:
-    sidecar = Sidecar(FakeUpstream(a_tool("read"), a_tool("pay")))
-    sidecar.post(request("tools/list"))
-    made: JsonObject = {"task": {"taskId": "t-1"}}
-    sidecar.upstream.answers["tools/call"] = replies({"jsonrpc": "2.0", "id": 1, "result": made})
-    faults = []
-    for name in ("pay", "pay", "read"):
-        call = request("tools/call", {"name": name, "arguments": {"text": "hi"}, "task": {}})
-        faults.append(sidecar.post(call).fault)
-    assert faults[:2] == [None, None]
-    assert faults[2] is not None
-    assert faults[2].reason is Reason.UPSTREAM_ERROR
-
-
-@pytest.mark.parametrize(("content", "passes"), [({"n": 1}, True), ({"n": "x"}, False)])
-@pytest.mark.parametrize(("method", "era"), [("tasks/result", "legacy"), ("tasks/get", "modern")])
-def test_what_a_task_came_to_is_held_to_its_tool_s_schema(
-    method: str, era: str, content: JsonObject, passes: bool
-) -> None:
-    schema: JsonObject = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    upstream = FakeUpstream(a_tool(outputSchema=schema))
-    sidecar = Sidecar(upstream, options=McpOptions(structured_output="enforce"))
-    sidecar.post(request("tools/list"))
-    sidecar.sessions.give_handle(subject=AGENT, upstream="crm", handle="t-1", tool="echo")
-    came: JsonObject = {"content": [], "structuredContent": content}
-    whole = came if era == "legacy" else {"resultType": "complete", "result": came}
-    upstream.answers[method] = replies({"jsonrpc": "2.0", "id": 1, "result": whole})
-    fetch = request(method, {"taskId": "t-1"})
-    answered = sidecar.modern(fetch) if era == "modern" else sidecar.post(fetch)
-    assert (answered.fault is None) is passes
