@@ -109,8 +109,7 @@ class Closing:
         passage.exchange.body.release()
         if passage.leg is not None:
             self.end_leg(passage, passage.leg, ending, bytes_out)
-        if passage.give_back is not None:
-            passage.give_back()
+        passage.leave_place()
         self._parts.live.leave(passage.entry)
         self._parts.metrics.in_flight(-1)
         self._parts.metrics.exchange_ended(
@@ -127,8 +126,7 @@ class Closing:
         if leg.ended:
             return
         leg.ended = True
-        if leg.incoming is not None:
-            leg.incoming.abort()
+        leg.abort()
         if not (leg.recorded or passage.owed):
             return
         clock = self._parts.clock

@@ -15,6 +15,7 @@ from outrider.core.ports import Lease
 SOUGHT_BYTES: Final = 256 * 1024
 """How much of a body is searched; a credential further on is not found."""
 REDACTED: Final = b"[redacted]"
+_NOTHING: Final = rb"(?!)"  # matches nowhere: there is no credential long enough to be sought
 _SHORTEST: Final = 8
 """A secret shorter than this would be found in ordinary text."""
 
@@ -25,15 +26,13 @@ class EchoFilter:
     def __init__(self, lease: Lease) -> None:
         forms = self._forms = _forms(lease)
         self._longest = max(map(len, forms), default=0)
-        self._pattern = re.compile(b"|".join(map(re.escape, forms))) if forms else None
+        self._pattern = re.compile(b"|".join(map(re.escape, forms)) or _NOTHING)
         self._held = b""
         self._seen = 0
         self.found = 0
 
     def head(self, head: ResponseHead) -> ResponseHead:
         """`head` with the credential taken out of every value."""
-        if self._pattern is None:
-            return head
         headers: Headers = tuple(
             (name, self._clean(value.encode("latin-1")).decode("latin-1"))
             for name, value in head.headers
@@ -42,8 +41,6 @@ class EchoFilter:
 
     def feed(self, chunk: bytes) -> bytes:
         """What may go on of `chunk` and of what was held back before it."""
-        if self._pattern is None:
-            return chunk
         if self._seen >= SOUGHT_BYTES:
             held, self._held = self._held, b""
             return held + chunk
@@ -67,8 +64,6 @@ class EchoFilter:
         return 0
 
     def _clean(self, text: bytes) -> bytes:
-        if self._pattern is None:
-            return text
         cleaned, count = self._pattern.subn(REDACTED, text)
         self.found += count
         return cleaned

@@ -193,9 +193,7 @@ class Enforcer:
 
     def _abandon(self, passage: Passage) -> None:
         """The caller left what runs on: it takes nobody's place from now on, and has a minute."""
-        if passage.give_back is not None:
-            passage.give_back()
-            passage.give_back = None
+        passage.leave_place()
         passage.entry.abandoned = True
         limit_s = ABANDONED_S if self._parts.live.abandoned <= ABANDONED else 0.0
         loop = asyncio.get_running_loop()
@@ -246,12 +244,12 @@ class Enforcer:
             async for piece in self._relay.pieces(passage, leg, watcher):
                 yield piece
         except EnforcementError as fault:
-            yield self._last_words(passage, fault)
+            yield self._last_words(passage, leg, fault)
         except asyncio.CancelledError:
             if passage.entry.cut_for is None:
                 raise
             _uncancel()
-            yield self._last_words(passage, _cut(passage.entry.cut_for))
+            yield self._last_words(passage, leg, _cut(passage.entry.cut_for))
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
                 passage.running_out = True
@@ -281,11 +279,10 @@ class Enforcer:
         self._closing.settle(passage, Ending.CLIENT_LEFT, 0)
         return _nobody()
 
-    def _last_words(self, passage: Passage, fault: EnforcementError) -> bytes:
+    def _last_words(self, passage: Passage, leg: Leg, fault: EnforcementError) -> bytes:
         """A fault inside a stream that has begun. Raises it on where no words are possible."""
         passage.reason = fault.reason
-        if passage.leg is not None and passage.leg.incoming is not None:
-            passage.leg.incoming.abort()
+        leg.abort()
         adapter = passage.bound[3]
         refusal = self._closing.refusal(passage, fault)
         words = adapter.refuse(refusal, passage.head, passage.conversation, begun=True)
@@ -296,8 +293,8 @@ class Enforcer:
     async def _refuse(self, passage: Passage, fault: EnforcementError) -> Reply:
         """18: the refusal, recorded, in the caller's own protocol."""
         passage.reason = fault.reason
-        if passage.leg is not None and passage.leg.incoming is not None:
-            passage.leg.incoming.abort()
+        if passage.leg is not None:
+            passage.leg.abort()
         if passage.conversation is None and fault.reason in _BEFORE_BODY:
             await self._read_envelope(passage)
         unread = passage.head.has_body and not passage.body_read
@@ -356,10 +353,10 @@ def _internal(passage: Passage) -> dict[str, str]:
     return {"event": "internal", "request_id": passage.exchange.id}
 
 
-def _uncancel() -> None:
+def _uncancel() -> int:
+    """The cut was what cancelled this task; how many other cancellations it still owes."""
     task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
+    return 0 if task is None else task.uncancel()
 
 
 def _cut(reason: Reason) -> EnforcementError:

@@ -61,6 +61,7 @@ class LiveExchanges:
         picked = [entry for entry in self._live.values() if which(entry)]
         for entry in picked:
             entry.cut_for = reason
-            if entry._task is not None:  # noqa: SLF001
-                entry._task.cancel()  # noqa: SLF001
+        tasks = [entry._task for entry in picked]  # noqa: SLF001
+        for task in filter(None, tasks):
+            task.cancel()
         return tuple(entry.id for entry in picked)

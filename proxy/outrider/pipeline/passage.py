@@ -53,6 +53,11 @@ class Leg:
     complete: bool = False
     ended: bool = False
 
+    def abort(self) -> None:
+        """Give up on the answer, where one began to arrive."""
+        if self.incoming is not None:
+            self.incoming.abort()
+
 
 @dataclass(slots=True, kw_only=True)
 class Passage:
@@ -84,7 +89,7 @@ class Passage:
     refused: bool = False
     reason: Reason | None = None
     upstream_s: float = 0.0
-    give_back: Callable[[], None] | None = None
+    give_back: Callable[[], None] = field(default=lambda: None)
     timer: TimerHandle | None = None
     settled: bool = False
     _bound: Bound | None = None
@@ -102,6 +107,11 @@ class Passage:
                 raise RuntimeError("asked for before authentication and routing")
             bound = self._bound = (self.subject, self.policy, self.route, self.adapter)
         return bound
+
+    def leave_place(self) -> None:
+        """Give back the place that was taken, if one was. Idempotent."""
+        give_back, self.give_back = self.give_back, lambda: None
+        give_back()
 
     def judge_under(self, policy: ActivePolicy, task: BoundTask | None) -> None:
         """What a long answer asks from now on is judged by these."""

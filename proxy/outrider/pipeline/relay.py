@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from outrider.core.decision import Permit
 from outrider.core.errors import (
@@ -26,6 +26,7 @@ from outrider.core.ports import (
     Emit,
     Incoming,
     Judge,
+    Lease,
     Note,
     Persist,
     Step,
@@ -143,8 +144,8 @@ class Relay:
         if found is None:
             return await self._dispatch(leg, leg.permit, outgoing)
         provider, request = found
-        leg.lease = await provider.acquire(request)
-        incoming = await self._dispatch(leg, leg.permit, _with_lease(outgoing, leg))
+        lease = leg.lease = await provider.acquire(request)
+        incoming = await self._dispatch(leg, leg.permit, _with_lease(outgoing, lease))
         if incoming.head.status != UNAUTHORIZED:
             return incoming
         incoming.abort()
@@ -165,8 +166,8 @@ class Relay:
         reads = all(action.effect_class is EffectClass.READ for action in leg.actions)
         if leg.lease is None or leg.permit is None or not reads:
             raise CredentialUnavailableError("the upstream refused the credential")
-        leg.lease = await provider.renew(leg.lease)
-        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, leg))
+        lease = leg.lease = await provider.renew(leg.lease)
+        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, lease))
         if incoming.head.status == UNAUTHORIZED:
             incoming.abort()
             raise CredentialUnavailableError("the upstream refused a fresh credential")
@@ -228,6 +229,8 @@ class Relay:
                     await self._parts.store.put(table, key, value)
                 case Note():
                     await self._note(passage, step)
+                case _:
+                    assert_never(step)
         return out
 
     async def _note(self, passage: Passage, note: Note) -> None:
@@ -248,11 +251,9 @@ class Relay:
         await self._parts.audit.append(record, durable=False)
 
 
-def _with_lease(outgoing: Outgoing, leg: Leg) -> Outgoing:
-    if leg.lease is None:
-        return outgoing
+def _with_lease(outgoing: Outgoing, lease: Lease) -> Outgoing:
     return replace(
         outgoing,
-        secret_headers=leg.lease.headers,
-        lease_fingerprint=leg.lease.fingerprint,
+        secret_headers=lease.headers,
+        lease_fingerprint=lease.fingerprint,
     )
