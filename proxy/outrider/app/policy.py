@@ -1,5 +1,6 @@
 """Policy's parts, as the settings name them: engine, gate, keeper, decision point."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +11,7 @@ from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
 from outrider.config.settings import Profile
 from outrider.control.opa_bundle import serve_alone
+from outrider.core.clock import SystemClock
 from outrider.core.ports import Clock
 from outrider.core.secret import Secret
 from outrider.policy.engines.embedded import EmbeddedEngine
@@ -114,6 +116,17 @@ def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeep
         max_staleness_s=policy.max_staleness_s,
         rehearsal=rehearsal,
     )
+
+
+async def rehearse(loaded: Loaded) -> None:
+    """Load, check and try the policy as a start would, with no engine but our own.
+
+    Raises `ConfigError`.
+    """
+    clock = SystemClock()
+    engine = EmbeddedEngine(clock=clock, entrypoint=loaded.settings.policy.entrypoint)
+    keeper = await asyncio.to_thread(keeper_of, loaded, engine, clock)
+    await keeper.reload()
 
 
 def decider_of(loaded: Loaded, keeper: PolicyKeeper, clock: Clock) -> PolicyDecisionPoint:

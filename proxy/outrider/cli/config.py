@@ -1,12 +1,23 @@
 """`outrider config`: check, show and describe settings."""
 
+import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from outrider.cli.common import ConfigOption, JsonOption, out, print_json, settings
-from outrider.config.load import dump, schema
+from outrider.app.policy import rehearse, source_of
+from outrider.cli.common import (
+    ConfigOption,
+    JsonOption,
+    faults_in_words,
+    out,
+    print_json,
+    settings,
+)
+from outrider.config.load import Loaded, dump, schema
+from outrider.core.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and describe settings.")
 
@@ -16,13 +27,29 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="Settings file to check.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Read the settings; exit 2 naming key, value and range of every fault."""
+    """Read the settings and the policy they name; exit 2 naming key, value and what is allowed."""
     loaded = settings(file or config)
+    with faults_in_words():
+        _check_policy(loaded)
     count = len(loaded.settings.upstreams)
     out.print(
         f"[bold green]ok[/] {loaded.source or 'defaults'}: profile "
         f"{loaded.settings.profile.value}, {count} upstream{'' if count == 1 else 's'}"
     )
+
+
+def _check_policy(loaded: Loaded) -> None:
+    """Raises `ConfigError` naming the policy's place besides what is wrong with it."""
+    # A refusal is told by us alone: the keeper's log would say it again.
+    logging.getLogger("outrider").addHandler(logging.NullHandler())
+    try:
+        asyncio.run(rehearse(loaded))
+    except ConfigError as fault:
+        source = source_of(loaded)
+        layers = ", ".join(map(str, (source.path, *source.overlays)))
+        raise ConfigError(
+            f"policy cannot be loaded: {fault} (policy.path and policy.overlay: {layers})"
+        ) from fault
 
 
 @app.command()

@@ -92,8 +92,8 @@ def assemble(
         digest=digest,
         modules=tree.modules,
         data={bundle.ROOT: outrider},
-        manifest=_manifest(outrider, hosts),
-        agents=_agents(outrider.get("agents"), complete=complete),
+        manifest=_manifest(tree, outrider, hosts),
+        agents=_agents(tree, outrider.get("agents"), complete=complete),
         codes=_codes(tree.modules.values()) | frozenset(catalogue),
         fixtures=tree.fixtures,
         metadata=as_object(tree.declared.get("metadata")),
@@ -192,19 +192,34 @@ def _codes(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _manifest(outrider: JsonObject, hosts: Mapping[str, str]) -> Manifest:
+def _manifest(tree: bundle.Tree, outrider: JsonObject, hosts: Mapping[str, str]) -> Manifest:
     try:
         return parse_manifest(outrider.get("manifest"), outrider.get("zones"), hosts=hosts)
     except OutriderError as fault:
-        raise ConfigError(f"data.outrider.manifest: {fault}") from fault
+        first = str(fault).partition(".")[0]
+        folder = "zones" if first == "zones" else f"manifest/{first}"
+        file = _data_file(tree, f"{bundle.ROOT}/{folder}")
+        raise ConfigError(f"{file}data.outrider.manifest: {fault}") from fault
 
 
-def _agents(document: Json, *, complete: bool) -> dict[str, AgentEntry]:
+def _agents(tree: bundle.Tree, document: Json, *, complete: bool) -> dict[str, AgentEntry]:
     if document is None:
         return {}
-    if not isinstance(document, dict):
-        raise ConfigError("data.outrider.agents is no object by SPIFFE ID")
-    return {name: _agent(name, entry, complete=complete) for name, entry in document.items()}
+    try:
+        if not isinstance(document, dict):
+            raise ConfigError("data.outrider.agents is no object by SPIFFE ID")
+        return {name: _agent(name, entry, complete=complete) for name, entry in document.items()}
+    except OutriderError as fault:
+        raise ConfigError(f"{_data_file(tree, f'{bundle.ROOT}/agents')}{fault}") from fault
+
+
+def _data_file(tree: bundle.Tree, folder: str) -> str:
+    """The data file of `folder`, or of the nearest one above it, and a colon."""
+    for place in (PurePosixPath(folder), *PurePosixPath(folder).parents):
+        for name in ("data.yaml", "data.json"):
+            if str(place / name) in tree.files:
+                return f"{place / name}: "
+    return ""
 
 
 def _agent(name: str, entry: Json, *, complete: bool) -> AgentEntry:

@@ -26,6 +26,53 @@ def test_a_good_file_is_told_as_good(tmp_path: Path) -> None:
     assert "profile development, 0 upstreams" in said.out
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        pytest.param(
+            "manifest/crm/data.yaml",
+            "owner: a\noperations: {GET /x: {effect: reed}}\n",
+            "outrider/manifest/crm/data.yaml: data.outrider.manifest: crm.operations.GET /x.effect"
+            " is 'reed'; give one of admin, delete, execute, pay, read, send, share, write",
+            id="manifest",
+        ),
+        pytest.param(
+            "agents/data.yaml",
+            "spiffe://x/a: {owner: o, tier: low, environment: e, status: active,"
+            " grant: {efects: [read]}}\n",
+            "outrider/agents/data.yaml: data.outrider.agents['spiffe://x/a'].grant",
+            id="grant",
+        ),
+        pytest.param("zones/data.yaml", "domains: [\n", "outrider/zones/data.yaml:2", id="yaml"),
+        pytest.param(
+            "rules/x/x.rego",
+            "package outrider.rules.x\n\nfoo {\n",
+            "outrider/rules/x/x.rego:3",
+            id="rego",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_loaded_is_told_with_its_file(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    file = tmp_path / "overlay" / "outrider" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    said = outrider("config", "check", write_settings(tmp_path, policy={"overlay": ["overlay"]}))
+    assert said.code == 2
+    assert said.out == ""
+    assert told in said.err
+    assert str(tmp_path / "overlay") in said.err
+
+
+def test_an_overlay_that_can_be_loaded_is_told_as_good(tmp_path: Path) -> None:
+    file = tmp_path / "overlay" / "outrider" / "manifest" / "crm" / "data.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("owner: team-crm\noperations: {GET /x: {effect: read}}\n")
+    said = outrider("config", "check", write_settings(tmp_path, policy={"overlay": ["overlay"]}))
+    assert (said.code, said.err) == (0, "")
+
+
 def test_the_file_may_come_from_the_environment(tmp_path: Path) -> None:
     path = write_settings(tmp_path, profile="demo")
     said = outrider("config", "check", env={"OUTRIDER_CONFIG": str(path)})
