@@ -476,6 +476,9 @@ class Rig:
     clock: FixedClock = field(default_factory=FixedClock)
 
     def enforcer(self) -> Enforcer:
+        return Enforcer(self.parts(), answer_bytes=1 << 20)
+
+    def parts(self) -> Parts:
         route = Route(
             name="crm",
             upstream="crm",
@@ -486,7 +489,7 @@ class Rig:
             options=None,
         )
         credentials: dict[str, CredentialProvider] = {"vault": self.provider}
-        parts = Parts(
+        return Parts(
             identifier=self.identifier,
             decider=self.decider,
             binder=self.binder,
@@ -504,4 +507,3 @@ class Rig:
             jobs=self.jobs,
             clock=self.clock,
         )
-        return Enforcer(parts, answer_bytes=1 << 20)
