@@ -63,10 +63,12 @@ class MalformedError(EnforcementError):
 class TooLargeError(EnforcementError):
     reason = Reason.TOO_LARGE
 
-    def __init__(self, limit_bytes: int, *, cause: str = "body", status: int | None = None) -> None:
-        super().__init__(
-            f"larger than the limit of {limit_bytes} bytes", cause=cause, status=status
-        )
+    def __init__(
+        self, limit_bytes: int, *, cause: str = "body", status: int | None = None, remedy: str = ""
+    ) -> None:
+        """`remedy` names the limit's key and what to do about it."""
+        detail = f"larger than the limit of {limit_bytes} bytes"
+        super().__init__(f"{detail}: {remedy}" if remedy else detail, cause=cause, status=status)
         self.limit_bytes = limit_bytes
 
 

@@ -29,6 +29,8 @@ _LACKING: Final = {  # words of `core.grant`, and the part of the grant they spe
     "does not allow this effect": "effects",
     "more sensitive than": "sensitivity",
 }
+_NOT_KEPT: Final = "the input was not kept: set audit.inputs to store to have it explained"
+_UNASKED: Final = "policy was not asked: the time for it had passed before its input was made"
 _OURS: Final = frozenset(
     reason.value
     for reason in Reason
@@ -93,9 +95,10 @@ def explain_record(
         "revision": made.get("revision"),
     }
     reason = made.get("reason")
-    if reason in _OURS and query is None:
+    unasked = query == b""  # what could not be put to policy is kept as the empty input
+    if reason in _OURS and (query is None or unasked):
         return {"by": "proxy", "record": facts, **_refusal(record, release, Reason(str(reason)))}
-    if query is None:
+    if query is None or unasked:
         return {
             "by": "policy",
             "record": facts,
@@ -103,7 +106,7 @@ def explain_record(
             "failed": [],
             "near": [],
             "change": None,
-            "summary": "the input was not kept: set audit.inputs to store to have it explained",
+            "summary": _UNASKED if unasked else _NOT_KEPT,
             "reasons": made.get("reasons"),
         }
     found = explain(release, query, entrypoint)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import digest
@@ -178,7 +179,10 @@ class PolicyDecisionPoint:
         try:
             return self._builder.build(question, policy)
         except EnforcementError as fault:
-            return self._judged(policy, b"", Failed(code=fault.reason, detail=fault.detail))
+            judged = self._judged(policy, b"", Failed(code=fault.reason, detail=fault.detail))
+            # Policy was not asked, so nobody but us can say what to mend.
+            told = ReasonEntry(code=fault.reason.value, message=fault.detail)
+            return replace(judged, decision=replace(judged.decision, reasons=(told,)))
 
     async def _evaluate(
         self, policy: ActivePolicy, question: Question, query: bytes, deadline_s: float

@@ -214,6 +214,13 @@ def _grant(
 # --- the builder ----------------------------------------------------------------------------
 
 
+_ARGUMENTS_REMEDY: Final = (
+    "limits.policy_arguments_bytes bounds the arguments that policy is shown; in the manifest give "
+    "the long ones the role content (policy then sees a digest), or raise the setting"
+)
+_QUERY_REMEDY: Final = "policy.query_bytes bounds the whole input of policy; raise the setting"
+
+
 class QueryBuilder:
     """Builds queries. Keeps the parts that repeat as bytes, bounded."""
 
@@ -254,7 +261,7 @@ class QueryBuilder:
             }
         )
         if len(query) > self._query_bytes:
-            raise TooLargeError(self._query_bytes, cause="query")
+            raise TooLargeError(self._query_bytes, cause="query", remedy=_QUERY_REMEDY)
         return query
 
     def now(self) -> orjson.Fragment:
@@ -314,7 +321,7 @@ def _arguments(builder: QueryBuilder, question: Question, _: ActivePolicy) -> or
     except orjson.JSONEncodeError as fault:
         raise MalformedError("the arguments have no JSON form") from fault
     if len(shown) > builder.arguments_bytes:
-        raise TooLargeError(builder.arguments_bytes, cause="arguments")
+        raise TooLargeError(builder.arguments_bytes, cause="arguments", remedy=_ARGUMENTS_REMEDY)
     return orjson.Fragment(shown)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from outrider.config.paths import shipped_rego
 from outrider.core import grant as core_grant
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, TooLargeError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.changes import decision_of, get, put
 from outrider.policy.clauses import Lens
@@ -374,6 +374,25 @@ def test_a_refusal_of_the_proxys_own_is_put_in_words(release: Release, reason: s
     assert found["by"] == "proxy"
     assert "a fixed sentence" in str(found["summary"])
     assert found["change"] is None
+
+
+@pytest.mark.parametrize("query", [None, b""], ids=["not-kept", "kept-as-empty"])
+def test_arguments_too_large_for_policy_are_explained_from_the_record(
+    release: Release, query: bytes | None
+) -> None:
+    fault = TooLargeError(8192, remedy="limits.policy_arguments_bytes; raise it")
+    found = explain_record(a_record(reason="too_large", detail=fault.detail), query, release)
+    assert (found["by"], found["change"]) == ("proxy", None)
+    assert str(found["summary"]) == (
+        "the request is too large: larger than the limit of 8192 bytes: "
+        "limits.policy_arguments_bytes; raise it"
+    )
+
+
+def test_a_question_that_was_never_put_is_told_as_that(release: Release) -> None:
+    found = explain_record(a_record(reason="policy_timeout"), b"", release)
+    assert (found["by"], found["change"]) == ("policy", None)
+    assert "not asked" in str(found["summary"])
 
 
 def test_says_what_to_set_where_the_input_was_not_kept(release: Release) -> None:

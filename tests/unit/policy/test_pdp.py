@@ -120,6 +120,15 @@ async def test_what_is_too_large_is_refused_without_asking():
     assert snapshot.queries == []
 
 
+async def test_what_could_not_be_asked_is_told_with_what_to_mend():
+    policy = a_policy(FixedSnapshot([answers(True)]))
+    (judged,) = await a_point(policy, query_bytes=1024).decide(policy, questions(1))
+    (told,) = judged.decision.reasons
+    assert (told.code, told.mode) == ("too_large", "enforce")
+    assert told.message == judged.decision.detail
+    assert "policy.query_bytes" in told.message
+
+
 @pytest.mark.parametrize("waits", [True, False])
 async def test_each_question_gets_its_own_answer_in_order(waits):
     raws = [answers(True), answers(HOLD), answers(True)]

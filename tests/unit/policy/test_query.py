@@ -170,12 +170,17 @@ def test_arguments_over_their_limit_are_refused_not_cut():
     with pytest.raises(TooLargeError) as refused:
         builder().build(a_question(action=action), POLICY)
     assert refused.value.cause == "arguments"
+    told = refused.value.detail
+    assert told.startswith("larger than the limit of 8192 bytes: limits.policy_arguments_bytes")
+    assert "role content" in told
+    assert "raise the setting" in told
 
 
 def test_a_query_over_its_limit_is_refused():
     with pytest.raises(TooLargeError) as refused:
         builder(query_bytes=1024).build(a_question(), POLICY)
     assert refused.value.cause == "query"
+    assert "policy.query_bytes" in refused.value.detail
 
 
 def test_arguments_json_cannot_hold_are_malformed():
