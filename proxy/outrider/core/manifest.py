@@ -47,16 +47,21 @@ def parse_manifest(
 
 
 def complete(ask: Ask, manifest: Manifest) -> Action:
-    """`ask` with everything the manifest says of it; an upstream it does not know is undeclared."""
+    """`ask` with everything the manifest says of it; an upstream it does not know is undeclared.
+
+    What every caller of an upstream needs (`Ask.plumbing`) can be undone and does little harm,
+    whatever is said of the upstream's tools: a cancelled call is cancelled by nobody's leave.
+    """
     upstream = manifest.upstreams.get(ask.upstream)
     entry = _entry(ask, upstream)
     settled = ask.effect if not entry.declared else None
+    mild = ask.plumbing or settled is ActionEffect.READ
     roles = entry.roles
     return Action(
         ask=ask,
         effect=ask.effect or entry.effect,
-        reversible=entry.reversible if settled is None else settled is ActionEffect.READ,
-        impact=entry.impact if settled is not ActionEffect.READ else Impact.LOW,
+        reversible=mild or (settled is None and entry.reversible),
+        impact=Impact.LOW if mild else entry.impact,
         sensitivity=entry.sensitivity,
         owner=upstream.owner if upstream else None,
         declared=entry.declared,

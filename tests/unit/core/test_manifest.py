@@ -90,6 +90,23 @@ def test_a_protocols_own_operation_keeps_the_effect_its_specification_settles() 
     )
 
 
+@pytest.mark.parametrize("upstream", ["crm", "nobody"])
+def test_plumbing_can_be_undone_and_does_little_harm(upstream: str) -> None:
+    cancelled = an_ask(
+        upstream=upstream,
+        resource="notifications/cancelled",
+        resource_type=ResourceType.API,
+        effect=ActionEffect.WRITE,
+        plumbing=True,
+    )
+    action = complete(cancelled, a_manifest())
+    assert (action.effect, action.reversible, action.impact) == (
+        ActionEffect.WRITE,
+        True,
+        Impact.LOW,
+    )
+
+
 def test_hosts_in_the_message_itself_are_destinations() -> None:
     action = complete(an_ask(hosts=("b.example:443", "x.internal")), a_manifest())
     assert [(one.pointer, one.value, one.host, one.zone) for one in action.destinations[1:]] == [

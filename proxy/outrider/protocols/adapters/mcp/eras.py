@@ -197,7 +197,7 @@ def _check_method(message: Message, version: str, era: Era) -> None:
             raise MalformedError("a request must have an id", code=INVALID_REQUEST, cause="no_id")
         if version not in told.get(message.method, ()):
             raise UnrecognisedError(
-                "no such notification", code=METHOD_NOT_FOUND, status=400, cause="notification"
+                "no such notification", code=METHOD_NOT_FOUND, cause="notification"
             )
     elif message.method in told:
         raise MalformedError("a notification has no id", code=INVALID_REQUEST, cause="id")

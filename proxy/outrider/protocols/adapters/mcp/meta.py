@@ -42,6 +42,12 @@ def drop_reserved(turn: Turn) -> None:
 
 def told(turn: Turn, arguments: JsonObject | None) -> JsonObject | None:
     """`arguments` with what `_meta` adds to them. Raises `MalformedError`."""
+    if arguments is not None and TOLD in arguments:
+        raise MalformedError(
+            "an argument is called as what is told beside the arguments",
+            code=INVALID_PARAMS,
+            cause="meta",
+        )
     meta = turn.params.get(META)
     if not isinstance(meta, dict) or not meta:
         return arguments
@@ -50,12 +56,6 @@ def told(turn: Turn, arguments: JsonObject | None) -> JsonObject | None:
     }
     if not extra:
         return arguments
-    if arguments is not None and TOLD in arguments:
-        raise MalformedError(
-            "an argument is called as what is told beside the arguments",
-            code=INVALID_PARAMS,
-            cause="meta",
-        )
     return {**(arguments or {}), TOLD: extra}
 
 

@@ -2,7 +2,9 @@
 
 tools/call gets a result that the agent's model reads (form B), other requests a JSON-RPC error
 (A), both with status 200, since clients die of anything else. Faults of framing keep their HTTP
-status; a refused notification gets an error without an id.
+status; a refused notification is taken on the legacy wire, where nobody reads an error to one
+and a client that meets a status of 4xx sends nothing more, and gets an error without an id on
+the modern one.
 """
 
 from typing import Final
@@ -31,6 +33,12 @@ _JSON_HEAD: Final[Headers] = (("content-type", spec.JSON), ("cache-control", "no
 _PLAIN_STATUS: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.MALFORMED, Reason.TOO_LARGE, Reason.SLOW_CLIENT}
 )
+# Refusals of a notification whose status is passed on: nobody read it, or the upstream failed.
+_UNREAD: Final = (_PLAIN_STATUS - {Reason.MALFORMED}) | {
+    Reason.UPSTREAM_ERROR,
+    Reason.UPSTREAM_UNAVAILABLE,
+}
+_TOLD: Final = "notifications/"
 _NAMED: Final = frozenset(
     {
         "prompts/get",
@@ -53,6 +61,8 @@ def refuse(
             return Refused(status=200, headers=(), body=b"")
         body = encode_event(orjson.dumps(_object(refusal, head, envelope)))
         return Refused(status=200, headers=(), body=body)
+    if _is_told(refusal, envelope):
+        return Refused(status=202, headers=(), body=b"")
     status = _status(refusal, envelope)
     headers = _JSON_HEAD
     if status == 405:
@@ -61,6 +71,18 @@ def refuse(
         headers = (*headers, ("retry-after", str(refusal.answer.retry_after_s)))
     return Refused(
         status=status, headers=headers, body=orjson.dumps(_object(refusal, head, envelope))
+    )
+
+
+def _is_told(refusal: Refusal, envelope: Envelope | None) -> bool:
+    """Whether this refuses a legacy notification: the record alone says so."""
+    return (
+        envelope is not None
+        and envelope.era is Era.LEGACY
+        and envelope.kind is Kind.NOTIFICATION
+        and envelope.method.startswith(_TOLD)
+        and refusal.status is None
+        and refusal.reason not in _UNREAD
     )
 
 

@@ -67,7 +67,9 @@ def test_any_other_refused_request_is_an_error_with_status_200(reason: Reason) -
         pytest.param(_envelope("vendor/x", Era.MODERN), 404, -32601, id="modern"),
         pytest.param(_envelope("prompts/get", Era.MODERN), 200, -32602, id="hidden-name"),
         pytest.param(_envelope("resources/read"), 200, -32602, id="hidden-resource"),
-        pytest.param(_envelope("notifications/initialized"), 400, -32601, id="notification"),
+        pytest.param(
+            _envelope("notifications/initialized", Era.MODERN), 400, -32601, id="notification"
+        ),
     ],
 )
 def test_what_is_not_known_here(envelope: Envelope, status: int, code: int) -> None:
@@ -76,10 +78,30 @@ def test_what_is_not_known_here(envelope: Envelope, status: int, code: int) -> N
     assert as_object(_object(refused.body)["error"])["code"] == code
 
 
-def test_a_refused_notification_gets_an_error_without_an_id() -> None:
-    refused = refuse(_refusal(), a_head(), _envelope("notifications/initialized"), begun=False)
+def test_a_refused_notification_gets_an_error_without_an_id_on_the_modern_wire() -> None:
+    told = _envelope("notifications/initialized", Era.MODERN)
+    refused = refuse(_refusal(), a_head(), told, begun=False)
     assert refused.status == 403
     assert "id" not in _object(refused.body)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_refused_notification_is_taken_on_the_legacy_wire(reason: Reason) -> None:
+    told = _envelope("notifications/initialized")
+    refused = refuse(_refusal(reason), a_head(), told, begun=False)
+    failed = {Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNAVAILABLE}
+    if reason in failed | PLAIN - {Reason.MALFORMED}:
+        assert refused.status == ANSWERS[reason].http
+        return
+    assert (refused.status, refused.headers, refused.body) == (202, (), b"")
+
+
+def test_what_says_another_thing_than_no_keeps_its_status() -> None:
+    told = _envelope("notifications/initialized")
+    over = _refusal(Reason.UNRECOGNISED, status=404)  # of a session that has ended
+    assert refuse(over, a_head(), told, begun=False).status == 404
+    stream = Envelope(era=Era.LEGACY, kind=Kind.NOTIFICATION, id=None, method="GET")
+    assert refuse(_refusal(), a_head(), stream, begun=False).status == 403
 
 
 def test_before_a_message_is_known_the_status_speaks() -> None:

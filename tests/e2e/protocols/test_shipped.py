@@ -1,0 +1,49 @@
+"""What an ordinary agent does under the shipped library, through the real listener."""
+
+from typing import Any
+
+from outrider.core.jsonvalue import JsonObject
+from tests.support.sidecar import World, a_world
+from tests.support.sidecar_mcp import call, hold_answers, open_session
+from tests.support.sidecar_policy import a_policy
+
+SHIPPED: JsonObject = {"policy": {"path": None, "overlay": ["policy"]}}
+CALL = call()
+
+
+def _shipped() -> Any:
+    """A sidecar under the shipped rules, with agents and manifests laid over them."""
+    data = {name: text for name, text in a_policy().items() if "agents" in name or "man" in name}
+    return a_world(data, settings=SHIPPED)
+
+
+async def _told(world: World, session: str, method: str, params: JsonObject) -> int:
+    message: JsonObject = {"jsonrpc": "2.0", "method": method, "params": params}
+    return (await world.raw(world.legacy(message, session=session))).status
+
+
+async def test_a_call_under_way_can_be_cancelled() -> None:
+    async with _shipped() as world:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        hold = hold_answers(world)
+        async with world.client() as slow:
+            await slow.send(world.legacy(call(id_=7), session=session))
+            await slow.answer(head_only=True)
+            status = await _told(world, session, "notifications/cancelled", {"requestId": 7})
+            hold.set()
+        assert status == 202
+        assert world.crm.methods[-1] == "notifications/cancelled"
+        await world.quiet()
+        assert world.decisions() == []
+
+
+async def test_a_refused_notification_is_recorded_and_ends_nothing() -> None:
+    refused = ["crm/notifications/progress"]
+    async with a_world(a_policy(refused=refused)) as world:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        progress: JsonObject = {"progressToken": 1, "progress": 1}
+        async with world.refuses("policy"):
+            assert await _told(world, session, "notifications/progress", progress) == 202
+        assert (await world.raw(world.legacy(CALL, session=session))).status == 200
