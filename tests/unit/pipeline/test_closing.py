@@ -1,7 +1,7 @@
 """How an exchange ends: what is said of it, and (PROTOCOLS §12 case 50) when."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 
 import pytest
@@ -9,11 +9,11 @@ import pytest
 from outrider.core.decision import Permit
 from outrider.core.errors import ObligationError
 from outrider.core.exchange import Ending, Outgoing, Reply
-from outrider.core.ports import Judge, Step
+from outrider.core.ports import Emit, Judge, Step
 from outrider.core.vocabulary import Phase
 from outrider.pipeline.enforcer import ABANDONED_S
 from tests.support.builders import an_exchange
-from tests.support.pipeline import FixedIncoming, RecordingUpstream, Rig
+from tests.support.pipeline import FixedIncoming, GroupJobs, RecordingUpstream, Rig
 from tests.support.virtual import at, in_virtual_time, now_s
 
 LEFT_S = 5.0
@@ -175,3 +175,125 @@ async def _close(reply: Reply) -> None:
     assert isinstance(reply.body, AsyncGenerator)
     await reply.body.aclose()
     reply.settle(Ending.CLIENT_LEFT, 3)
+
+
+class _Kept(GroupJobs):
+    """Jobs that a test can end, as the end of the process does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, job: Coroutine[None, None, None]) -> None:
+        self.tasks.append(self._group.create_task(job, name=name))
+
+
+def _closed(rig: Rig) -> None:
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+async def test_a_reader_that_leaves_a_modern_stream_gets_no_words_and_the_call_is_unknown() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = True
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"], gate=asyncio.Event())]
+    got: list[bytes] = []
+    began = asyncio.Event()
+
+    async def read(reply: Reply) -> None:
+        assert not isinstance(reply.body, bytes)
+        async for piece in reply.body:
+            got.append(piece)
+            began.set()
+
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        reply = await rig.enforcer().handle(an_exchange())
+        reader = group.create_task(read(reply))
+        await began.wait()
+        reader.cancel()
+    reply.settle(Ending.CLIENT_LEFT, 3)
+    assert (got, rig.adapter.refusals) == ([b"one"], [])
+    assert _status(rig) == "unknown"
+    _closed(rig)
+
+
+async def test_what_comes_of_a_legacy_stream_after_its_reader_left_is_read_to_its_end() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+    read: list[bytes] = []
+
+    def kept(chunk: bytes) -> list[Step]:
+        read.append(chunk)
+        return [Emit(data=chunk)]
+
+    rig.adapter.conversation.on_chunk = kept
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one", b"two", b"three"])]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        await _first(reply)
+        await _close(reply)
+        assert read == [b"one"]
+    assert read == [b"one", b"two", b"three"]
+    assert _status(rig) == "executed"
+    _closed(rig)
+
+
+@pytest.mark.parametrize(
+    "leaves_s",
+    [
+        pytest.param(LEFT_S - 1, id="before-the-head"),
+        pytest.param(LEFT_S, id="with-the-head"),
+    ],
+)
+def test_a_legacy_stream_that_begins_for_nobody_is_read_to_its_end(leaves_s: float) -> None:
+    upstream = Slow(head_s=LEFT_S)
+    incoming = FixedIncoming(chunks=[b"one", b"two"])
+    upstream.answers = [incoming]
+    rig = Rig(upstream=upstream)
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+
+    async def leave() -> None:
+        async with rig.jobs, asyncio.TaskGroup() as group:
+            call = group.create_task(rig.enforcer().handle(an_exchange()))
+            await at(leaves_s).wait()
+            call.cancel()
+        assert call.cancelled()
+
+    in_virtual_time(leave())
+    assert incoming.chunks == []
+    assert _status(rig) == "executed"
+    assert (rig.metrics.flying, len(rig.live), rig.slots.taken) == (0, 0, 0)
+
+
+async def test_a_stream_whose_head_comes_in_the_moment_its_caller_leaves_is_read_out() -> None:
+    rig = Rig()
+    rig.adapter.conversation.is_stream = rig.adapter.conversation.runs_on = True
+    calls: list[asyncio.Task[Reply]] = []
+
+    class Leaving(RecordingUpstream):
+        """An upstream whose answer is there when the caller is about to be gone."""
+
+        async def send(self, permit: Permit, outgoing: Outgoing) -> FixedIncoming:
+            asyncio.get_running_loop().call_soon(calls[0].cancel)
+            return await super().send(permit, outgoing)
+
+    incoming = FixedIncoming(chunks=[b"one", b"two"])
+    rig.upstream = Leaving(answers=[incoming])
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        calls.append(group.create_task(rig.enforcer().handle(an_exchange())))
+    assert (calls[0].cancelled(), incoming.chunks) == (True, [])
+    assert _status(rig) == "executed"
+    _closed(rig)
+
+
+async def test_a_legacy_call_that_ends_with_the_process_is_unknown_and_answers_nobody() -> None:
+    jobs = _Kept()
+    rig = Rig(jobs=jobs)
+    rig.adapter.conversation.runs_on = True
+    rig.upstream.gate = asyncio.Event()
+    async with rig.jobs, asyncio.TaskGroup() as group:
+        call = group.create_task(rig.enforcer().handle(an_exchange()))
+        await rig.upstream.reached.wait()
+        jobs.tasks[0].cancel()
+    assert (call.cancelled(), rig.adapter.refusals) == (True, [])
+    assert _status(rig) == "unknown"
+    _closed(rig)

@@ -79,7 +79,11 @@ def test_a_near_miss_is_left_alone() -> None:
 
 
 def test_a_secret_too_short_to_be_told_from_text_is_not_sought() -> None:
-    assert passed(a_filter("abc"), b"abc abc") == b"abc abc"
+    echo = a_filter("abc")
+    assert passed(echo, b"abc abc", b"", b"abc") == b"abc abcabc"
+    head = a_response_head(headers=(("x-echo", "abc"),))
+    assert echo.head(head) == head
+    assert echo.found == 0
 
 
 def test_beyond_the_bound_nothing_is_searched_and_nothing_is_lost() -> None:

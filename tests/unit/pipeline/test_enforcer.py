@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
 
+from outrider.core.answers import Refusal
 from outrider.core.errors import (
     AuditUnavailableError,
     CredentialUnavailableError,
     EnforcementError,
+    MalformedError,
     UpstreamFailedError,
     UpstreamUnavailableError,
 )
-from outrider.core.exchange import Ending, Reply
+from outrider.core.exchange import Ending, Reply, RequestHead
 from outrider.core.jsonvalue import FloatFree, Json, JsonObject, has_no_float
 from outrider.core.obligation import (
     ApprovalObligation,
@@ -26,7 +29,17 @@ from outrider.core.obligation import (
     Obligation,
     QuarantineObligation,
 )
-from outrider.core.ports import Emit, Judge, Note, Persist, Step
+from outrider.core.ports import (
+    BodyNeed,
+    Conversation,
+    Emit,
+    Judge,
+    Note,
+    Persist,
+    Refused,
+    Route,
+    Step,
+)
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import (
     ActionEffect,
@@ -46,7 +59,7 @@ from tests.support.builders import (
     an_ask,
     an_exchange,
 )
-from tests.support.pipeline import FixedIncoming, Rig
+from tests.support.pipeline import FixedAdapter, FixedConversation, FixedIncoming, Rig
 
 SEND = an_ask(resource="send_email", arguments={"to": "bob@crm.internal", "body": "hello"})
 
@@ -831,3 +844,204 @@ async def test_between_the_pieces_of_a_large_work_everybody_else_has_a_turn() ->
     assert await _text(reply) == b"done"
     assert len(set(seen)) == 5
     assert rig.audit.kinds() == ["decision", "outcome"]
+
+
+@dataclass(slots=True)
+class _Prefaced(FixedConversation):
+    """A conversation that needs `before` first, one after the other; without end if `endless`."""
+
+    before: list[FixedConversation] = field(default_factory=list)
+    endless: bool = False
+
+    def prelude(self) -> FixedConversation | None:
+        if self.endless:
+            return FixedConversation()
+        return self.before.pop(0) if self.before else None
+
+
+def _prefaced(rig: Rig, *before: FixedConversation, endless: bool = False) -> None:
+    rig.adapter.conversation = _Prefaced(
+        asks=(SEND,), before=list(before), endless=endless, head=a_head()
+    )
+
+
+def _statuses(rig: Rig) -> list[str]:
+    return [record["outcome"]["status"] for record in rig.audit.of("outcome")]
+
+
+async def test_what_a_call_needs_first_is_permitted_and_recorded_of_its_own() -> None:
+    rig = Rig()
+    seen: list[bytes] = []
+
+    def kept(chunk: bytes) -> list[Step]:
+        seen.append(chunk)
+        return []
+
+    _prefaced(rig, FixedConversation(on_chunk=kept), FixedConversation(on_chunk=kept))
+    rig.upstream.answers = [FixedIncoming(chunks=[b"one"]), FixedIncoming(chunks=[b"two"])]
+    reply = await _answer(rig)
+    assert (reply.status, await _text(reply)) == (200, b'{"ok":true}')
+    assert seen == [b"one", b"two"]
+    permitted = [permit.actions[0].resource_id for permit in rig.upstream.permits]
+    assert permitted == ["crm/get_ticket", "crm/get_ticket", "crm/send_email"]
+    assert rig.audit.kinds() == ["decision", "outcome"] * 3
+    assert _statuses(rig) == ["executed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "statuses"),
+    [
+        pytest.param(None, Reason.POLICY, [], id="denied"),
+        pytest.param(
+            UpstreamUnavailableError("refused"),
+            Reason.UPSTREAM_UNAVAILABLE,
+            ["refused"],
+            id="not-reached",
+        ),
+        pytest.param(
+            FixedIncoming(fault=UpstreamFailedError("reset")),
+            Reason.UPSTREAM_ERROR,
+            ["unknown"],
+            id="broken-off",
+        ),
+    ],
+)
+async def test_a_call_is_not_sent_where_what_it_needs_first_fails(
+    answer: FixedIncoming | Exception | None, reason: Reason, statuses: list[str]
+) -> None:
+    rig = Rig()
+    _prefaced(rig, FixedConversation())
+    if answer is None:
+        rig.decider.decision = a_decision(Effect.DENY)
+    else:
+        rig.upstream.answers = [answer]
+    await _answer(rig)
+    assert rig.adapter.refusals[-1].reason is reason
+    assert [permit.actions[0].resource_id for permit in rig.upstream.permits] == (
+        [] if answer is None else ["crm/get_ticket"]
+    )
+    assert len(rig.audit.of("decision")) == 1
+    assert _statuses(rig) == statuses
+    assert (rig.metrics.flying, rig.slots.taken) == (0, 0)
+
+
+async def test_a_list_without_end_is_given_up() -> None:
+    rig = Rig()
+    _prefaced(rig, endless=True)
+    await _answer(rig)
+    assert rig.adapter.refusals[-1].reason is Reason.UNRECOGNISED
+    assert len(rig.upstream.permits) == 100
+    assert {permit.actions[0].resource_id for permit in rig.upstream.permits} == {"crm/get_ticket"}
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol", "body"),
+    [
+        pytest.param("/mcp/crm", ProtocolName.MCP, b"malformed", id="in-the-routes-words"),
+        pytest.param("/elsewhere", ProtocolName.UNKNOWN, b"malformed", id="in-plain-words"),
+    ],
+)
+async def test_what_the_gate_turned_away_is_refused_recorded_and_counted(
+    path: str, protocol: ProtocolName, body: bytes
+) -> None:
+    rig = Rig()
+    exchange = an_exchange(head=a_head(path=path))
+    reply = rig.enforcer().refuse_unread(exchange, MalformedError("two lengths"))
+    reply.settle(Ending.SENT, 0)
+    assert (reply.status, reply.close) == (400, True)
+    assert body in await _text(reply)
+    assert len(rig.adapter.refusals) == (protocol is ProtocolName.MCP)
+    assert [record["decision"]["reason"] for record in rig.audit.records] == ["malformed"]  # type: ignore[index]
+    assert rig.metrics.ended == [(protocol, Reason.MALFORMED, False)]
+    assert (rig.metrics.flying, rig.upstream.permits) == (0, [])
+
+
+async def test_what_is_neither_an_error_nor_a_panic_is_nobodys_to_answer() -> None:
+    class Stop(BaseException):
+        """As `SystemExit` is."""
+
+    rig = Rig()
+    rig.adapter.fault = Stop()  # type: ignore[assignment]
+    with pytest.raises(Stop):
+        await rig.enforcer().handle(an_exchange())
+    assert (rig.upstream.permits, rig.adapter.refusals) == ([], [])
+
+
+class _Opaque(FixedAdapter):
+    """An adapter that judges no body."""
+
+    def need(self, head: RequestHead, route: Route) -> BodyNeed:
+        return BodyNeed(judged=False, limit_bytes=0, json=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [
+        pytest.param(_Opaque, None, id="opaque"),
+        pytest.param(FixedAdapter, b"{}", id="judged"),
+    ],
+)
+async def test_a_body_is_read_only_where_it_is_judged(
+    kind: type[FixedAdapter], seen: bytes | None
+) -> None:
+    adapter = kind()
+    rig = Rig(adapter=adapter)
+    reply = await _answer(rig)
+    assert adapter.seen is not None
+    assert (reply.status, adapter.seen.body) == (200, seen)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "seen", "words"),
+    [
+        pytest.param(FixedAdapter, "/mcp/crm", b"{}", 1, id="its-envelope-is-read"),
+        pytest.param(_Opaque, "/mcp/crm", None, 1, id="no-body-is-read"),
+        pytest.param(FixedAdapter, "/elsewhere", None, 0, id="no-route"),
+    ],
+)
+async def test_who_is_refused_before_the_body_is_answered_in_their_protocol(
+    kind: type[FixedAdapter], path: str, seen: bytes | None, words: int
+) -> None:
+    adapter = kind()
+    rig = Rig(adapter=adapter)
+    rig.quarantine.agents.add("spiffe://acme.test/ns/support/sa/triage")
+    reply = await _answer(rig, head=a_head(path=path))
+    assert b"quarantined" in await _text(reply)
+    assert (None if adapter.seen is None else adapter.seen.body) == seen
+    assert len(adapter.refusals) == words
+    assert [ended[1] for ended in rig.metrics.ended] == [Reason.QUARANTINED]
+
+
+async def test_a_stream_that_breaks_where_no_words_are_possible_is_broken_off() -> None:
+    class Wordless(FixedAdapter):
+        """An adapter with nothing to say inside a body that has begun."""
+
+        def refuse(
+            self,
+            refusal: Refusal,
+            head: RequestHead,
+            conversation: Conversation | None,
+            begun: bool,
+        ) -> Refused:
+            return Refused(status=500, headers=(), body=b"" if begun else b"words")
+
+    rig = Rig(adapter=Wordless())
+    rig.adapter.conversation.is_stream = True
+    incoming = FixedIncoming(chunks=[b"one"], fault=UpstreamFailedError("reset"))
+    rig.upstream.answers = [incoming]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        assert isinstance(reply.body, AsyncGenerator)
+        got = [await anext(reply.body)]
+        with pytest.raises(UpstreamFailedError):
+            await anext(reply.body)
+        reply.settle(Ending.ABORTED, 3)
+    assert (got, incoming.aborted > 0) == ([b"one"], True)
+    assert _statuses(rig) == ["unknown"]
+
+
+async def test_an_answer_that_says_it_failed_is_recorded_as_failed() -> None:
+    rig = Rig()
+    rig.upstream.answers = [FixedIncoming(head=a_response_head(400))]
+    reply = await _answer(rig)
+    assert (reply.status, _statuses(rig)) == (400, ["failed"])

@@ -166,3 +166,18 @@ async def test_a_stream_of_which_policy_asks_something_new_ends() -> None:
         await stream.turn()
         assert stream.looks == 0
     assert rig.adapter.refusals[-1].reason is Reason.OBLIGATION
+
+
+async def test_what_has_no_task_to_end_is_marked_like_the_rest() -> None:
+    live, entered = LiveExchanges(), asyncio.Event()
+    entry, other = LiveExchange(id="a", tools=("crm/a",)), LiveExchange(id="b")
+
+    def enter() -> None:
+        live.enter(entry)  # a callback of the loop is no task
+        live.enter(other)
+        entered.set()
+
+    asyncio.get_running_loop().call_soon(enter)
+    await entered.wait()
+    assert live.cut(lambda one: one.tools == ("crm/a",), Reason.QUARANTINED) == ("a",)
+    assert (entry.cut_for, other.cut_for) == (Reason.QUARANTINED, None)

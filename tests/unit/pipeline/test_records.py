@@ -3,6 +3,7 @@
 import orjson
 
 from outrider.audit.chain import ZERO_HASH, seal
+from outrider.core.decision import ReasonEntry
 from outrider.core.jsonvalue import FloatFree, has_no_float
 from outrider.core.ports import Judged, Lease
 from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
@@ -89,3 +90,22 @@ def test_an_outcome_says_what_became_of_it() -> None:
 def test_a_lease_is_recorded_by_its_fingerprint_alone() -> None:
     lease = Lease(id="l", provider="file", fingerprint="hmac:1", expires_unix_s=0.5, headers=())
     assert set(records.lease_facts(lease)) == {"id", "fingerprint", "provider", "expires_at"}
+
+
+def test_policys_reasons_are_recorded_as_it_gave_them() -> None:
+    entry = ReasonEntry(
+        code="SQ-04", message="too much", severity="high", refs=("a",), pointer="/amount"
+    )
+    shadow = ReasonEntry(code="SQ-05", mode="shadow")
+    decision = a_decision(Effect.DENY, Reason.POLICY, reasons=(entry, shadow))
+    facts = records.decision_facts(decision, Effect.DENY, Reason.POLICY)
+    assert facts["reasons"] == [
+        {
+            "code": "SQ-04", "message": "too much", "severity": "high", "refs": ["a"],
+            "pointer": "/amount", "mode": "enforce",
+        },
+        {
+            "code": "SQ-05", "message": "", "severity": "medium", "refs": [],
+            "pointer": None, "mode": "shadow",
+        },
+    ]  # fmt: skip
