@@ -19,6 +19,10 @@ _KEYS: Final = (
     "forbidden",
 )  # fmt: skip
 _LONG: Final = 1024
+UNNAMED: Final = (
+    "an argument the grant does not name; to let it pass, name this pointer under the tool's "
+    "arguments in the grant (a header's is /header.<name>)"
+)
 MAX_POINTERS: Final = 256
 MAX_VALUES: Final = 1024
 
@@ -143,7 +147,7 @@ class ArgumentRule:
         for name, inner in arguments.items():
             unnamed = self._unnamed(inner, "/" + escape_token(name))
             if unnamed is not None:
-                return unnamed, "an argument the grant does not name"
+                return unnamed, UNNAMED
         return None
 
     def _unnamed(self, value: Json, pointer: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from outrider.core.answers import ANSWERS
+from outrider.core.constraints import UNNAMED
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import Reason, Sensitivity
@@ -321,6 +322,8 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
     action, document = as_object(record.get("action")), entry.grant.document
     resource, effect = str(action.get("resource")), action.get("effect")
     detail = str(as_object(record.get("decision")).get("detail"))
+    if detail == UNNAMED:
+        return _unnamed(record, agent, document)
     key = next((key for words, key in _LACKING.items() if words in detail), "")
     wanted: Json = {
         "": None,
@@ -346,6 +349,35 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
         "pointer": base,
         "from": granted,
         "to": wanted if key == "sensitivity" else [*as_list(granted), wanted],
+        "effect": "asked",
+        "codes": [],
+        "also": [],
+    }
+    return {"failed": [failed], "change": change}
+
+
+def _unnamed(record: JsonObject, agent: str, document: JsonObject) -> JsonObject:
+    """An argument that the grant constrains by not naming it."""
+    resource = str(as_object(record.get("action")).get("resource"))
+    pointer = as_object(record.get("decision")).get("pointer")
+    granted = as_object(document.get("arguments")).get(resource)
+    failed: JsonObject = {
+        "rule": "the task's grant",
+        "file": None,
+        "line": None,
+        "text": f"the grant names {pointer} under arguments of {resource}",
+        "holds": False,
+        "values": [{"name": f"grant.arguments.{resource}", "value": granted}],
+        "because": [],
+    }
+    if not isinstance(granted, dict) or not isinstance(pointer, str):
+        return {"failed": [failed]}  # several rules at once: each would have to name it
+    place = ("outrider", "agents", agent, "grant", "arguments", resource, pointer)
+    change: JsonObject = {
+        "document": "data",
+        "pointer": pointer_of(place),
+        "from": None,
+        "to": {},
         "effect": "asked",
         "codes": [],
         "also": [],

@@ -80,6 +80,8 @@ def test_what_no_pointer_names_is_refused(arguments: Any, pointer: str | None) -
     names = parse_rule({"/to": {}, "/user/id": {}, "/rows/0/a": {}, "/a~1b~0c": {}}, "g")
     gap = names.first_gap(arguments)
     assert (None if gap is None else gap[0]) == pointer
+    if gap is not None:
+        assert "name this pointer" in gap[1]
 
 
 WITHIN = [

@@ -9,6 +9,7 @@ import pytest
 
 from outrider.config.paths import shipped_rego
 from outrider.core import grant as core_grant
+from outrider.core.constraints import UNNAMED
 from outrider.core.errors import ConfigError, TooLargeError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.changes import decision_of, get, put
@@ -362,6 +363,30 @@ def test_another_gap_is_told_without_a_change(release: Release, detail: str) -> 
     (failed,) = map(as_object, as_list(found["failed"]))
     assert failed["text"] == detail
     assert found["change"] is None
+
+
+def test_an_argument_the_grant_does_not_name_is_told_with_the_line_that_names_it(
+    release: Release,
+) -> None:
+    record = a_record(reason="grant", detail=UNNAMED, pointer="/header.x-tenant")
+    record["action"] = {"resource": "tickets/refund", "effect": "pay"}
+    found = explain_record(record, None, release)
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert "/header.x-tenant" in str(failed["text"])
+    change = as_object(found["change"])
+    assert str(change["pointer"]).endswith("/grant/arguments/tickets~1refund/~1header.x-tenant")
+    assert (change["from"], change["to"], change["effect"]) == (None, {}, "asked")
+
+
+def test_an_argument_that_several_rules_leave_out_is_told_without_a_change(
+    release: Release,
+) -> None:
+    record = a_record(reason="grant", detail=UNNAMED, pointer="/x")
+    record["action"] = {"resource": "tickets/unconstrained", "effect": "pay"}
+    found = explain_record(record, None, release)
+    assert found["change"] is None
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert "/x" in str(failed["text"])
 
 
 @pytest.mark.parametrize("reason", ["overload", "unauthenticated", "malformed", "grant"])
