@@ -42,6 +42,7 @@ _PLAIN: Final = frozenset(
         "accept",
         "accept-charset",
         "accept-language",
+        "b3",
         "cache-control",
         "content-encoding",
         "content-type",
@@ -58,13 +59,19 @@ _PLAIN: Final = frozenset(
         "priority",
         "range",
         "referer",
-        "sec-fetch-dest",
-        "sec-fetch-mode",
-        "sec-fetch-site",
         "sec-gpc",
+        "sentry-trace",
+        "upgrade-insecure-requests",
         "user-agent",
+        "x-amzn-trace-id",
+        "x-cloud-trace-context",
+        "x-correlation-id",
+        "x-request-id",
+        "x-requested-with",
     }
 )
+# Of browsers, of tracers, and of SDKs about themselves.
+_PLAIN_PREFIXES: Final = ("sec-ch-", "sec-fetch-", "x-b3-", "x-datadog-", "x-stainless-")
 _FRAMING: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 # What describes bytes that were changed, or offers parts of them.
 _OF_THE_BYTES: Final = frozenset(
@@ -123,7 +130,7 @@ def telling(head: RequestHead) -> dict[str, list[str]]:
     plain ones, by name."""
     found: dict[str, list[str]] = {}
     for name, value in sendable(head):
-        if name not in _PLAIN:
+        if name not in _PLAIN and not name.startswith(_PLAIN_PREFIXES):
             found.setdefault(name, []).append(value)
     return found
 

@@ -71,6 +71,51 @@ def test_what_could_ask_for_something_is_told_by_name() -> None:
     assert telling(head) == {"impersonate-user": ["root"], "x-tenant": ["a", "b"]}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-stainless-lang",
+        "x-stainless-retry-count",
+        "sentry-trace",
+        "b3",
+        "x-b3-traceid",
+        "x-datadog-parent-id",
+        "x-cloud-trace-context",
+        "x-amzn-trace-id",
+        "x-correlation-id",
+        "x-request-id",
+        "x-requested-with",
+        "sec-ch-ua",
+        "sec-ch-ua-platform",
+        "sec-fetch-user",
+        "upgrade-insecure-requests",
+        "priority",
+        "dnt",
+    ],
+)
+def test_what_only_traces_or_names_the_client_asks_for_nothing(name: str) -> None:
+    assert telling(a_head(headers=((name, "x"),))) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "idempotency-key",
+        "prefer",
+        "anthropic-version",
+        "x-github-api-version",
+        "x-http-method-override",
+        "x-amzn-requestid",
+        "x-stainless",
+        "sec-websocket-protocol",
+        "x-request-purpose",
+        "b3x",
+    ],
+)
+def test_what_can_change_what_an_upstream_does_is_told(name: str) -> None:
+    assert [*telling(a_head(headers=((name, "x"),)))] == [name]
+
+
 def test_fields_are_left_out_by_name() -> None:
     headers = (
         ("content-length", "5"),
