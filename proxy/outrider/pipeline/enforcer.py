@@ -29,7 +29,8 @@ logger = logging.getLogger("outrider.pipeline")
 ENVELOPE_BYTES: Final = 65_536
 """What is read of a body only to refuse in the caller's own protocol (HARDENING §7)."""
 ABSENT_STEP_S: Final = 0.02
-"""What is not there, or must look so, is said at the next of these steps after it was asked for."""
+"""What is not there, or must look so, is said at the next of these steps after it was read: from
+when it was sent, a caller could choose where in a step the answer falls."""
 ABANDONED: Final = 16
 """How many legacy calls may run on without their callers; more are cut at once, since each holds
 a connection to its upstream that somebody else may want."""
@@ -132,7 +133,7 @@ class Enforcer:
 
     def _parse(self, passage: Passage, body: bytes | None) -> Conversation:
         subject, policy, route, adapter = passage.bound
-        passage.body = body
+        passage.body, passage.read_s = body, self._parts.clock.monotonic_s()
         passage.conversation = adapter.parse(
             Inbound(
                 head=passage.head,
@@ -303,7 +304,7 @@ class Enforcer:
         if named and self._closing.refusal(passage, fault).reason is Reason.UNRECOGNISED:
             # A hidden name was decided on and an unknown one was not: told at even steps, the
             # two take alike (PROTOCOLS §4.5).
-            spent_s = self._parts.clock.monotonic_s() - passage.exchange.started_s
+            spent_s = self._parts.clock.monotonic_s() - passage.read_s
             await asyncio.sleep(-spent_s % ABSENT_STEP_S)
         return reply
 

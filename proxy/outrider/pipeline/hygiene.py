@@ -6,8 +6,12 @@ from typing import Final
 from outrider.core.exchange import Headers, RequestHead
 
 CREDENTIAL_HEADERS: Final = frozenset(
-    {"authorization", "cookie", "proxy-authorization", "x-api-key"}
-)
+    {
+        "api-key", "authorization", "cookie", "dpop", "job-token", "private-token",
+        "proxy-authorization", "x-access-token", "x-api-key", "x-auth-token", "x-consul-token",
+        "x-github-token", "x-gitlab-token", "x-goog-api-key", "x-vault-token",
+    }
+)  # fmt: skip
 _CREDENTIAL_PREFIX: Final = "x-amz-"
 _OWN_PREFIX: Final = "outrider-"
 _PREFIXES: Final = (_CREDENTIAL_PREFIX, _OWN_PREFIX)

@@ -82,6 +82,7 @@ class Passage:
     hidden: bool = False
     decision_id: str = ""
     body: bytes | None = None
+    read_s: float = 0.0
     document: Document | None = None
     detached: bool = False
     running_out: bool = False

@@ -67,21 +67,13 @@ _HOP: Final = (
 )
 _DROP: Final = (
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-uri",
-    "x-forwarded-method",
-    "x-forwarded-client-cert",
     "x-real-ip",
+    "x-client-ip",
+    "x-client-cert",
+    "x-middleware-subrequest",
     "true-client-ip",
     "cf-connecting-ip",
-    "x-original-url",
     "x-rewrite-url",
-    "x-original-host",
-    "x-original-uri",
     "x-host",
     "x-http-host-override",
     "x-http-method",
@@ -99,7 +91,15 @@ _DROP: Final = (
     "x-request-id",
     "via",
 )
-_DROP_PREFIXES: Final = ("x-envoy-", "x-auth-request-")
+_DROP_PREFIXES: Final = (
+    "x-forwarded-",
+    "x-original-",
+    "x-envoy-",
+    "x-auth-request-",
+    "x-ssl-",
+    "ssl-client-",
+    "x-accel-",
+)
 _ONE_PREFIXES: Final = ("mcp-", "a2a-")
 INSTANCE: Final = "outrider-instance"
 _COMMON: Final = ("accept-encoding", "accept-language", "cache-control", "last-event-id", "date")

@@ -6,8 +6,8 @@ does stands in the arguments or the resource; what leaves is our own serialisati
 The arguments are one flat map, as a policy author names them: the values of `{name}` in the path,
 the query parameters (a repeated one is a list) and the members of a JSON object or a form. A JSON
 body that is no object stands under `body`. A header field that could ask for something (such as
-one that names whom to act for) stands under `header.` and its name. A name that comes from two of
-them is refused.
+one that names whom to act for) stands under `header.` and its name, which nothing else may have.
+A name that comes from two of them is refused, and so is such a field that comes twice.
 """
 
 from collections.abc import AsyncIterator
@@ -85,8 +85,8 @@ class HttpAdapter:
             dict(found.values),
             gathered(query, found.operation.entry.array_fields, repeats=True),
             body.members,
-            _fields(head),
         )
+        arguments.update(_fields(head))
         ask = Ask(
             protocol=_HTTP,
             name=found.operation.name,
@@ -253,20 +253,21 @@ def _below(path: str, route: Route) -> str:
 
 
 def _fields(head: RequestHead) -> JsonObject:
-    return {
-        _FIELD + name: values[0] if len(values) == 1 else [*values]
-        for name, values in telling(head).items()
-    }
+    return {_FIELD + name: value for name, value in telling(head).items()}
 
 
 def _merged(*parts: JsonObject | None) -> JsonObject:
-    """One map of all arguments. Raises `MalformedError` for a name in two of them."""
+    """One map of all arguments. Raises `MalformedError` for a name in two of them, or one that
+    only a header field may have."""
     merged: dict[str, Json] = {}
     for part in parts:
         for name, value in (part or {}).items():
             if name in merged:
                 raise MalformedError("an argument stands in two places", cause="argument_clash")
-            if name.casefold() == _OVERRIDE:
+            folded = name.casefold()
+            if folded.startswith(_FIELD):
+                raise MalformedError("an argument is called as a header", cause="argument_clash")
+            if folded == _OVERRIDE:
                 raise MalformedError("a parameter that overrides the method", cause="override")
             merged[name] = value
     return merged

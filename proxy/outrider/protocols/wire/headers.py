@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.core.errors import MalformedError
 from outrider.core.exchange import Headers, RequestHead
 
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 §5.6.2
@@ -125,13 +126,17 @@ def sendable(head: RequestHead) -> Headers:
     )
 
 
-def telling(head: RequestHead) -> dict[str, list[str]]:
+def telling(head: RequestHead) -> dict[str, str]:
     """What a request's own fields could ask an upstream for: every field that goes on but the
-    plain ones, by name."""
-    found: dict[str, list[str]] = {}
+    plain ones, by name. Raises `MalformedError` for one that comes twice: no rule about its value
+    would say which of them an upstream takes."""
+    found: dict[str, str] = {}
     for name, value in sendable(head):
-        if name not in _PLAIN and not name.startswith(_PLAIN_PREFIXES):
-            found.setdefault(name, []).append(value)
+        if name in _PLAIN or name.startswith(_PLAIN_PREFIXES):
+            continue
+        if name in found:
+            raise MalformedError("a header that asks for something comes twice", cause="header")
+        found[name] = value
     return found
 
 

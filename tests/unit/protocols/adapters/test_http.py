@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -423,19 +424,28 @@ def _got(headers: Headers) -> RequestHead:
 
 
 def test_a_field_that_could_ask_for_something_is_an_argument() -> None:
-    asking = (("accept", "*/*"), ("impersonate-user", "root"), ("x-a", "1"), ("x-a", "2"))
+    asking = (("accept", "*/*"), ("impersonate-user", "root"), ("x-a", "1, 2"))
     ask = parse(_got(asking)).asks[0]
-    assert ask.arguments == {"id": "7", "header.impersonate-user": "root", "header.x-a": ["1", "2"]}
+    assert ask.arguments == {"id": "7", "header.impersonate-user": "root", "header.x-a": "1, 2"}
     plain = parse(_got(asking[:1])).asks[0]
     assert plain.arguments == {"id": "7"}
 
 
-def test_an_argument_cannot_stand_for_a_field() -> None:
-    head = a_head(
-        method="GET",
-        path="/api/people/7",
-        query="header.impersonate-user=me",
-        headers=(("impersonate-user", "root"),),
-    )
+def test_a_field_that_asks_for_something_comes_once() -> None:
     with pytest.raises(MalformedError):
-        parse(head)
+        parse(_got((("impersonate-user", "root"), ("impersonate-user", "root"))))
+
+
+@pytest.mark.parametrize("name", ["header.impersonate-user", "Header.X"])
+@pytest.mark.parametrize("fields", [(("impersonate-user", "root"),), ()], ids=["beside", "alone"])
+@pytest.mark.parametrize("place", ["query", "json", "form"])
+def test_an_argument_cannot_stand_for_a_field(
+    place: str, fields: tuple[tuple[str, str], ...], name: str
+) -> None:
+    kind = "application/x-www-form-urlencoded" if place == "form" else "application/json"
+    body = {"query": b"{}", "json": b'{"%s":"me"}', "form": b"%s=me"}[place]
+    head = post(query=f"{name}=me" if place == "query" else "", kind=kind)
+    head = replace(head, headers=(*head.headers, *fields))
+    with pytest.raises(MalformedError) as refused:
+        parse(head, body.replace(b"%s", name.encode()))
+    assert refused.value.cause == "argument_clash"

@@ -1,5 +1,6 @@
 import pytest
 
+from outrider.core.errors import MalformedError
 from outrider.protocols.wire.headers import (
     MediaType,
     is_json,
@@ -66,9 +67,14 @@ def test_what_could_ask_for_something_is_told_by_name() -> None:
         "accept-language",
     )
     gone = ("authorization", "cookie", "host", "x-amz-target", "traceparent")
-    asks = (("impersonate-user", "root"), ("x-tenant", "a"), ("x-tenant", "b"))
+    asks = (("impersonate-user", "root"), ("x-tenant", "a"))
     head = a_head(headers=(*((name, "x") for name in (*plain, *gone)), *asks))
-    assert telling(head) == {"impersonate-user": ["root"], "x-tenant": ["a", "b"]}
+    assert telling(head) == {"impersonate-user": "root", "x-tenant": "a"}
+
+
+def test_what_asks_for_something_twice_asks_for_nothing_that_can_be_judged() -> None:
+    with pytest.raises(MalformedError):
+        telling(a_head(headers=(("x-tenant", "a"), ("x-tenant", "a"))))
 
 
 @pytest.mark.parametrize(

@@ -113,13 +113,14 @@ def test_trace_state_without_its_parent_does_not_leave() -> None:
     assert _meta_sent(answered) == {}
 
 
-def test_an_argument_of_the_same_name_cannot_hide_it() -> None:
+@pytest.mark.parametrize("meta", [{"as": "admin"}, {}, None], ids=["told", "empty", "none"])
+def test_an_argument_can_neither_hide_nor_pass_for_it(meta: JsonObject | None) -> None:
     sidecar = Sidecar()
     sidecar.post(request("tools/list"))
-    params: JsonObject = {"name": "echo", "arguments": {TOLD: {}}, "_meta": {"as": "admin"}}
+    params: JsonObject = {"name": "echo", "arguments": {TOLD: {"as": "nobody"}}}
+    if meta is not None:
+        params["_meta"] = meta
     assert sidecar.post(request("tools/call", params)).code == -32602
-    del params["_meta"]
-    assert sidecar.post(request("tools/call", params)).fault is None
 
 
 PLUMBED: list[tuple[str, JsonObject, JsonObject | None]] = [
