@@ -128,7 +128,6 @@ class _Plan:
     action: _Parts
     context: _Parts
     resource: _Parts
-    subject: Keep | None
     time: Keep | None
     grants: dict[int, tuple[JsonObject, orjson.Fragment]]
 
@@ -152,7 +151,6 @@ def _plan(reads: Reads | None) -> _Plan:
         action=_kept(_ACTION, keep.below("action", "properties"), always=("arguments",)),
         context=_kept(context, keep.below("context")),
         resource=_kept(_RESOURCE, keep.below("resource", "properties")),
-        subject=keep.below("subject", "properties"),
         time=keep.below("context", "time"),
         grants=grants,
     )
@@ -242,7 +240,6 @@ class QueryBuilder:
         if plan.reads is not policy.reads:
             plan = self._plan = _plan(policy.reads)
             self._second = -1
-            self._subjects.clear()
         ask = question.action.ask
         properties = {name: part(self, question, policy) for name, part in plan.action}
         query = orjson.dumps(
@@ -279,12 +276,12 @@ class QueryBuilder:
             return known[1]
         if len(self._subjects) >= _CACHED:
             self._subjects.clear()
-        made = _fragment(_subject_document(subject, entry, self._plan.subject))
+        made = _fragment(_subject_document(subject, entry))
         self._subjects[subject, id(entry)] = (entry, made)
         return made
 
 
-def _subject_document(subject: Subject, entry: AgentEntry | None, keep: Keep | None) -> JsonObject:
+def _subject_document(subject: Subject, entry: AgentEntry | None) -> JsonObject:
     properties: JsonObject = {
         "trust_domain": subject.trust_domain,
         "credential": subject.credential,
@@ -296,7 +293,7 @@ def _subject_document(subject: Subject, entry: AgentEntry | None, keep: Keep | N
         "environment": entry.environment if entry else None,
         "status": entry.status if entry else None,
     }
-    return {"id": subject.id, "type": subject.type, "properties": _pruned(properties, keep)}
+    return {"id": subject.id, "type": subject.type, "properties": properties}
 
 
 def _pruned(document: JsonObject, keep: Keep | None) -> Json:

@@ -252,7 +252,6 @@ READS = frozenset(
         ("context", "approval", "state"),
         ("context", "time", "unix_s"),
         ("resource", "properties", "upstream"),
-        ("subject", "properties", "status"),
     }
 )
 
@@ -262,11 +261,7 @@ def test_is_told_only_as_far_as_it_is_read_and_then_as_it_is(changes):
     whole = document(**changes)
     narrow = a_policy(FixedSnapshot([answers(True)]), reads=READS)
     told = orjson.loads(builder().build(a_question(**changes), narrow))
-    assert told["subject"] == {
-        "id": whole["subject"]["id"],
-        "type": whole["subject"]["type"],
-        "properties": {"status": whole["subject"]["properties"]["status"]},
-    }
+    assert told["subject"] == whole["subject"]  # never pruned (POLICY §2)
     assert told["context"] == {
         "approval": {"state": whole["context"]["approval"]["state"]},
         "time": {"unix_s": whole["context"]["time"]["unix_s"]},
@@ -281,4 +276,16 @@ def test_a_policy_that_reads_more_is_told_more_within_the_same_second():
     for policy, told in ((narrow, 1), (POLICY, 4), (narrow, 1)):
         document = orjson.loads(one.build(a_question(), policy))
         assert len(document["context"]["time"]) == told
-        assert ("owner" in document["subject"]["properties"]) is (policy is POLICY)
+
+
+@pytest.mark.parametrize(
+    ("read", "task"),
+    [
+        pytest.param("state", {"state"}, id="the-state-alone"),
+        pytest.param("grant", {"grant"}, id="the-grant-alone"),
+    ],
+)
+def test_of_a_task_only_what_is_read_is_told(read, task):
+    narrow = a_policy(FixedSnapshot([answers(True)]), reads=frozenset({("context", "task", read)}))
+    told = orjson.loads(builder().build(a_question(), narrow))
+    assert set(told["context"]["task"]) == task
