@@ -221,16 +221,19 @@ class ChangeSearch:
         return tuple(changes)
 
     def _data_edits(self, facts: list[Reading]) -> Iterator[Edit]:
-        seen: set[str] = set()
+        tried: dict[str, list[Json]] = {}
         for fact in facts:
             given = [value for path in fact.inputs for _, value in _leaves(self._query, path)]
             for path in fact.datas:
                 pointer = pointer_of(path)
                 value = get(self._lens.data, pointer)
-                if pointer in seen or pointer.startswith("/outrider/manifest"):
+                if pointer.startswith("/outrider/manifest"):
                     continue
-                seen.add(pointer)
+                before = tried.setdefault(pointer, [value])
                 for other in _other_data(value, given, fact):
+                    if any(_same(other, one) for one in before):
+                        continue
+                    before.append(other)
                     yield (Change(document="data", pointer=pointer, before=value, after=other),)
 
 

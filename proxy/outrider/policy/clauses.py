@@ -13,7 +13,7 @@ from typing import Final, Self
 import orjson
 import regorus
 
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, is_panic
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.release import Release
 from outrider.policy.rule_text import (
@@ -37,6 +37,7 @@ from outrider.policy.syntax import (
     node_of,
     parse,
     reference,
+    the_node,
 )
 from outrider.policy.world import Language, World, world_of
 
@@ -159,12 +160,12 @@ class Lens:
         except (RuntimeError, orjson.JSONDecodeError):
             return []
         except BaseException as fault:
-            if type(fault).__name__ != "PanicException":
+            if not is_panic(fault):
                 raise
             raise ConfigError("the policy engine failed") from None
-        for item in as_list(as_object(answer).get("result")):
-            return as_list(as_object(as_object(item).get("bindings")).get(_VALUE))
-        return []
+        results = as_list(as_object(answer).get("result"))
+        bindings = as_object(as_object(results[0] if results else None).get("bindings"))
+        return as_list(bindings.get(_VALUE))
 
     # --- rules --------------------------------------------------------------------------
 
@@ -213,9 +214,7 @@ class Lens:
         before: list[str] = []
         known: set[str] = set()
         for statement in body.statements:
-            node = node_of(statement.get("literal"))
-            if node is None:
-                continue
+            node = the_node(statement.get("literal"))
             text = full_text(self.world, module, rule, statement)
             binds = frozenset(bound_names(node))
             reached = free_names(module, node, rule.locals) <= known | binds

@@ -22,6 +22,7 @@ from outrider.policy.syntax import (
     node_of,
     parse,
     reference,
+    the_node,
 )
 
 FILES: Final = {index: f"outrider/{index[-1]}.rego" for index in INDEXED}
@@ -177,7 +178,7 @@ def _asked(literal: Node) -> tuple[str, list[str]] | None:
     if condition is None:
         return None
     if condition.kind == "BoolExpr" and condition.body.get("op") == "Eq":
-        left, right = node_of(condition.body.get("lhs")), node_of(condition.body.get("rhs"))
+        left, right = the_node(condition.body.get("lhs")), the_node(condition.body.get("rhs"))
         field, listed = (_field(left), [right]) if _field(left) else (_field(right), [left])
     elif condition.kind == "Membership" and literal.kind == "Expr":
         field, listed = _membership(condition)
@@ -189,17 +190,17 @@ def _asked(literal: Node) -> tuple[str, list[str]] | None:
     return field, sorted(set(constants))
 
 
-def _membership(condition: Node) -> tuple[str | None, list[Node | None]]:
+def _membership(condition: Node) -> tuple[str | None, list[Node]]:
     collection = node_of(condition.body.get("collection"))
     if condition.body.get("key") or collection is None or collection.kind not in ("Set", "Array"):
         return None, []
-    items = [node_of(item) for item in as_list(collection.body.get("items"))]
-    return _field(node_of(condition.body.get("value"))), items
+    items = [the_node(item) for item in as_list(collection.body.get("items"))]
+    return _field(the_node(condition.body.get("value"))), items
 
 
-def _field(node: Node | None) -> str | None:
+def _field(node: Node) -> str | None:
     """A path of the input as it is written, where no step of it needs a bracket."""
-    if node is None or node.kind not in REFERENCES:
+    if node.kind not in REFERENCES:
         return None
     chain = reference(node)
     steps = [step for step in chain.steps if step is not None and _is_plain(step)]
@@ -208,10 +209,8 @@ def _field(node: Node | None) -> str | None:
     return ".".join(["input", *steps])
 
 
-def _constant(node: Node | None) -> str | None:
+def _constant(node: Node) -> str | None:
     """A plain word, a truth value or the empty array as it is written."""
-    if node is None:
-        return None
     if node.kind == "Array":
         return None if as_list(node.body.get("items")) else "[]"
     if node.kind == "Bool":

@@ -117,7 +117,7 @@ class PolicyKeeper:
         self._in_force: _InForce | None = None
         self._reloading = asyncio.Lock()
         self._seen: object = None
-        self._confirmed_s: float | None = None
+        self._confirmed_s = float("-inf")
         self._confirmed_unix_s: float | None = None
         self._error: tuple[str, float] | None = None
 
@@ -295,8 +295,6 @@ class PolicyKeeper:
         return decide(raw, id="canary", source=source)
 
     def _age_s(self) -> float:
-        if self._confirmed_s is None:
-            return float("inf")
         return self._clock.monotonic_s() - self._confirmed_s
 
 

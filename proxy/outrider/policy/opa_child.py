@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
@@ -198,8 +198,8 @@ class OpaChild:
 
     async def _listen(self, process: Process) -> None:
         """What OPA writes until it ends. Our log's own throttle bounds how much of it is kept."""
-        stderr = process.stderr
-        while stderr is not None:
+        stderr = cast("asyncio.StreamReader", process.stderr)  # it was asked for as a pipe
+        while True:
             try:
                 line = await stderr.readline()
             except ValueError:  # longer than the reader holds: dropped

@@ -264,8 +264,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._whole = False
-        if self._answer is not None:
-            _settle(self._answer, _LOST)
+        _settle(self._answer, _LOST)
 
     # --- httptools ---
 
@@ -301,13 +300,12 @@ class _Connection(asyncio.Protocol):
 
     def _fail(self, why: Failed) -> None:
         self._whole = False
-        if self._answer is not None:
-            _settle(self._answer, why)
+        _settle(self._answer, why)
         self.close()
 
 
-def _settle(future: "asyncio.Future[_Settled]", value: "_Settled") -> None:
-    if not future.done():
+def _settle(future: "asyncio.Future[_Settled] | None", value: "_Settled") -> None:
+    if future is not None and not future.done():
         future.set_result(value)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from outrider.core.decision import Decision, ReasonEntry
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.obligation import (
     ApprovalObligation,
     CredentialObligation,
@@ -93,13 +93,13 @@ def _defined(value: Json, meta: Meta, *, id: str, source: Source) -> Decision:  
     except _MalformedResultError as fault:
         return refusal(Reason.POLICY_MALFORMED, str(fault), id=id, source=source, meta=meta)
     except _UnmetError as fault:
-        reasons, raw = _told(value)
+        told = as_object(value)  # its form was already found good
         return Decision(
             id=meta.decision_id or id,
             effect=Effect.DENY,
             reason=Reason.OBLIGATION,
-            reasons=reasons,
-            raw_obligations=raw,
+            reasons=_reasons(told),
+            raw_obligations=_raw_obligations(told),
             revision=meta.revision or source.revision,
             engine=source.engine,
             eval_us=meta.eval_us,
@@ -146,13 +146,6 @@ _REASON_OF: Final = {
     Effect.HOLD: Reason.HELD,
     Effect.DENY: Reason.POLICY,
 }
-
-
-def _told(value: Json) -> tuple[tuple[ReasonEntry, ...], tuple[Json, ...]]:
-    """Reasons and obligations of an answer whose form was already found good."""
-    if not isinstance(value, dict):
-        return (), ()
-    return _reasons(value), _raw_obligations(value)
 
 
 def _revision(value: JsonObject) -> str:

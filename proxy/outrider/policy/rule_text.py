@@ -22,6 +22,7 @@ from outrider.policy.syntax import (
     children,
     node_of,
     reference,
+    the_node,
     walk,
 )
 from outrider.policy.world import World
@@ -141,9 +142,7 @@ def own_text(module: Module, statement: JsonObject) -> str:
 
 def full_text(world: World, module: Module, rule: Rule, statement: JsonObject) -> str:
     """A statement with its names written out, so that it can be asked from outside its package."""
-    node = node_of(statement.get("literal"))
-    if node is None:
-        return "true"
+    node = the_node(statement.get("literal"))
     return written_out(world, module, rule, (node,), *extent(module, statement.get("span")))
 
 

@@ -124,7 +124,7 @@ def _module(entry: JsonObject) -> Module:
         raise ConfigError(f"{file}: regorus speaks another version of its syntax tree")
     tree = as_object(entry.get("ast"))
     content = str(source.get("contents", "")).encode()
-    package = reference(_node(as_object(as_object(tree.get("package")).get("refr"))))
+    package = reference(the_node(as_object(tree.get("package")).get("refr")))
     prefix = ("data", package.root, *package.static)
     imports = _imports(file, as_list(tree.get("imports")), content)
     rules = tuple(_rule(file, prefix, item, content) for item in as_list(tree.get("rules")))
@@ -135,7 +135,7 @@ def _imports(file: str, entries: list[Json], source: bytes) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for item in entries:
         entry = as_object(item)
-        chain = reference(_node(as_object(entry.get("refr"))))
+        chain = reference(the_node(entry.get("refr")))
         path = (chain.root, *chain.static)
         if path[0] in ("rego", "future"):
             continue
@@ -149,14 +149,14 @@ def _imports(file: str, entries: list[Json], source: bytes) -> dict[str, Path]:
 
 
 def _rule(file: str, prefix: Path, item: Json, source: bytes) -> Rule:
-    node = _node(as_object(item))
+    node = the_node(item)
     if node.kind == "Default":
         head, kind, arity = node, "default", len(as_list(node.body.get("args")))
     else:
-        head = _node(as_object(node.body.get("head")))
+        head = the_node(node.body.get("head"))
         kind = {"Set": "set", "Func": "function"}.get(head.kind, "complete")
         arity = len(as_list(head.body.get("args"))) if kind == "function" else 0
-    chain = reference(_node(as_object(head.body.get("refr"))))
+    chain = reference(the_node(head.body.get("refr")))
     for inner in walk(node):
         if inner.kind not in KINDS:
             raise ConfigError(f"{file}:{inner.line}: {inner.kind} is not understood")
@@ -180,7 +180,8 @@ def node_of(value: Json) -> Node | None:
     return None
 
 
-def _node(value: JsonObject) -> Node:
+def the_node(value: Json) -> Node:
+    """The node that `value` is. Raises `ConfigError` for anything else."""
     found = node_of(value)
     if found is None:
         raise ConfigError("regorus's syntax tree has an unknown form")
@@ -220,12 +221,12 @@ def reference(node: Node) -> Reference:
             field = as_list(here.body.get("field"))
             steps.append(str(field[1]) if len(field) == 2 else None)
         else:
-            index = _node(as_object(here.body.get("index")))
+            index = the_node(here.body.get("index"))
             constant = constant_text(index)
             steps.append(constant)
             if constant is None:
                 dynamic.append(index)
-        here = _node(as_object(here.body.get("refr")))
+        here = the_node(here.body.get("refr"))
     name = here.body.get("value") if here.kind == "Var" else None
     return Reference(
         root=str(name) if name is not None else "",
@@ -253,10 +254,9 @@ def references(node: Node) -> Iterator[Reference]:
 def body_references(rule: Rule) -> Iterator[Reference]:
     """The longest chains of a rule, but for the one in its head that names it."""
     head = node_of(rule.node.body.get("head")) or rule.node
-    named = node_of(head.body.get("refr"))
-    if named is not None:
-        for index in reference(named).dynamic:
-            yield from references(index)
+    named = the_node(head.body.get("refr"))
+    for index in reference(named).dynamic:
+        yield from references(index)
     for child in children(head):
         if child != named:
             yield from references(child)
@@ -266,11 +266,11 @@ def body_references(rule: Rule) -> Iterator[Reference]:
 
 def called_name(call: Node) -> Reference:
     """The chain that names the function of a Call."""
-    return reference(_node(as_object(call.body.get("fcn"))))
+    return reference(the_node(call.body.get("fcn")))
 
 
 def parameters(call: Node) -> list[Node]:
-    return [_node(as_object(item)) for item in as_list(call.body.get("params"))]
+    return [the_node(item) for item in as_list(call.body.get("params"))]
 
 
 def constant_text(node: Node) -> str | None:

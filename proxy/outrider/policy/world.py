@@ -8,7 +8,17 @@ import orjson
 
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject, as_list, as_object
-from outrider.policy.syntax import Module, Node, Path, Reference, Rule, reference, resolve, walk
+from outrider.policy.syntax import (
+    Module,
+    Node,
+    Path,
+    Reference,
+    Rule,
+    node_of,
+    reference,
+    resolve,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +122,9 @@ def _is_constant(rule: Rule) -> bool:
     return not any(
         node.kind in ("Call", "RefDot", "RefBrack") or _is_name(node)
         for part in as_object(head.body.get("assign")).values()
-        for node in _nodes(part)
+        if (made := node_of(part)) is not None
+        for node in walk(made)
     )
-
-
-def _nodes(value: object) -> Iterator[Node]:
-    if isinstance(value, dict) and len(value) == 1:
-        kind, body = next(iter(value.items()))
-        if isinstance(body, dict):
-            yield from walk(Node(str(kind), body))
 
 
 def _is_name(node: Node) -> bool:

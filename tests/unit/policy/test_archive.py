@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,22 @@ def test_a_fingerprint_changes_with_a_file_and_with_nothing_else(tmp_path):
     write_tree(root, {"a": "longer"})
     assert fingerprint(root) != before
     assert len(fingerprint(root / "a")) == 1
+
+
+def test_folders_and_hidden_members_of_an_archive_are_left_out(tmp_path):
+    packed_tree = tmp_path / "tree.tar.gz"
+    packed_tree.write_bytes(
+        packed(
+            named("./outrider", b"", type=tarfile.DIRTYPE),
+            named("./.git/config"),
+            named("./outrider/.hidden"),
+            named("./outrider/main.rego", b"package outrider\n"),
+        )
+    )
+    assert read_tree(packed_tree) == {"outrider/main.rego": b"package outrider\n"}
+
+
+def test_a_tree_that_the_system_does_not_let_be_read_is_named():
+    unreadable = Path("/proc/self/mem")  # a regular file whose first byte is nobody's
+    with pytest.raises(ConfigError, match=r"/proc/self/mem cannot be read: Input/output error"):
+        read_tree(unreadable)

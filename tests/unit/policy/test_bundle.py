@@ -186,3 +186,12 @@ def test_an_archive_reads_like_its_folder(tmp_path):
     packed = tmp_path / "bundle.tar.gz"
     packed.write_bytes(write_archive({name: text.encode() for name, text in files.items()}))
     assert read(packed) == folder
+
+
+def test_a_data_file_with_nothing_in_it_adds_nothing(tmp_path):
+    files = {
+        "outrider/main.rego": ALLOW_ALL,
+        "outrider/data.yaml": "# nothing yet\n",
+        "outrider/limits/data.yaml": "calls: 3\n",
+    }
+    assert read(write_tree(tmp_path, files)).data == {"outrider": {"limits": {"calls": 3}}}

@@ -23,6 +23,7 @@ from tests.support.policy_gate import gated
         pytest.param("x if regex.match(`\\d+`, input.version)", "regex", id="unicode-class"),
         pytest.param("x if regex.match(input.version, input.version)", "regex", id="made-pattern"),
         pytest.param('x := sprintf("%q", [1])', "format", id="verb-that-differs"),
+        pytest.param("x := sprintf(input.version, [1])", "format", id="made-format"),
         pytest.param("x if x", "recursion", id="needs-itself"),
         pytest.param("x if y\ny if z\nz if x", "recursion", id="needs-itself-through-others"),
         pytest.param("f(a) := f(a)\nx := f(1)", "recursion", id="function-calls-itself"),

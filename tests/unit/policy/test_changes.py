@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.changes import (
     ChangeSearch,
     decision_of,
@@ -124,6 +124,23 @@ def test_an_effect_is_changed_with_its_class() -> None:
     )
 
 
+def test_an_effect_of_the_same_class_is_changed_alone() -> None:
+    policy = allow('input.action.properties.effect == "delete"')
+    query: JsonObject = {"action": {"properties": {"effect": "pay", "class": "write"}}}
+    change = found(policy, query)
+    assert change is not None
+    assert (change["pointer"], change["to"]) == ("/action/properties/effect", "delete")
+    assert change["also"] == []
+
+
+def test_a_worse_effect_is_no_change_to_tell() -> None:
+    policy = (
+        'decision := {"effect": "hold", "reasons": []} if input.x == "a"\n\n'
+        'other if input.x == "b"\n'
+    )
+    assert found(policy, {"x": "a"}, effect="hold") is None
+
+
 def test_a_hold_is_better_than_a_deny_where_there_is_no_allow() -> None:
     policy = 'decision := {"effect": "hold", "reasons": []} if input.x == 1\n'
     change = found(policy, {"x": 2})
@@ -148,6 +165,31 @@ def test_a_person_may_answer_a_hold() -> None:
             None,
             None,
             id="no-plain-value-helps",
+        ),
+        pytest.param(
+            "data.outrider.max >= 5\n\tdata.outrider.max != 3",
+            {},
+            {"max": 1},
+            "/outrider/max",
+            5,
+            id="a-limit-named-twice",
+        ),
+        pytest.param(
+            "data.outrider.on == 7\n\tdata.outrider.on != 8",
+            {},
+            {"on": False},
+            None,
+            None,
+            id="what-was-tried-once-is-not-tried-again",
+        ),
+        pytest.param("data.outrider.none == 1", {}, {}, None, None, id="what-data-does-not-have"),
+        pytest.param(
+            "input.a == [data.outrider.max]",
+            {"a": ["5", 1]},
+            {"max": 1},
+            None,
+            None,
+            id="values-of-another-kind-and-the-same-one",
         ),
         pytest.param("data.outrider.on", {}, {"on": False}, "/outrider/on", True, id="a-switch"),
         pytest.param("5 <= data.outrider.max", {}, {"max": 1}, "/outrider/max", 5, id="a-limit"),
@@ -202,6 +244,62 @@ def test_an_unknown_tool_is_declared_in_the_manifest() -> None:
     assert change["pointer"] == "/outrider/manifest/crm/tools/a~1b~0c"
 
 
+AGENT = "spiffe://acme.example/agents/me"
+
+
+@pytest.mark.parametrize(
+    ("task", "with_task"),
+    [pytest.param({"state": "active"}, False, id="on-a-task"), pytest.param(None, True, id="none")],
+)
+def test_an_unknown_agent_is_registered_with_a_task_where_it_has_none(
+    task: Json, with_task: bool
+) -> None:
+    query: JsonObject = {
+        "subject": {"id": AGENT, "properties": {"status": "unknown"}},
+        "resource": {"id": "crm/get"},
+        "context": {"task": task},
+    }
+    change = found(
+        allow(
+            'input.subject.properties.status == "active"\n\tinput.context.task.state\n\t'
+            "data.outrider.agents[input.subject.id]"
+        ),
+        query,
+    )
+    assert change is not None
+    assert change["pointer"] == "/outrider/agents/" + AGENT.replace("/", "~1")
+    places = [as_object(one)["pointer"] for one in as_list(change["also"])]
+    assert ("/context/task" in places) is with_task
+    assert "/subject/properties/status" in places
+
+
+@pytest.mark.parametrize(
+    ("fact", "document", "pointer"),
+    [
+        pytest.param(
+            "tier",
+            "data",
+            "/outrider/agents/" + AGENT.replace("/", "~1") + "/tier",
+            id="a-fact-of-its-entry",
+        ),
+        pytest.param("sponsor", "input", "/subject/properties/sponsor", id="one-it-does-not-have"),
+    ],
+)
+def test_a_fact_of_an_agent_is_changed_where_its_entry_gives_it(
+    fact: str, document: str, pointer: str
+) -> None:
+    entry: JsonObject = {
+        "owner": "me", "tier": "standard", "environment": "prod", "status": "active",
+    }  # fmt: skip
+    change = found(
+        allow(f'input.subject.properties.{fact} == "low"'),
+        {"subject": {"id": AGENT, "properties": {"tier": "standard", "sponsor": "nobody"}}},
+        {"agents": {AGENT: entry}},
+    )
+    assert change is not None
+    assert (change["document"], change["pointer"], change["to"]) == (document, pointer, "low")
+
+
 def test_nothing_is_told_where_nothing_helps() -> None:
     assert found(allow("false"), {"x": 1}) is None
 
@@ -234,6 +332,12 @@ def test_a_pointer_leads_to_where_it_was_put(path: tuple[str, ...]) -> None:
     document: JsonObject = {}
     put(document, pointer_of(path), 7)
     assert get(document, pointer_of(path)) == 7
+
+
+def test_nothing_is_put_below_a_plain_value() -> None:
+    document: JsonObject = {"a": [1]}
+    put(document, "/a/0/x", 7)
+    assert document == {"a": [1]}
 
 
 def test_a_pointer_into_lists() -> None:

@@ -146,6 +146,74 @@ def test_outside_a_with_nothing_is_asked() -> None:
         lens.lay({})
 
 
+def test_what_is_looked_at_before_the_with_is_answered_for() -> None:
+    lens = Lens(a_release("package outrider\n\ndecision := input.x\n"))
+    lens.look_at({"x": 7})
+    with lens:
+        assert lens.decide("data.outrider.decision") == 7
+
+
+def test_data_that_the_engine_cannot_hold_is_refused() -> None:
+    deep: Json = 1
+    for _ in range(200):
+        deep = [deep]
+    lens = Lens(a_release(data={"deep": deep}))
+    with pytest.raises(ConfigError, match=r"policy does not load: .*recursion limit"):
+        lens.__enter__()
+
+
+class PanicException(BaseException):
+    """Named as pyo3 names its own, which cannot be imported."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [
+        pytest.param(PanicException("index out of bounds"), ConfigError, id="a-panic"),
+        pytest.param(KeyboardInterrupt(), KeyboardInterrupt, id="anything-else-passes-through"),
+    ],
+)
+def test_an_engine_that_breaks_is_no_answer(
+    fault: BaseException, raised: type[BaseException]
+) -> None:
+    class Breaking:
+        def eval_query_as_json(self, text: str) -> str:
+            raise fault
+
+    with Lens(a_release()) as lens:
+        lens._engine = Breaking()
+        with pytest.raises(raised):
+            lens.ask([])
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        pytest.param('{"result": [{"bindings": {"value__": [1, 2]}}]}', [1, 2], id="as-it-is"),
+        pytest.param('{"result": []}', [], id="no-result"),
+        pytest.param('{"result": [{}]}', [], id="no-bindings"),
+        pytest.param("[]", [], id="no-object"),
+        pytest.param("nonsense", [], id="no-json"),
+    ],
+)
+def test_an_answer_of_another_form_holds_nothing(answer: str, found: list[Json]) -> None:
+    class Saying:
+        def eval_query_as_json(self, text: str) -> str:
+            return answer
+
+    with Lens(a_release()) as lens:
+        lens._engine = Saying()
+        assert lens.ask([]) == found
+
+
+def test_a_name_is_shown_once_and_no_more_than_a_dozen_are() -> None:
+    (condition,) = one("input.x + input.x == input.y", {"x": 1, "y": 2}).conditions
+    assert [value.name for value in condition.values] == ["input.x", "input.y"]
+    many = " + ".join(f"input.n{place}" for place in range(20))
+    (condition,) = one(f"{many} == 1", {}).conditions
+    assert len(condition.values) == 12
+
+
 def test_other_data_is_laid_and_taken_away() -> None:
     release = a_release("package outrider\n\ndecision := data.outrider.x\n", {"x": 1})
     with Lens(release) as lens:

@@ -45,4 +45,5 @@ def test_refuses_a_package_that_no_index_names():
 
 def test_refuses_a_rule_whose_path_the_data_has_too():
     assert gated("tiers := 1", {"tiers": {"low": {}}}) == [("composition", 5)]
+    assert gated("tiers.low := 1", {"tiers": 7}) == [("composition", 5)]
     assert gated("tears := 1", {"tiers": {"low": {}}}) == []

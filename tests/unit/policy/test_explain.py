@@ -232,6 +232,19 @@ def test_a_policy_without_codes_is_traced_from_its_entry_point(
     assert applied(release, query, found["change"]) == "allow"
 
 
+def test_a_finding_in_shadow_mode_decided_nothing() -> None:
+    release = a_release(
+        "package outrider\n\n"
+        'decision := {"effect": "deny", "reasons": [f | some f in findings]}\n\n'
+        'findings contains {"code": "A", "message": "a", "mode": "shadow"} if input.x\n\n'
+        'findings contains {"code": "B", "message": "b", "mode": "enforce"} if input.x\n'
+    )
+
+    found = explain(release, {"x": 1})
+
+    assert [as_object(rule)["code"] for rule in as_list(found["decided_by"])] == ["B"]
+
+
 def test_says_so_where_no_single_change_flips_it() -> None:
     release = a_release('package outrider\n\ndecision := {"effect": "deny"}\n')
 

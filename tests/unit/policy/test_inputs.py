@@ -7,13 +7,13 @@ from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.policy.bundle import read
 from outrider.policy.engines.embedded import EmbeddedSnapshot
-from outrider.policy.inputs import reads
+from outrider.policy.inputs import check_inputs, reads
 from outrider.policy.query import Keep
 from outrider.policy.release import load
 from outrider.policy.result import Source, decide
 from outrider.policy.suite import read_suite
 from outrider.policy.syntax import parse
-from outrider.policy.world import world_of
+from outrider.policy.world import Language, world_of
 from tests.support.policy import ENTRYPOINT
 from tests.support.policy_gate import GATE, gated
 
@@ -77,6 +77,35 @@ def test_lets_near_misses_pass(text):
     assert gated(text) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "lacking"),
+    [
+        pytest.param("a.known.x", False, id="named"),
+        pytest.param("a.other.y", False, id="any-other-name-has-the-other-form"),
+        pytest.param("a.other.x", True, id="which-is-not-that-of-the-named-one"),
+    ],
+)
+def test_an_object_may_name_some_members_and_give_a_form_for_the_rest(path, lacking):
+    def closed(name):
+        return {
+            "type": "object", "additionalProperties": False,
+            "properties": {name: {"type": "string"}},
+        }  # fmt: skip
+
+    schema = {
+        "type": "object", "additionalProperties": False,
+        "properties": {
+            "a": {
+                "type": "object", "properties": {"known": closed("x")},
+                "additionalProperties": closed("y"),
+            }
+        },
+    }  # fmt: skip
+    modules = parse({"outrider/main.rego": f"package outrider\n\nx := input.{path}\n"})
+    world = world_of(modules, Language(builtins={}, schema=schema))
+    assert bool(list(check_inputs(world))) is lacking
+
+
 def read_by(text):
     modules = {"outrider/main.rego": f"package outrider\n\nimport data.outrider.lib\n\n{text}\n"}
     return sorted(".".join(path) for path in reads(world_of(parse(modules), GATE.language)))
@@ -106,6 +135,7 @@ def read_by(text):
             'x := object.get(input.a[input.b], ["c"], 0)', ["a", "b"], id="object-get-of-an-index"
         ),
         pytest.param('x if { p := input; object.get(p, ["a"], 0) }', [""], id="through-a-local"),
+        pytest.param('x := object.get(f(1).y, "b", 0)\n\nf(z) := z', [], id="object-get-of-a-call"),
         pytest.param("x[input.a] := 1 if { true }", ["a"], id="in-a-head"),
         pytest.param("x contains input.a if true", ["a"], id="in-a-key"),
         pytest.param("x := [y | some y in input.a]", ["a"], id="in-a-comprehension"),

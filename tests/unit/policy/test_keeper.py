@@ -11,6 +11,7 @@ from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.gate import shipped_gate
 from outrider.policy.keeper import PolicyKeeper, PolicySource
 from tests.support.builders import FixedClock
+from tests.support.opa import until
 from tests.support.policy import (
     ALLOW_ALL,
     DENY_ALL,
@@ -82,6 +83,12 @@ async def test_P02_an_empty_or_broken_release_leaves_everything_refused_and_reco
     assert await keeper.reload()
     assert keeper.active().revision == keeper.status().revision
     assert keeper.status().last_error is None
+
+
+async def test_before_anything_is_activated_there_is_no_release(tmp_path):
+    with pytest.raises(EnforcementError) as fault:
+        a_keeper(tmp_path).release()
+    assert fault.value.reason is Reason.POLICY_UNAVAILABLE
 
 
 async def test_a_bad_release_keeps_the_last_good_one(tmp_path):
@@ -247,3 +254,73 @@ async def test_files_that_change_are_noticed(tmp_path, monkeypatch):
         watching.cancel()
     assert keeper.active().revision != first
     assert keeper.status().last_error is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "stale"),
+    [pytest.param(False, False, id="in-force"), pytest.param(True, True, id="refused")],
+)
+async def test_files_that_stay_confirm_the_policy_unless_the_last_ones_were_refused(
+    tmp_path, monkeypatch, broken, stale
+):
+    monkeypatch.setattr("outrider.policy.keeper.POLL_S", 0)
+    monkeypatch.setattr("outrider.policy.keeper._SETTLING_S", 0)
+    clock = FixedClock()
+    keeper = a_keeper(
+        write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), clock=clock, max_staleness_s=60
+    )
+    await keeper.reload()
+    if broken:
+        write_tree(tmp_path, {"outrider/main.rego": "package outrider\n\ndecision := \n"})
+        with pytest.raises(ConfigError):
+            await keeper.reload()
+    clock.pass_s(61)
+    looks = CountedSource(keeper._source)
+    keeper._source = looks
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        watching = group.create_task(keeper.watch())
+        await until(lambda: looks.count >= 2)
+        watching.cancel()
+    assert (keeper.status().confirmed_unix_s == clock.unix_s()) is not stale
+    if stale:
+        assert refused(keeper) is Reason.POLICY_STALE
+    else:
+        assert keeper.active()
+
+
+class CountedSource:
+    """A source that counts how often it is looked at."""
+
+    def __init__(self, source):
+        self._source = source
+        self.count = 0
+
+    def fingerprint(self):
+        self.count += 1
+        return self._source.fingerprint()
+
+
+class RestlessSource(PolicySource):
+    """A tree that somebody writes to whenever one looks."""
+
+    def fingerprint(self):
+        return object()
+
+
+async def test_a_tree_that_never_holds_still_is_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("outrider.policy.keeper._SETTLING_S", 0)
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    await keeper.reload()
+    before = keeper.active()
+    with pytest.raises(ConfigError, match="keep changing"):
+        await keeper.reload(RestlessSource(path=tmp_path))
+    assert keeper.active() is before
+
+
+async def test_whoever_is_told_of_a_first_policy_finds_it_unconfirmed_not_stale_for_ever(tmp_path):
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), max_staleness_s=60)
+    seen = []
+    keeper.tell(lambda policy: seen.append(refused(keeper)))
+    await keeper.reload()
+    assert seen == [Reason.POLICY_STALE]
+    assert keeper.active()

@@ -84,6 +84,21 @@ def test_codes_are_written_out_declared_and_owned(tmp_path, call, head, rules, e
     assert checks(tmp_path, files) == expected
 
 
+def test_a_helper_may_hand_on_a_code_that_its_callers_write_out(tmp_path):
+    files = {
+        "outrider/main.rego": MAIN,
+        "outrider/lib/lib.rego": LIB,
+        "outrider/rules.rego": "package outrider.rules\n\n"
+        "findings contains f if some f in data.outrider.rules.desk.findings\n",
+        "outrider/rules/desk/desk.rego": "package outrider.rules.desk\n\n"
+        "import data.outrider.lib\n\n"
+        '_found(code) := lib.finding(code, "deny", "m", {})\n\n'
+        '# METADATA\n# id: HD-01\nfindings contains _found("HD-01")\n',
+        "outrider/rules/data.json": orjson.dumps({"HD-01": ROW}),
+    }
+    assert checks(tmp_path, files) == []
+
+
 def test_a_controls_code_has_a_row_in_the_catalogue(tmp_path):
     files = {
         "outrider/main.rego": MAIN,

@@ -15,6 +15,7 @@ REFUSED_NEGATIONS = [
     "not entry.role in s",
     "not f(maybe)",
     "not f(g(1))",
+    "not g(1)[input.version]",
 ]
 ALLOWED_NEGATIONS = [
     "not input.resource.id",
@@ -29,6 +30,7 @@ ALLOWED_NEGATIONS = [
     "not s[v]",
     "not known(v)",
     "not count(s) == 0",
+    "not count([i | some i in [1]]) == 0",
 ]
 AROUND = """
 s contains 1

@@ -192,6 +192,53 @@ async def test_one_that_ignores_the_request_to_end_is_killed(tmp_path, monkeypat
     assert not is_there(pid)
 
 
+async def test_one_that_is_cut_off_while_it_waits_for_the_end_still_kills(tmp_path, monkeypatch):
+    asked_to_end = asyncio.Event()
+    terminate = asyncio.subprocess.Process.terminate
+
+    def telling(process):
+        terminate(process)
+        asked_to_end.set()
+
+    monkeypatch.setattr(asyncio.subprocess.Process, "terminate", telling)
+    deaf = f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 60; done"
+    supervised = Supervised(a_plan(tmp_path, deaf))
+    async with supervised as child:
+        await until(lambda: child.pid is not None and (tmp_path / "deaf").exists())
+        pid = child.pid
+        supervised._job.cancel()
+        await asked_to_end.wait()
+        process = child._process
+    async with asyncio.timeout(10):
+        assert await process.wait() == -signal.SIGKILL
+    assert not is_there(pid)
+
+
+class OneDelay(OpaChild):
+    """Waits once without delay; a second wait in a row would be its end."""
+
+    def _delays(self):
+        return iter([0.0])
+
+
+async def test_one_that_ran_for_long_is_started_again_as_if_for_the_first_time(tmp_path):
+    class Rushing(SystemClock):
+        def monotonic_s(self):
+            return 1000 * super().monotonic_s()
+
+    plan = a_plan(tmp_path, "exec sleep 0.1")
+    supervised = Supervised(plan)
+    supervised.child = OneDelay(plan=plan, feed=a_feed(), clock=Rushing())
+    async with supervised as child:
+        await until(lambda: child.starts >= 3)
+
+
+def test_where_a_child_cannot_be_tied_to_its_parent_nothing_runs_before_it(monkeypatch):
+    assert callable(opa_child._tied())
+    monkeypatch.setattr(opa_child.sys, "platform", "darwin")
+    assert opa_child._tied() is None
+
+
 async def test_before_it_runs_it_has_no_socket(tmp_path):
     with pytest.raises(ConfigError):
         _ = OpaChild(plan=a_plan(tmp_path), feed=a_feed(), clock=SystemClock()).path

@@ -13,6 +13,7 @@ from outrider.policy import opa_hot
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_reply import Reply
 from tests.support.fake_opa import FakeOpa, Fault, a_result, an_answer, fake_opa
+from tests.support.opa import until
 
 HEAD = request_head("data.outrider.decision")
 OK = a_result(True)
@@ -218,7 +219,7 @@ async def test_cancelling_one_who_waits_leaves_the_line_whole():
         assert isinstance(last.result(), Reply)
 
 
-@pytest.mark.parametrize("given_up", ["cancelled", "too late"])
+@pytest.mark.parametrize("given_up", ["cancelled", "cancelled as it is granted", "too late"])
 async def test_one_who_leaves_the_line_as_a_slot_comes_free_does_no_harm(given_up):
     async with fake_opa(OK) as opa:
         client = a_client(opa, connections=1)
@@ -228,9 +229,11 @@ async def test_one_who_leaves_the_line_as_a_slot_comes_free_does_no_harm(given_u
             await asyncio.sleep(0)
             if given_up == "cancelled":
                 leaving.cancel()
-            else:
+            elif given_up == "too late":
                 client._waiters[0].set_result(False)
             client._free_slot()
+            if given_up == "cancelled as it is granted":
+                leaving.cancel()
         assert leaving.cancelled() or leaving.result() is False
         assert isinstance(await ask(client), Reply)
 
@@ -239,3 +242,50 @@ async def test_a_deadline_in_the_past_asks_nothing():
     async with fake_opa(OK) as opa:
         assert reason(await ask(a_client(opa), within_s=-1)) is Reason.POLICY_TIMEOUT
     assert opa.requests == []
+
+
+async def test_one_who_leaves_while_connecting_frees_the_slot():
+    async with fake_opa(OK) as opa:
+        client = a_client(opa, connections=1)
+        leaving = asyncio.ensure_future(ask(client))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert isinstance(await ask(client), Reply)
+    assert len(opa.requests) == 1
+
+
+async def test_where_the_system_names_no_peer_it_is_asked_for_as_unknown(monkeypatch):
+    monkeypatch.delattr(opa_hot.socket, "SO_PEERCRED")
+    peers = []
+    async with fake_opa(OK) as opa:
+        client = HotClient(path=opa.path, connections=1, clock=SystemClock(), owns=peers.append)
+        assert reason(await ask(client)) is Reason.POLICY_UNAVAILABLE
+        await until(lambda: opa.connections == 1)
+    assert (peers, opa.requests) == ([opa_hot.UNKNOWN_PEER], [])
+
+
+async def test_what_comes_unasked_ends_the_connection():
+    async with fake_opa(OK) as opa:
+        client = a_client(opa)
+        assert isinstance(await ask(client), Reply)
+        (idle,) = client._idle
+        for writer in opa._writers:
+            writer.write(an_answer(b'{"result": {"effect": "allow"}}'))
+        await until(lambda: not idle.alive)
+        reply = await ask(client)
+        assert isinstance(reply, Reply)
+        assert reply.body in OK
+    assert opa.connections == 2
+
+
+async def test_a_question_to_a_connection_that_is_gone_is_lost_at_once():
+    async with fake_opa(OK) as opa:
+        client = a_client(opa)
+        assert isinstance(await ask(client), Reply)
+        (idle,) = client._idle
+        idle.close()
+        answer = asyncio.get_running_loop().create_future()
+        idle.send(b"", answer)
+        assert reason(answer.result()) is Reason.POLICY_UNAVAILABLE

@@ -1,11 +1,13 @@
 """The ladder to an OPA: named, on the path, cached, built, downloaded; too old is none."""
 
 import hashlib
+import urllib.error
 from pathlib import Path
 
 import pytest
 
 from outrider.core.errors import ConfigError
+from outrider.policy import opa_install
 from outrider.policy.opa_install import OpaPlaces, check_version, find, install, version_of
 
 
@@ -197,3 +199,39 @@ def test_what_is_no_accepted_version_is_not_installed(places, version):
     with pytest.raises(ConfigError):
         install(places, {}, version)
     assert not places.cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named(places):
+    places.cache.write_text("a file where the folder would be", encoding="ascii")
+    with pytest.raises(ConfigError, match="cannot be written: Not a directory"):
+        install(places, {})
+
+
+def test_a_machine_that_no_release_is_made_for_is_named(places, tmp_path, monkeypatch):
+    monkeypatch.setattr(opa_install.platform, "machine", lambda: "sparc64")
+
+    def fetch(url: str) -> bytes:
+        raise AssertionError(url)
+
+    with pytest.raises(ConfigError, match=r"no static release for \w+/sparc64"):
+        install(places, {"PATH": str(tmp_path)}, fetch=fetch)
+
+
+def test_a_pinned_one_that_is_not_there_is_named(places, tmp_path):
+    with pytest.raises(ConfigError, match="mine cannot be read: No such file"):
+        find(with_changes(places, binary=tmp_path / "mine", sha256="0" * 64))
+
+
+def test_where_the_network_is_away_its_reason_is_told(places, tmp_path):
+    def fetch(url: str) -> bytes:
+        raise urllib.error.URLError("no route to host")
+
+    with pytest.raises(ConfigError, match="_static: no route to host"):
+        install(places, {"PATH": str(tmp_path)}, fetch=fetch)
+
+
+def test_what_is_fetched_has_a_bound(monkeypatch):
+    monkeypatch.setattr(opa_install, "_MAX_BYTES", 5)
+    assert opa_install._fetch("data:,12345") == b"12345"
+    with pytest.raises(ValueError, match="larger than any OPA"):
+        opa_install._fetch("data:,123456")

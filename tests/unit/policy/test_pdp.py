@@ -195,6 +195,23 @@ async def test_a_release_that_answers_before_its_swap_is_told_everything(count):
     assert min(len(one.query) for one in judged) > min(sizes)
 
 
+async def test_what_is_too_large_to_be_told_whole_is_refused_when_it_has_to_be():
+    newer = answers({"effect": "allow", "revision": "rev-2"})
+    narrow = frozenset({("action", "name")})
+    sizes = {}
+    for reads in (narrow, None):
+        snapshot = FixedSnapshot([newer], expected=frozenset({"rev-2"}), revision="rev-2")
+        policy = a_policy(snapshot, reads=reads, revision="rev-2")
+        await a_point(policy).decide(policy, questions(1))
+        sizes[reads] = len(snapshot.queries[0])
+    snapshot = FixedSnapshot([newer], expected=frozenset({"rev-1", "rev-2"}))
+    policy = a_policy(snapshot, reads=narrow)
+    (judged,) = await a_point(policy, query_bytes=sizes[narrow]).decide(policy, questions(1))
+    assert sizes[narrow] < sizes[None]
+    assert (judged.decision.effect, judged.decision.reason) == (Effect.DENY, Reason.TOO_LARGE)
+    assert len(snapshot.queries) == 1
+
+
 async def test_the_release_in_force_is_asked_once():
     snapshot = FixedSnapshot([answers({"effect": "allow", "revision": "rev-1"})])
     policy = a_policy(snapshot, reads=frozenset({("action", "name")}))

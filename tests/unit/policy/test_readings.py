@@ -1,6 +1,8 @@
 """What a condition reads is followed through rules and functions, each once."""
 
-from outrider.core.jsonvalue import JsonObject
+import pytest
+
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.policy.clauses import Lens
 from outrider.policy.readings import Reading, Readings
 from tests.support.policy import a_release
@@ -78,3 +80,32 @@ def test_constants_are_known_by_the_place_beside_them_or_its_local_name() -> Non
     assert known.constants_at("/status") == ["on", "off"]
     assert known.constants_at("/never") == ["never"]
     assert known.constants_at("/nowhere") == []
+
+
+def data_values(value: Json) -> list[Json]:
+    policy = "package outrider\n\ndecision if input.x == data.outrider.given\n"
+    with Lens(a_release(policy, {"given": value})) as lens:
+        (reading,) = Readings(lens).of(lens.clauses(("data", "outrider", "decision")))
+        return reading.data_values
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        pytest.param("text", ["text"], id="a-text"),
+        pytest.param(["a", 1, [2]], ["a", 1], id="plain-items-of-a-list"),
+        pytest.param({"a": 1, "b": 2}, ["a", "b"], id="names-of-an-object"),
+        pytest.param(list(range(32)), list(range(32)), id="as-many-as-are-tried"),
+        pytest.param(list(range(33)), [], id="too-many-to-try"),
+        pytest.param(None, [], id="null"),
+        pytest.param("x" * 257, [], id="a-long-text"),
+    ],
+)
+def test_policys_data_is_read_as_values_to_try(value: Json, read: list[Json]) -> None:
+    assert data_values(value) == read
+
+
+def test_a_long_constant_is_no_value_to_try() -> None:
+    policy = f'package outrider\n\ndecision if input.x in {{"{"x" * 257}", "y"}}\n'
+    with Lens(a_release(policy)) as lens:
+        assert Readings(lens).constants_at("/x") == ["y"]

@@ -153,6 +153,7 @@ def test_production_demands_the_whole_entry(tmp_path):
         pytest.param({"data": {"build": {"revision": "mine"}}}, id="own-revision"),
         pytest.param({"data": {"catalogue": {}}}, id="own-catalogue"),
         pytest.param({"data": {"manifest": {"crm": 7}}}, id="manifest"),
+        pytest.param({"data": {"agents": {"spiffe://acme.example/a": 7}}}, id="agent-number"),
         pytest.param({"catalogue": [{"refs": []}]}, id="row-without-id"),
         pytest.param({"catalogue": [{"id": "A"}, {"id": "A"}]}, id="row-twice"),
     ],

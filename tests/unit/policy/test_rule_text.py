@@ -50,6 +50,13 @@ def test_names_are_written_out(body: str, written: str) -> None:
     assert full_text(world, module, rule, statement) == written  # type: ignore[arg-type]
 
 
+def test_an_argument_hides_the_rule_of_its_name() -> None:
+    source = "package a.b\n\nown := 1\n\nr(own) if own == 1\n\nother := own\n"
+    (module,) = with_own_names(parse({"a/b/x.rego": source}))
+    local = {rule.name: rule.locals for rule in module.rules}
+    assert local == {"own": frozenset(), "r": {"own"}, "other": frozenset()}
+
+
 def test_a_statement_is_shown_as_written_on_one_line() -> None:
     _, module, _, statement = first_statement('input.x == [\n\t\t"a",\n\t\t"b",\n\t]')
     assert own_text(module, statement) == 'input.x == [ "a", "b", ]'  # type: ignore[arg-type]

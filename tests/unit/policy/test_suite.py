@@ -30,9 +30,10 @@ default decision := {"effect": "deny", "reasons": [{"code": "D"}]}
 decision := {"effect": "allow", "obligations": [{"type": "limit", "records": 1}]} if {
 	input.a.b == 1
 	input.list[1] == 2
+	input.pairs[0].k == 1
 }
 """
-FIXTURES = {"fixtures/base.yaml": {"a": {"b": 1, "c/d": 0}, "list": [1, 2]}}
+FIXTURES = {"fixtures/base.yaml": {"a": {"b": 1, "c/d": 0}, "list": [1, 2], "pairs": [{"k": 1}]}}
 
 
 async def run(tree, release):
@@ -73,6 +74,10 @@ async def test_the_shipped_library_passes_its_own_tests():
             id="set-in-a-list",
         ),
         pytest.param(
+            "{name: a, kind: positive, set: {/pairs/0/k: 2}, expect: {effect: deny}}", "",
+            id="set-below-a-list",
+        ),
+        pytest.param(
             "{name: a, kind: hostile, remove: [/a/b], expect: {effect: deny}}", "", id="remove"
         ),
         pytest.param(
@@ -99,6 +104,10 @@ async def test_the_shipped_library_passes_its_own_tests():
             "{name: a, kind: positive, set: {/a: 1}, expect: {effect: deny, reason: policy}}", "",
             id="reason",
         ),
+        pytest.param(
+            "{name: a, kind: positive, set: {/a: 1}, expect: {effect: deny, reason: obligation}}",
+            "reason is policy, expected obligation", id="other-reason",
+        ),
     ],
 )  # fmt: skip
 async def test_a_case_is_compared_whole(case, message):
@@ -123,6 +132,10 @@ async def test_a_case_is_compared_whole(case, message):
             id="no-way-there",
         ),
         pytest.param(
+            "{name: a, kind: hostile, set: {/a/b/c: 1}, expect: {effect: deny}}",
+            id="below-a-value",
+        ),
+        pytest.param(
             "{name: a, kind: hostile, set: {a: 1}, expect: {effect: deny}}", id="no-slash"
         ),
         pytest.param(
@@ -141,6 +154,22 @@ async def test_a_base_that_is_no_fixture_fails():
     case = "{name: a, kind: positive, expect: {effect: allow}}"
     report = await run(a_suite([case], base="../fixtures/other.yaml"), a_release(MAIN))
     assert "no fixture" in report.failed[0].message
+
+
+async def test_a_base_that_leads_above_the_tree_stays_in_it():
+    case = "{name: a, kind: positive, expect: {effect: allow}}"
+    report = await run(a_suite([case], base="../../../fixtures/base.yaml"), a_release(MAIN))
+    assert report.passed
+
+
+async def test_a_suite_whose_cases_are_no_list_fails():
+    tree = a_tree(
+        MAIN,
+        suites={"outrider/main.suite.yaml": "suite: X\nbase: b.yaml\ncases: none\n"},
+        fixtures=FIXTURES,
+    )
+    report = await run(tree, a_release(MAIN))
+    assert "suite, base and cases" in report.failed[0].message
 
 
 def rules(text):
@@ -173,7 +202,7 @@ def test_test_rules_fail_when_they_do_not(text, message):
 def test_test_rules_may_change_input_and_data():
     text = (
         'test_a if {\n\tdata.outrider.decision.effect == "allow" with input as '
-        '{"a": {"b": 1}, "list": [1, 2]}\n}'
+        '{"a": {"b": 1}, "list": [1, 2], "pairs": [{"k": 1}]}\n}'
     )
     assert rules(text) == [("test_a", "")]
 
@@ -197,6 +226,14 @@ async def test_reports_are_written_as_junit_and_json():
     assert found.get("name") == '<&"x'
     assert found[0].get("message") == "effect is allow, expected deny"
     assert report.document()["results"][0]["passed"] is False
+
+
+async def test_a_case_that_passes_has_no_failure_in_the_report():
+    report = await run(
+        a_suite(["{name: a, kind: positive, expect: {effect: allow}}"]), a_release(MAIN)
+    )
+    root = ET.fromstring(report.junit())  # noqa: S314 - our own text
+    assert (root.get("failures"), [list(case) for case in root]) == ("0", [[]])
 
 
 def test_a_suite_without_each_kind_is_named():

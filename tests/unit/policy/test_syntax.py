@@ -4,7 +4,7 @@ import pytest
 
 from outrider.core.errors import ConfigError
 from outrider.policy import syntax
-from outrider.policy.syntax import body_references, parse, references, walk
+from outrider.policy.syntax import body_references, node_of, parse, references, walk
 
 
 def module(text, name="outrider/main.rego"):
@@ -116,6 +116,56 @@ def test_a_panic_of_the_parser_refuses_the_policy(monkeypatch):
     monkeypatch.setattr(syntax.regorus, "Engine", Broken)
     with pytest.raises(ConfigError, match="regorus panicked"):
         parse({"a.rego": "package a\n"})
+
+
+def a_parser(monkeypatch, *, says="", raises=None):
+    class Double:
+        def add_policy(self, name, text):
+            if raises is not None:
+                raise raises
+
+        def get_ast_as_json(self):
+            return says
+
+    monkeypatch.setattr(syntax.regorus, "Engine", Double)
+
+
+def test_what_is_no_panic_of_the_parser_passes_through(monkeypatch):
+    a_parser(monkeypatch, raises=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        parse({"a.rego": "package a\n"})
+
+
+def test_a_tree_of_an_unknown_form_is_refused(monkeypatch):
+    a_parser(
+        monkeypatch,
+        says=f'[{{"version": {syntax.AST_VERSION}, "ast": {{"package": {{"refr": 7}}}}}}]',
+    )
+    with pytest.raises(ConfigError, match="unknown form"):
+        parse({"a.rego": "package a\n"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param({"Var": {"span": {}}}, "Var", id="a-node"),
+        pytest.param({"Var": {}}, None, id="without-a-place"),
+        pytest.param({"Var": 7}, None, id="without-a-body"),
+        pytest.param({"refr": {"span": {}}}, None, id="a-member-is-no-kind"),
+        pytest.param({"Var": {"span": {}}, "Set": {"span": {}}}, None, id="two-kinds"),
+        pytest.param({}, None, id="nothing"),
+        pytest.param([], None, id="a-list"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_a_node_is_one_kind_with_a_body_that_has_a_place(value, kind):
+    found = node_of(value)
+    assert (found.kind if found else None) == kind
+
+
+def test_an_import_of_the_language_names_no_package():
+    (found,) = parse({"outrider/main.rego": "package outrider\n\nimport rego.v1\n"})
+    assert found.imports == {}
 
 
 def test_another_version_of_the_tree_is_refused(monkeypatch):

@@ -74,6 +74,30 @@ async def test_a_panic_while_policy_loads_refuses_the_release(monkeypatch):
         await an_engine().activate(a_release(ALLOW_ALL))
 
 
+async def test_what_is_no_panic_while_policy_loads_passes_through(monkeypatch):
+    class Interrupted:
+        def add_policy(self, name, text):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedded.regorus, "Engine", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await an_engine().activate(a_release(ALLOW_ALL))
+
+
+async def test_an_answer_that_is_no_json_is_malformed():
+    class Babbling:
+        def set_input_json(self, text):
+            """Takes anything."""
+
+        def eval_rule_as_json(self, rule):
+            return "{not json"
+
+    snapshot = await an_engine().activate(a_release(ALLOW_ALL))
+    snapshot._instance.engine = Babbling()
+    raw = await ask(snapshot)
+    assert raw == Failed(code=Reason.POLICY_MALFORMED, detail="the answer is not JSON")
+
+
 async def test_what_is_no_panic_passes_through():
     class Interrupted:
         def set_input_json(self, text):

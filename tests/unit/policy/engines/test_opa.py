@@ -332,3 +332,13 @@ async def test_an_opa_beside_us_is_given_nothing_and_waited_for():
         assert isinstance(await ask(snapshot), Defined)
         assert opa.offered == []
         assert len(opa.requests) == 4
+
+
+async def test_no_free_connection_is_no_failure_of_the_engine():
+    async with active(*[Fault.HANG] * 4) as (_, snapshot, _clock):
+        async with asyncio.TaskGroup() as group:
+            slow = [group.create_task(ask(snapshot, within_s=0.4)) for _ in range(4)]
+            crowd = [group.create_task(ask(snapshot, within_s=0.1)) for _ in range(FAILURES + 1)]
+        assert {reason(one.result()) for one in crowd} == {Reason.OVERLOAD}
+        assert {reason(one.result()) for one in slow} == {Reason.POLICY_TIMEOUT}
+        assert isinstance(await ask(snapshot), Defined)
