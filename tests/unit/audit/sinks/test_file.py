@@ -1,6 +1,8 @@
 """The chain's files: healed, rotated, never half a line."""
 
 import errno
+import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -238,3 +240,23 @@ def test_a_hint_that_cannot_be_read_is_no_hint(tmp_path, hint):
     _written(tmp_path, b"".join(LINES))
     (tmp_path / "00000001.open").write_bytes(hint)
     assert _reopened(tmp_path).unresolved == ()
+
+
+def test_the_waits_of_a_thread_are_counted(tmp_path):
+    asked, told = SimpleQueue(), SimpleQueue()
+
+    def answer():
+        while asked.get():
+            told.put(True)
+
+    sink = FileSink(directory=tmp_path, file_bytes=1024)
+    thread = threading.Thread(target=answer)
+    thread.start()
+    before = sink.waits()
+    for _ in range(50):  # the other thread may now and then be quick enough
+        asked.put(True)
+        told.get(timeout=10)
+    waited = sink.waits()
+    asked.put(False)
+    thread.join(10)
+    assert waited > before

@@ -63,6 +63,9 @@ def test_bytes_that_are_no_text_end_the_stream() -> None:
 def test_what_is_written_is_read_back() -> None:
     written = encode_event(b'{"a":1}', id_="7", retry=5)
     assert _read(written) == [Event("message", '{"a":1}', "7", 5)]
+    assert _read(encode_event(b"1", id_="")) == [Event("message", "1", "", None)]
+    assert _read(encode_event(b"1", retry=0)) == [Event("message", "1", None, 0)]
+    assert encode_event(b"1") == b"event: message\ndata: 1\n\n"
     assert _read(encode_comment(Comment(" hi"))) == [Comment(" hi")]
     assert _read(encode_retry(5)) == [Event("message", None, None, 5)]
 
@@ -73,3 +76,13 @@ def test_an_id_that_is_too_long_to_be_kept_is_none(length: int, kept: bool) -> N
     (event,) = reader.feed(b"id: " + b"x" * length + b"\ndata: 1\n\n")
     assert isinstance(event, Event)
     assert (event.id is not None) is kept
+
+
+def test_what_is_pending_is_the_event_that_has_begun() -> None:
+    reader = SseReader(event_bytes=64)
+    assert reader.pending == 0
+    assert reader.feed(b"data: 12") == []
+    assert reader.feed(b"345\ndata:") == []
+    assert reader.pending == 17
+    assert len(reader.feed(b"6\n\n")) == 1
+    assert reader.pending == 0
