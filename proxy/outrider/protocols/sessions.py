@@ -22,7 +22,6 @@ TABLE: Final = "mcp_sessions"
 _PENDING: Final = 256
 _EVENTS: Final = 256
 _KINDS: Final = 16
-_NEVER: Final = -1
 NAMES_MAX: Final = 20_000
 """Names of one listing that are kept for one client."""
 
@@ -130,7 +129,16 @@ class Scope:
     `changes` counts, for each kind of list, how often its upstream said that it is another one.
     """
 
-    __slots__ = ("_changes", "_events", "_flights", "_lists", "_pending", "weighed")
+    __slots__ = (
+        "_begun",
+        "_changes",
+        "_events",
+        "_flights",
+        "_lists",
+        "_outdated",
+        "_pending",
+        "weighed",
+    )
 
     def __init__(self, changes: Counter[str] | None = None) -> None:
         self.weighed: int | None = 0
@@ -138,6 +146,8 @@ class Scope:
         self._pending: Bounded[RpcId, str] = Bounded(_PENDING)
         self._events: Bounded[str, object] = Bounded(_EVENTS)
         self._lists: dict[str, Seen] = {}
+        self._begun: dict[str, Seen] = {}  # by the client, which has its last page yet to read
+        self._outdated: Counter[str] = Counter()
         self._flights: WeakValueDictionary[RpcId, object] = WeakValueDictionary()
 
     # --- requests of the client ---
@@ -173,27 +183,47 @@ class Scope:
     @property
     def names(self) -> int:
         """The names of all its listings."""
-        return sum(seen.names for seen in self._lists.values())
+        return sum(seen.names for seen in (*self._lists.values(), *self._begun.values()))
 
     def seen(self, kind: str) -> Seen | None:
         return self._lists.get(kind)
 
     def list_begins(self, kind: str) -> Seen:
-        """A first page came: what was seen before no longer counts."""
-        fresh = Seen(generation=self._changes.get(kind, 0))
-        if len(self._lists) < _KINDS or kind in self._lists:
-            self._lists[kind] = fresh
-        return fresh
+        """A first page came. What is read into is nobody's yet: what was seen before counts until
+        `list_read`, so that calls beside a list go by the one before."""
+        return Seen(generation=self._generation(kind))
+
+    def list_goes_on(self, kind: str) -> Seen | None:
+        """What a page that is not the first one belongs to."""
+        return self._begun.get(kind) or self._lists.get(kind)
+
+    def list_read(self, kind: str, seen: Seen, *, own: bool = False) -> None:
+        """A page was read into `seen`. Half a list takes the place of no whole one that is still
+        good; half of what the sidecar reads for itself (`own`) takes that of none at all, or two
+        that read at once would go on replacing each other's."""
+        if len(self._lists) >= _KINDS and kind not in self._lists:
+            return
+        kept = self._lists.get(kind)
+        is_good = kept is not None and not self.is_outdated(kind, kept)
+        is_ended = seen.whole or seen.given_up_s is not None
+        keeps = kept is not None and is_good and (kept.whole or (own and not is_ended))
+        if seen.whole or not keeps:
+            self._lists[kind] = seen
+            self._begun.pop(kind, None)
+        elif not own:
+            self._begun[kind] = seen
 
     def is_outdated(self, kind: str, seen: Seen) -> bool:
         """Whether a name of `seen` must not be used before the list was read again."""
-        return seen.generation != self._changes.get(kind, 0)
+        return seen.generation != self._generation(kind)
 
     def outdate(self, kind: str) -> None:
         """What this client may see is another thing now: its list must be read again."""
-        seen = self._lists.get(kind)
-        if seen is not None:
-            seen.generation = _NEVER
+        self._outdated[kind] += 1
+
+    def _generation(self, kind: str) -> int:
+        """Grows with all that outdates a list."""
+        return self._changes.get(kind, 0) + self._outdated.get(kind, 0)
 
     def streamed(self, event_id: str, stream: object) -> None:
         """An event with this id went to the client on `stream`; it may resume there."""

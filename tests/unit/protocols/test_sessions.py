@@ -91,13 +91,65 @@ def test_an_id_is_under_way_while_its_conversation_lives() -> None:
     assert scope.begin(1, two)
 
 
-def test_a_first_page_forgets_the_list_before() -> None:
+def _read(scope: Scope, kind: str = "tools", name: str = "a", *, whole: bool = True) -> Seen:
+    """A list of one name, read by the client."""
+    seen = scope.list_begins(kind)
+    seen.judged(name, visible=True)
+    seen.whole = whole
+    scope.list_read(kind, seen)
+    return seen
+
+
+def test_a_list_counts_until_the_next_one_was_read() -> None:
     scope = Scope()
-    scope.list_begins("tools").shown.add("a")
-    seen = scope.seen("tools")
-    assert seen is not None
-    assert seen.knows("a")
-    assert not scope.list_begins("tools").knows("a")
+    old = _read(scope)
+    fresh = scope.list_begins("tools")
+    assert not fresh.knows("a")
+    assert scope.seen("tools") is old
+    fresh.whole = True
+    scope.list_read("tools", fresh)
+    assert scope.seen("tools") is fresh
+
+
+def test_half_a_list_takes_the_place_of_no_good_one() -> None:
+    scope = Scope()
+    old = _read(scope)
+    half = _read(scope, name="b", whole=False)
+    assert (scope.seen("tools"), scope.list_goes_on("tools")) == (old, half)
+    assert scope.names == 2
+    half.whole = True
+    scope.list_read("tools", half)
+    assert (scope.seen("tools"), scope.list_goes_on("tools"), scope.names) == (half, half, 1)
+
+
+def test_half_a_list_is_better_than_an_outdated_one() -> None:
+    scope = Scope()
+    _read(scope)
+    scope.outdate("tools")
+    half = _read(scope, whole=False)
+    assert scope.seen("tools") is half
+
+
+def test_two_that_read_at_once_for_the_sidecar_do_not_replace_each_other_s_half() -> None:
+    scope = Scope()
+    one, two = scope.list_begins("tools"), scope.list_begins("tools")
+    scope.list_read("tools", one, own=True)
+    scope.list_read("tools", two, own=True)
+    assert scope.seen("tools") is one
+    two.whole = True
+    scope.list_read("tools", two, own=True)
+    one.given_up_s = 1.0
+    scope.list_read("tools", one, own=True)
+    assert scope.seen("tools") is two
+    assert scope.list_goes_on("tools") is two
+
+
+def test_what_outdates_a_list_outdates_one_that_is_being_read_as_well() -> None:
+    scope = Scope()
+    fresh = scope.list_begins("tools")
+    scope.outdate("tools")
+    scope.list_read("tools", fresh)
+    assert scope.is_outdated("tools", fresh)
 
 
 def test_a_list_is_outdated_once_its_upstream_says_so_to_anybody() -> None:
@@ -107,8 +159,8 @@ def test_a_list_is_outdated_once_its_upstream_says_so_to_anybody() -> None:
         table.scope(("crm", "crm", "them")),
         table.scope(("mail", "mail", "me")),
     )
-    lists = [(scope, scope.list_begins("tools")) for scope in (mine, theirs, other)]
-    prompts = mine.list_begins("prompts")
+    lists = [(scope, _read(scope)) for scope in (mine, theirs, other)]
+    prompts = _read(mine, "prompts")
     table.list_changed("crm", "tools")
     assert [scope.is_outdated("tools", seen) for scope, seen in lists] == [True, True, False]
     assert not mine.is_outdated("prompts", prompts)
@@ -120,7 +172,7 @@ def test_a_session_s_list_is_outdated_by_its_own_upstream_alone() -> None:
     table = SessionTable()
     table.bind("s-1", subject="me", upstream="crm", route="crm", version="2025-11-25")
     scope = table.scope(session_key("crm", "s-1"))
-    seen = scope.list_begins("tools")
+    seen = _read(scope)
     table.list_changed("mail", "tools")
     assert not scope.is_outdated("tools", seen)
     table.list_changed("crm", "tools")
@@ -130,7 +182,7 @@ def test_a_session_s_list_is_outdated_by_its_own_upstream_alone() -> None:
 def test_one_client_s_list_can_be_outdated_for_it_alone() -> None:
     table = SessionTable()
     mine, theirs = table.scope(("crm", "crm", "me")), table.scope(("crm", "crm", "them"))
-    seen, other = mine.list_begins("tools"), theirs.list_begins("tools")
+    seen, other = _read(mine), _read(theirs)
     mine.outdate("tools")
     mine.outdate("prompts")
     assert (mine.is_outdated("tools", seen), theirs.is_outdated("tools", other)) == (True, False)
@@ -186,6 +238,8 @@ def _listed(table: SessionTable, key: str, names: int) -> Scope:
     seen = scope.list_begins("tools")
     for number in range(names):
         seen.judged(f"tool_{number}", visible=number % 2 == 0)
+    seen.whole = True
+    scope.list_read("tools", seen)
     table.weigh(scope)
     return scope
 
@@ -224,10 +278,10 @@ def test_a_handle_stands_for_one_tool_s_call() -> None:
 def test_a_scope_keeps_so_many_kinds_of_lists_and_renews_those_it_has() -> None:
     scope = Scope()
     kinds = [f"kind-{number}" for number in range(16)]
-    first = [scope.list_begins(kind) for kind in kinds]
+    first = [_read(scope, kind) for kind in kinds]
     assert [scope.seen(kind) for kind in kinds] == first
-    scope.list_begins("one-too-many").shown.add("a")
+    _read(scope, "one-too-many")
     assert scope.seen("one-too-many") is None
-    again = scope.list_begins("kind-3")
+    again = _read(scope, "kind-3")
     assert again is not first[3]
     assert scope.seen("kind-3") is again

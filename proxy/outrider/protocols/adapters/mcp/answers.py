@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from outrider.core.errors import (
+    EnforcementError,
     MalformedError,
     UpstreamFailedError,
 )
@@ -16,7 +17,7 @@ from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Edits, Judge, Note, Step
 from outrider.core.strict_json import JsonLimits
-from outrider.core.vocabulary import Phase
+from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
@@ -181,7 +182,10 @@ class Answering:
         if self.turn.own:
             if as_object(message["error"]).get("code") != METHOD_NOT_FOUND:
                 raise UpstreamFailedError("the upstream did not give its list")
-            self.turn.scope.list_begins(spec.LISTING_OF[self.turn.method]).whole = True
+            listing, scope = spec.LISTING_OF[self.turn.method], self.turn.scope
+            none = scope.list_begins(listing)
+            none.whole = True
+            scope.list_read(listing, none, own=True)
         message.setdefault("id", self.turn.id)
         if message["id"] is None:
             message["id"] = self.turn.id
@@ -243,6 +247,9 @@ class Answering:
         if id_ is None:
             return []
 
+        refusal = f"the server asked the agent for {message.method}"
+        refusal = refusal if self.awaits_final else ""
+
         def judged(verdicts: tuple[bool, ...]) -> list[Step]:
             if not all(verdicts):
                 return [self.dropped("server_request_dropped", "policy")]
@@ -253,9 +260,9 @@ class Answering:
         if message.method == "ping":
             return judged(())
         if (fault := fault_of_request(message.method, params)) is not None:
-            return [self.dropped("server_request_dropped", fault)]
+            return [self.dropped("server_request_dropped", fault), *_ending(refusal)]
         ask = server_ask(turn.upstream, message.method, params, Phase.RESPONSE)
-        return [Judge(asks=(ask,), phase=Phase.RESPONSE, then=judged)]
+        return [Judge(asks=(ask,), phase=Phase.RESPONSE, then=judged, refusal=refusal)]
 
     def _input_required(self, message: JsonObject, result: JsonObject, emit: Emitter) -> list[Step]:
         turn = self.turn
@@ -274,7 +281,7 @@ class Answering:
 
         def judged(verdicts: tuple[bool, ...]) -> list[Step]:
             if not all(verdicts):
-                raise UpstreamFailedError("the upstream asks for what policy denies it")
+                return [self.dropped("server_request_dropped", "policy")]
             state = result.get("requestState")
             if isinstance(state, str):
                 result["requestState"] = self.desk.seals.seal(
@@ -290,7 +297,9 @@ class Answering:
             raise UpstreamFailedError("this method's result cannot ask for input")
         if not asks:
             return judged(())
-        return [Judge(asks=tuple(asks), phase=Phase.RESPONSE, then=judged)]
+        methods = ", ".join(dict.fromkeys([ask.name for ask in asks]))
+        refusal = f"the server asked the agent for {methods}"
+        return [Judge(asks=tuple(asks), phase=Phase.RESPONSE, then=judged, refusal=refusal)]
 
     # --- notifications ---
 
@@ -377,6 +386,15 @@ def fault_of_request(method: str, params: JsonObject) -> str | None:
     if any(_SECRET_FIELD.search(name) for name in properties):
         return "elicitation_secret"
     return None
+
+
+def _ending(refusal: str) -> list[Step]:
+    """End the answer to a call whose server would wait for ever: what it asked goes to nobody."""
+
+    def end(verdicts: tuple[bool, ...]) -> list[Step]:
+        raise EnforcementError(f"{refusal} in a form that no agent is shown", reason=Reason.POLICY)
+
+    return [Judge(asks=(), phase=Phase.RESPONSE, then=end)] if refusal else []
 
 
 def _is_url_mode(elicitation: JsonObject) -> bool:

@@ -232,26 +232,34 @@ class ListFirst(Call):
 
 
 class Lister:
-    """Fetches a list for one caller, page after page."""
+    """Fetches a list for one caller, page after page, into what is its own until it is read."""
 
-    __slots__ = ("_desk", "_inbound", "_listing", "_page", "_turn")
+    __slots__ = ("_begun", "_desk", "_inbound", "_listing", "_page", "_turn")
 
     def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
         self._turn = turn
         self._desk = desk
         self._inbound = inbound
         self._listing = spec.NEEDS_LIST[turn.method]
+        self._begun = turn.scope.list_begins(self._listing)
         self._page = 0
 
     def next_page(self) -> Call | None:
-        seen = self._turn.scope.seen(self._listing)
-        if self._page and (seen is None or seen.whole):
+        if self._page and (self._begun.cursor is None or self._is_known()):
             return None
         if self._page >= self._turn.options.list_pages:
             return None
-        cursor = seen.cursor if self._page and seen is not None else None
         self._page += 1
-        return self._call(cursor)
+        return self._call(self._begun.cursor)
+
+    def _is_known(self) -> bool:
+        """Whether somebody has read the whole list meanwhile."""
+        seen = self._turn.scope.seen(self._listing)
+        return (
+            seen is not None
+            and seen.whole
+            and not self._turn.scope.is_outdated(self._listing, seen)
+        )
 
     def _call(self, cursor: str | None) -> Call:
         turn = self._turn
@@ -282,6 +290,7 @@ class Lister:
             scope=turn.scope,
             session=turn.session,
             own=True,
+            begun=self._begun,
         )
         read = Read((plumbing(inner, method),))
         return Call(turn=inner, read=read, desk=self._desk, inbound=self._inbound)

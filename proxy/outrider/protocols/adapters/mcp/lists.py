@@ -111,7 +111,9 @@ class Page:
         self._alike = Lookalikes(self._declared)
         cursor = turn.params.get("cursor")
         first = "cursor" not in turn.params
-        seen = None if first else turn.scope.seen(listing)
+        seen = turn.begun
+        if seen is None and not first:
+            seen = turn.scope.list_goes_on(listing)
         self._seen: Seen = turn.scope.list_begins(listing) if seen is None else seen
         # A page read again, or from the middle of a list, says nothing of the whole.
         self._is_next = first or (seen is not None and cursor == seen.cursor)
@@ -199,11 +201,18 @@ class Page:
                 shown.append(item.value)
         if self._seen.is_full:
             raise UpstreamFailedError("the list names more than is kept", cause="list_names")
-        self._desk.sessions.weigh(self.turn.scope)
         return shown
 
     def close(self, cursor: str | None) -> list[Step]:
-        """After the last page the list is whole: a name that is not in it is unknown."""
+        """After the last page the list is whole: a name that is not in it is unknown. From here
+        on what was read counts."""
+        steps = self._closed(cursor)
+        scope = self.turn.scope
+        scope.list_read(self.listing, self._seen, own=self.turn.own)
+        self._desk.sessions.weigh(scope)
+        return steps
+
+    def _closed(self, cursor: str | None) -> list[Step]:
         seen = self._seen
         if not self._is_next:
             return self._notes

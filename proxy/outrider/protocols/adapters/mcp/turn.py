@@ -13,7 +13,7 @@ from outrider.protocols.adapters.mcp.schemas import Schemas
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.adapters.mcp.spec import Era
 from outrider.protocols.pins import PinTable
-from outrider.protocols.sessions import Scope, ScopeKey, Session, SessionTable
+from outrider.protocols.sessions import Scope, ScopeKey, Seen, Session, SessionTable
 from outrider.protocols.wire.jsonrpc import Kind, RpcId
 
 # Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
@@ -39,7 +39,8 @@ class Turn:
     """One exchange as read: `value` is the whole message, `params` its params.
 
     `answers` is the method of the server's request that a posted response answers; `own` marks
-    what the sidecar asks for itself; `lifetime_s` is how long what the answer shows stays granted.
+    what the sidecar asks for itself, `begun` what it has read of a list so far; `lifetime_s` is
+    how long what the answer shows stays granted.
     """
 
     era: Era
@@ -58,6 +59,7 @@ class Turn:
     session: Session | None = None
     answers: str | None = None
     own: bool = False
+    begun: Seen | None = None
     lifetime_s: float | None = None
 
     is_modern: bool = field(init=False)

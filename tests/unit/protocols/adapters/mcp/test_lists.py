@@ -631,3 +631,40 @@ def test_a_list_that_names_more_than_is_kept_is_given_up() -> None:
     fault = sidecar.post(request("resources/list")).fault
     assert fault is not None
     assert fault.cause == "list_names"
+
+
+def _lists(sidecar: Sidecar) -> int:
+    return sum(b'"tools/list"' in bytes(out.body) for out in sidecar.upstream.received)  # type: ignore[arg-type]
+
+
+def test_calls_beside_a_list_go_by_the_one_before() -> None:
+    beside: list[Answered] = []
+
+    def verdict(ask: Ask) -> bool:
+        if ask.phase is Phase.LIST and sidecar.upstream.methods.count("tools/list") == 2:
+            beside.append(sidecar.post(_call(), legacy_headers()))
+        return True
+
+    sidecar = Sidecar(FakeUpstream(a_tool(), *_many(2)), verdict=verdict)
+    for _ in range(2):
+        assert len(_names(sidecar.post(LIST))) == 3
+    assert [answer.fault for answer in beside] == [None, None, None]
+    assert _lists(sidecar) == 2
+
+
+@pytest.mark.parametrize("pages", [1, 3], ids=["one-page", "three-pages"])
+def test_cold_calls_at_once_read_the_list_once_each_at_most(pages: int) -> None:
+    beside: list[Answered] = []
+
+    def verdict(ask: Ask) -> bool:
+        if ask.phase is Phase.LIST and len(beside) < 4:
+            beside.append(Answered(status=0, headers={}, body=b""))
+            beside[-1:] = [sidecar.post(_call("b"))]
+        return True
+
+    sidecar = Sidecar(FakeUpstream(a_tool("a"), a_tool("b")), verdict=verdict)
+    if pages > 1:
+        sidecar.upstream.answers["tools/list"] = _paged
+    assert sidecar.post(_call("b")).fault is None
+    assert [answer.fault for answer in beside] == [None] * 4
+    assert _lists(sidecar) <= 4 + pages
