@@ -427,11 +427,13 @@ class Sidecar:
             match step:
                 case Emit(data=data):
                     answered.body += data
-                case Judge(asks=asks, then=then):
+                case Judge(asks=asks, then=then, refusal=refusal):
                     answered.asked += asks
                     answered.turns += not asks
                     verdicts = tuple(self.verdict(ask) for ask in asks)
                     self._carry_out(then(verdicts), answered)
+                    if refusal and not all(verdicts):
+                        raise DeniedError(refusal)
                 case Persist():
                     answered.stored.append(step)
                 case Note():

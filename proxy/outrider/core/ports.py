@@ -325,11 +325,15 @@ class Judge:
     decision of its own, recorded like a request's. Without `asks` nothing is asked: the loop has
     its turn, and `then` goes on with a large work. What `then` returns may grow while it is
     carried out, so it is carried out in place, not copied.
+
+    `refusal` is a fixed sentence of what was asked: with one, a refused ask also ends the answer,
+    after `then`, in the refusal's own words. Else whoever asked would wait for ever.
     """
 
     asks: tuple[Ask, ...]
     phase: Phase
     then: Callable[[tuple[bool, ...]], "list[Step]"]
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,14 @@ class NotCoveredError(EnforcementError):
         self.hidden = hidden
 
 
+class RefusedWithinError(EnforcementError):
+    """What the upstream asked within its answer was refused for `why`, and that ends the answer."""
+
+    def __init__(self, detail: str, why: EnforcementError) -> None:
+        super().__init__(detail, reason=why.reason, pointer=why.pointer)
+        self.why = why
+
+
 class Admission:
     """The stages between a conversation that was read and the permit it needs."""
 
@@ -142,18 +150,23 @@ class Admission:
         }
         return tuple(id(action) in shown for action in actions)
 
-    async def answer_within(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[bool, ...]:
-        """Decide and record actions found in an answer, such as a server's own requests."""
-        verdicts: list[bool] = []
+    async def answer_within(
+        self, passage: Passage, asks: tuple[Ask, ...]
+    ) -> tuple[EnforcementError | None, ...]:
+        """Decide and record actions found in an answer, such as a server's own requests: for each
+        why it is refused, or None."""
+        faults: list[EnforcementError | None] = []
         for ask in asks:
             leg = Leg(conversation=passage.bound_leg.conversation)
             leg.actions = self.completed(passage, (ask,))
-            verdicts.append(await self._allowed(passage, leg))
-        return tuple(verdicts)
+            faults.append(await self._fault_within(passage, leg))
+        return tuple(faults)
 
-    async def _allowed(self, passage: Passage, leg: Leg) -> bool:
-        if self._uncovered(passage, leg.actions[0]) is not None:
-            return False
+    async def _fault_within(self, passage: Passage, leg: Leg) -> EnforcementError | None:
+        action = leg.actions[0]
+        uncovered = self._uncovered(passage, action)
+        if uncovered is not None:
+            return NotCoveredError(uncovered.detail, uncovered.pointer, action, hidden=False)
         questions = self._questions(passage, leg.actions, None)
         leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
         decision = leg.judged[0].decision
@@ -162,7 +175,7 @@ class Admission:
         reason = None if allowed else decision.reason or Reason.OBLIGATION
         await self._record(passage, leg, questions, enforced, reason)
         passage.owed += leg.recorded
-        return allowed
+        return None if reason is None else DeniedError(decision, reason, decision.detail)
 
     def _check_cut_off(self, passage: Passage, actions: tuple[Action, ...]) -> None:
         subject, _, route, _ = passage.bound

@@ -19,7 +19,7 @@ from outrider.core.vocabulary import (
     RecordKind,
 )
 from outrider.pipeline import records
-from outrider.pipeline.admission import DeniedError, NotCoveredError
+from outrider.pipeline.admission import DeniedError, NotCoveredError, RefusedWithinError
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
 from outrider.pipeline.plain import plain_refusal
@@ -74,11 +74,12 @@ class Closing:
     def refusal(self, passage: Passage, fault: EnforcementError) -> Refusal:
         """What may be said of `fault`. A hidden item looks like one that does not exist."""
         decision_id = passage.decision_id or _recorded(passage)
-        if isinstance(fault, DeniedError):
-            decision_id = fault.decision.id
+        why = fault.why if isinstance(fault, RefusedWithinError) else fault
+        if isinstance(why, DeniedError):
+            decision_id = why.decision.id
         if passage.hidden or (isinstance(fault, NotCoveredError) and fault.hidden):
             return Refusal(reason=Reason.UNRECOGNISED, decision_id=decision_id)
-        shown = fault.decision.reasons if isinstance(fault, DeniedError) else ()
+        shown = why.decision.reasons if isinstance(why, DeniedError) else ()
         return Refusal(
             reason=fault.reason,
             decision_id=decision_id,

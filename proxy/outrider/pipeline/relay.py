@@ -35,7 +35,7 @@ from outrider.core.ports import (
 )
 from outrider.core.vocabulary import EffectClass, Phase, RecordKind
 from outrider.pipeline import records
-from outrider.pipeline.admission import Admission
+from outrider.pipeline.admission import Admission, RefusedWithinError
 from outrider.pipeline.echo import EchoFilter
 from outrider.pipeline.hygiene import merged
 from outrider.pipeline.obligations import Plan
@@ -222,15 +222,23 @@ class Relay:
                 case Judge(asks=asks, phase=Phase.LIST, then=then):
                     verdicts = await self._admission.visible(passage, asks, Phase.LIST)
                     out += await self._carry_out(passage, then(verdicts))
-                case Judge(asks=asks, then=then):
-                    verdicts = await self._admission.answer_within(passage, asks)
-                    out += await self._carry_out(passage, then(verdicts))
+                case Judge():
+                    out += await self._judge_within(passage, step)
                 case Persist(table=table, key=key, value=value):
                     await self._parts.store.put(table, key, value)
                 case Note():
                     await self._note(passage, step)
                 case _:
                     assert_never(step)
+        return out
+
+    async def _judge_within(self, passage: Passage, judge: Judge) -> list[bytes]:
+        faults = await self._admission.answer_within(passage, judge.asks)
+        verdicts = tuple([fault is None for fault in faults])
+        out = await self._carry_out(passage, judge.then(verdicts))
+        for fault in faults:
+            if fault is not None and judge.refusal:
+                raise RefusedWithinError(judge.refusal, fault)
         return out
 
     async def _note(self, passage: Passage, note: Note) -> None:

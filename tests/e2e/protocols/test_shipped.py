@@ -1,10 +1,19 @@
 """What an ordinary agent does under the shipped library, through the real listener."""
 
+import asyncio
 from typing import Any
 
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import JsonObject, as_object
+from tests.support.mcp_exchange import event, replies, request, streams
 from tests.support.sidecar import World, a_world
-from tests.support.sidecar_mcp import call, hold_answers, open_session
+from tests.support.sidecar_mcp import (
+    call,
+    events_of,
+    hold_answers,
+    message_of,
+    open_session,
+    result,
+)
 from tests.support.sidecar_policy import a_policy
 
 SHIPPED: JsonObject = {"policy": {"path": None, "overlay": ["policy"]}}
@@ -47,3 +56,39 @@ async def test_a_refused_notification_is_recorded_and_ends_nothing() -> None:
         async with world.refuses("policy"):
             assert await _told(world, session, "notifications/progress", progress) == 202
         assert (await world.raw(world.legacy(CALL, session=session))).status == 200
+
+
+async def test_a_server_that_asks_for_sampling_does_not_hang_the_call() -> None:
+    asked = request("sampling/createMessage", {"messages": [], "maxTokens": 5}, 70)
+    async with _shipped() as world:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        world.crm.fake.answers["tools/call"] = streams(event(asked), b": it waits\n\n")
+        world.crm.hold = asyncio.Event()
+        answer = await world.raw(world.legacy(CALL, session=session))
+        world.crm.hold.set()
+        (told,) = events_of(answer.body)
+        text, decision = _denial(told)
+        assert "the server asked the agent for sampling/createMessage" in text
+        assert decision["reason"] in {"policy", "held"}
+        assert decision["reasons"]
+
+
+async def test_what_a_modern_server_asks_for_is_refused_in_policys_words() -> None:
+    asked: JsonObject = {"method": "sampling/createMessage", "params": {"messages": []}}
+    wants: JsonObject = {"resultType": "input_required", "inputRequests": {"a": asked}}
+    async with _shipped() as world:
+        await world.raw(world.modern(CALL))
+        world.crm.fake.answers["tools/call"] = lambda message: replies(result(message, wants))
+        text, decision = _denial(message_of(await world.raw(world.modern(CALL))))
+        assert "the server asked the agent for sampling/createMessage" in text
+        assert decision["reason"] in {"policy", "held"}
+        assert decision["reasons"]
+
+
+def _denial(message: JsonObject) -> tuple[str, JsonObject]:
+    """The text for the model and what is said of the decision."""
+    told = as_object(message["result"])
+    assert told["isError"] is True
+    meta = as_object(told["_meta"])
+    return str(told["content"]), as_object(meta["dev.outrider/decision"])

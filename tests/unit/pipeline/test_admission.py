@@ -5,10 +5,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from outrider.core.action import Ask
+from outrider.core.decision import ReasonEntry
 from outrider.core.exchange import Ending, Outgoing
 from outrider.core.ports import ActivePolicy, Edits, Emit, Judge, Step
 from outrider.core.vocabulary import ActionEffect, Effect, Phase, Reason, ResourceType
-from tests.support.builders import NOW_UNIX_S, a_grant, a_task, an_ask, an_exchange
+from tests.support.builders import (
+    NOW_UNIX_S,
+    a_decision,
+    a_grant,
+    a_task,
+    an_ask,
+    an_exchange,
+)
 from tests.support.pipeline import FixedConversation, FixedDecider, Rig
 
 
@@ -150,6 +158,31 @@ async def test_a_servers_request_outside_the_grant_is_kept_away_and_asks_no_poli
     assert reply.body == b"(False,)"
     assert [question.action.ask.upstream for question in rig.decider.asked] == ["crm"]
     assert len(rig.audit.of("decision")) == 1
+
+
+@pytest.mark.parametrize("covered", [True, False])
+async def test_a_request_of_a_server_that_is_refused_ends_the_answer_that_would_wait_for_it(
+    covered: bool,
+) -> None:
+    rig = Rig()
+    asked = an_ask(upstream="crm" if covered else "mail", phase=Phase.RESPONSE)
+    refusing = Judge(asks=(asked,), phase=Phase.RESPONSE, then=lambda _: [], refusal="it asked")
+    rig.adapter.conversation.on_chunk = lambda _chunk: [refusing]
+    codes = (ReasonEntry(code="EX-01", message="no"),)
+    no = a_decision(Effect.DENY, reason=Reason.POLICY, reasons=codes)
+    rig.decider.decision = lambda question: (
+        no if question.action.ask.phase is Phase.RESPONSE else a_decision()
+    )
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        reply.settle(Ending.SENT, 0)
+    refusal = rig.adapter.refusals[-1]
+    assert refusal.detail == "it asked"
+    assert refusal.reason is (Reason.POLICY if covered else Reason.GRANT)
+    assert refusal.reasons == (codes if covered else ())
+    told = [record["decision"]["id"] for record in rig.audit.of("decision")]
+    assert refusal.decision_id == told[-1]
+    assert [record["outcome"]["status"] for record in rig.audit.of("outcome")] == ["unknown"]
 
 
 async def test_a_stream_that_looks_again_under_the_same_policy_keeps_its_task() -> None:

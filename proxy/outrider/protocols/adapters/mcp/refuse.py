@@ -162,8 +162,9 @@ def _line(refusal: Refusal) -> str:
     """Why, in one line. Of what is not known here nothing more is said, whatever the cause."""
     if refusal.reason is Reason.UNRECOGNISED:
         return refusal.answer.title
-    why = next((entry.message for entry in refusal.reasons if entry.message), refusal.detail)
-    return f"{refusal.answer.title}: {why[:_TEXT_LIMIT]}" if why else refusal.answer.title
+    said = next((entry.message for entry in refusal.reasons if entry.message), "")
+    why = [part[:_TEXT_LIMIT] for part in (refusal.detail, said) if part]
+    return ": ".join([refusal.answer.title, *why])
 
 
 def _codes(refusal: Refusal) -> list[Json]:

@@ -6,7 +6,7 @@ import pytest
 from outrider.config.settings import Limits, McpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
 from outrider.core.vocabulary import ActionEffect, Phase, Reason
@@ -143,11 +143,34 @@ def test_case_48_a_request_on_a_modern_stream_is_dropped() -> None:
 @pytest.mark.parametrize("passes", [True, False])
 def test_case_48_a_request_on_a_legacy_stream_is_decided(passes: bool) -> None:
     answered = _told(event(SAMPLING), event(DONE), verdict=passes).post(CALL)
-    assert answered.messages == ([SAMPLING, DONE] if passes else [DONE])
+    assert answered.messages[:1] == ([SAMPLING] if passes else [_ended(answered, SAMPLING)])
+    assert answered.messages[1:] == ([DONE] if passes else [])
     asked = [ask for ask in answered.asked if ask.phase is Phase.RESPONSE]
     assert [(ask.name, ask.effect) for ask in asked] == [
         ("sampling/createMessage", ActionEffect.EXECUTE)
     ]
+
+
+def _ended(answered: Answered, asked: JsonObject) -> JsonObject:
+    """The one final answer to a call whose server asked what it may not: it would hang else."""
+    final = answered.messages[-1]
+    result = as_object(final["result"])
+    assert (final["id"], result["isError"]) == (1, True)
+    assert f"the server asked the agent for {asked['method']}" in str(result["content"])
+    assert answered.fault is not None
+    assert answered.fault.reason is Reason.POLICY
+    assert "server_request_dropped" in answered.events
+    return final
+
+
+def test_a_refused_request_on_a_stream_that_serves_no_call_ends_nothing() -> None:
+    sidecar = Sidecar(verdict=lambda ask: ask.phase is not Phase.RESPONSE)
+    sidecar.open_session("s-1")
+    sidecar.upstream.answers["GET"] = streams(event(SAMPLING), event(PROGRESS))
+    fields = (("accept", "text/event-stream"), ("mcp-session-id", "s-1"))
+    answered = sidecar.exchange(a_head("GET", fields), None)
+    assert (answered.messages, answered.fault) == ([PROGRESS], None)
+    assert answered.events == ["server_request_dropped"]
 
 
 ELICITATIONS = [
@@ -165,8 +188,9 @@ ELICITATIONS = [
 def test_an_elicitation_asks_for_no_secret_and_no_plain_url(
     params: JsonObject, passes: bool
 ) -> None:
-    answered = _told(event(request("elicitation/create", params, 7)), event(DONE)).post(CALL)
-    assert len(answered.messages) == (2 if passes else 1)
+    asked = request("elicitation/create", params, 7)
+    answered = _told(event(asked), event(DONE)).post(CALL)
+    assert answered.messages == ([asked, DONE] if passes else [_ended(answered, asked)])
 
 
 def test_case_52_a_stream_that_dies_ends_in_our_words() -> None:
