@@ -24,8 +24,10 @@ def _request(**changes):
     return CredentialRequest(**fields | changes)
 
 
-def _provider(directory, clock=None, profile=Profile.DEVELOPMENT, key=b"k" * 32, **changes):
-    return FileProvider(
+def _provider(
+    directory, clock=None, profile=Profile.DEVELOPMENT, key=b"k" * 32, kind=FileProvider, **changes
+):
+    return kind(
         name="crm-token",
         credential=FileCredential(**{"file": "token", "upstreams": ("crm",)} | changes),
         profile=profile,
@@ -141,9 +143,20 @@ async def test_an_unchanged_file_is_not_read_again(directory):
     assert provider._value is held
 
 
+class _Counting(FileProvider):
+    """Counts how often the file was looked at."""
+
+    looks = 0
+
+    def _refresh(self):
+        self.looks += 1
+        super()._refresh()
+
+
 async def test_many_callers_read_once(directory):
-    provider = _provider(directory)
+    provider = _provider(directory, kind=_Counting)
     leases = await asyncio.gather(*(provider.acquire(_request()) for _ in range(20)))
+    assert provider.looks == 1
     assert len({lease.fingerprint for lease in leases}) == 1
     assert len({lease.id for lease in leases}) == 20
 
