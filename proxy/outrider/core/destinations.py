@@ -72,14 +72,14 @@ def _url_host(text: str) -> str | None:
     if text[:7].lower() == "mailto:":
         return _email_host(text[7:])
     match = _URL.fullmatch(text)
-    # User information before the host is where readers part ways: no host.
-    return None if match is None else _bare_host(match[1])
+    # User information before the host and controls behind it are where readers part ways: no host.
+    return None if match is None or not text.isprintable() else _bare_host(match[1])
 
 
 def _email_host(text: str) -> str | None:
-    """One plain address: no display name, list, quotes or comment."""
+    """One plain address: no display name, list, quotes, comment or encoded word."""
     local, at, domain = text.partition("@")
-    if not at or not _LOCAL_PART.fullmatch(local) or ":" in domain:
+    if not at or not _LOCAL_PART.fullmatch(local) or local.startswith("=?") or ":" in domain:
         return None
     return plain_host(domain)
 

@@ -25,6 +25,8 @@ ZONES = Zones(domains=(("*.internal", "internal"),))
         ("a@b.example\n", "email", None),
         ('"a@x"@b.example', "email", None),
         ("a@evil@b.example", "email", None),
+        ("=?utf-8?q?x=40evil.example=3E?=@b.example", "email", None),
+        ("https://b.example/\r\nHost: evil.example", "url", None),
         ("a%evil.example@b.example", "email", None),
         ("evil.example!a@b.example", "email", None),
         ("a@127.1", "email", None),

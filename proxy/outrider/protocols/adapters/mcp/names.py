@@ -115,9 +115,10 @@ def has_invisible(text: str) -> bool:
 def check_uri(value: object, *, template: bool = False) -> str:
     """`value` if it is a URI in the one spelling that is judged and forwarded.
 
-    Raises `MalformedError`: upper-case scheme or host, user information, dot segments in any
-    coding, needless escapes, a file that is not at an absolute path of this machine, empty
-    segments where a path is a file's or a network's, controls, anything outside RFC 3986.
+    Raises `MalformedError`: upper-case scheme, upper-case host or user information in a network's
+    scheme, dot segments in any coding, needless escapes, a file that is not at an absolute path of
+    this machine, empty segments where a path is a file's or a network's, controls, anything
+    outside RFC 3986.
     """
     if not isinstance(value, str) or not (_TEMPLATE if template else _URI).fullmatch(value):
         raise _bad("the uri is not in canonical form")
@@ -139,7 +140,7 @@ def _check_path(value: str, text: str) -> None:
     """Refuse what a reader who decodes once (`text`) or twice could take for another path."""
     for reading in (text, unquote(text)):
         path = reading.partition("?")[0].partition("#")[0].replace("\\", "/")
-        if any(segment in {".", ".."} for segment in path.split("/")[1:]):
+        if any(segment in {".", ".."} for segment in path.partition(":")[2].split("/")):
             raise _bad("the uri has dot segments")
     scheme, _, rest = value.partition("?")[0].partition("#")[0].partition(":")
     is_file = scheme + ":" == _FILE

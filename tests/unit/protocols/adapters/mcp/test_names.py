@@ -74,6 +74,8 @@ def test_canonical_uris_pass_unchanged(uri: str) -> None:
         "https:///x",
         "https://a.example:99999/",
         "note://a/../b",
+        "note:..",
+        "note:../b",
         "note://a/%2e%2E/b",
         "note://a/%2e%2e%2fb",
         "note://a/..%5cb",
