@@ -287,6 +287,21 @@ async def test_the_path_that_is_judged_is_the_path_that_is_sent(target: str) -> 
         assert answer.status == 400
 
 
+async def test_a_redirect_to_the_upstream_itself_leads_through_the_sidecar() -> None:
+    async with a_world(settings={"upstreams": {"desk": {"hosts": ["desk.test"]}}}) as world:
+        own = f"http://127.0.0.1:{world.desk.port}"
+        for there in (f"{own}/desk/tickets?a=1", "/desk/tickets?a=1"):
+            fields = f"Location: {there}\r\nContent-Location: {there}\r\nContent-Length: 0\r\n\r\n"
+            moved = f"HTTP/1.1 307 X\r\n{fields}".encode()
+            world.desk.answers = (moved,)
+            answer = await world.get("/desk/tickets")
+            assert answer.field("location") == "/desk/tickets?a=1"
+            assert answer.field("content-location") == "/desk/tickets?a=1"
+            for target in ("/tickets", "http://desk.test/tickets"):
+                named = f"GET {target} HTTP/1.1\r\nHost: desk.test\r\n\r\n".encode()
+                assert (await world.raw(named)).field("location") == "/tickets?a=1"
+
+
 async def test_case_41_a_redirect_to_another_host_is_not_followed() -> None:
     there = b"Location: http://169.254.169.254/x\r\nContent-Length: 0\r\n\r\n"
     moved = GuardedUpstream(answers=(b"HTTP/1.1 307 X\r\n" + there,))

@@ -27,7 +27,7 @@ from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused,
 from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits
 from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
 from outrider.protocols.operations import Matched, Operations
-from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location
+from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location, homeward
 from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
 from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, telling, without
 from outrider.protocols.wire.problem import problem
@@ -195,8 +195,11 @@ class HttpConversation:
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
         """Raises `ObligationError` for an answer in which nothing can be redacted."""
+        authority = self.inbound.manifest.hosts.get(self.ask.upstream)
         if _options(self.inbound.route).body == "judged":
-            check_location(head, self.inbound.manifest.hosts.get(self.ask.upstream))
+            check_location(head, authority)
+        route = self.inbound.route
+        head = homeward(head, authority, route.base_path.rstrip("/"), route.prefix)
         if self.inbound.head.method == "HEAD" or head.status in _BODILESS:
             return PassThrough(head, 0, empty=True)
         if edits.redactions:

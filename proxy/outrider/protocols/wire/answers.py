@@ -28,6 +28,10 @@ from outrider.protocols.wire.turns import LARGE_BYTES, Work, in_turns
 SMALL_BYTES: Final = 64 << 10  # an announced answer up to here leaves in one piece
 _AUTHORITY: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# What stands behind an origin, where it has one reading: path, then query and fragment.
+_PLACE: Final = re.compile(r"((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*/?)((?:[?#][!-\[\]-~]*)?)")
+_DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_PLACED: Final = frozenset({"content-location", "location"})
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -179,6 +183,37 @@ def check_location(head: ResponseHead, authority: str | None) -> None:
     raise EnforcementError(
         "the answer leads to another origin", reason=Reason.UPSTREAM_IDENTITY, cause="location"
     )
+
+
+def homeward(head: ResponseHead, authority: str | None, base: str, prefix: str) -> ResponseHead:
+    """`head` with what leads to a place at `authority` below `base` leading below `prefix`, where
+    the agent reaches it through us. What cannot be put there exactly stays as it is."""
+    if not any(name in _PLACED for name, _ in head.headers):
+        return head
+    return ResponseHead(
+        status=head.status,
+        headers=tuple(
+            (name, _placed(value, authority, base, prefix) if name in _PLACED else value)
+            for name, value in head.headers
+        ),
+    )
+
+
+def _placed(value: str, authority: str | None, base: str, prefix: str) -> str:
+    origin = _AUTHORITY.match(value)
+    if origin is not None:
+        if authority is None or _with_port(origin[1], origin[2]) != authority.lower():
+            return value
+        value_below = value[origin.end() :]
+    else:
+        value_below = value
+    place = _PLACE.fullmatch(value_below)
+    if place is None or _DOTS.search(place[1]) or (origin is None and not place[1]):
+        return value
+    path = place[1] or "/"
+    if not (path + "/").startswith(base + "/"):
+        return value
+    return (prefix + path.removeprefix(base) or "/") + place[2]
 
 
 def _with_port(scheme: str | None, authority: str) -> str:

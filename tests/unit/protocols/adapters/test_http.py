@@ -406,6 +406,16 @@ def test_an_answer_does_not_lead_to_another_origin() -> None:
     opaque.watch(evil, Edits())
 
 
+def test_an_answer_leads_back_through_the_route_it_came_by() -> None:
+    found = a_response_head(201, headers=(("location", "/v1/people/7"), ("content-length", "0")))
+    route = a_route(base_path="/v1/")
+    for edits in (Edits(), replace(REDACT)):
+        kind = (("content-type", "application/json"),)
+        answer = replace(found, headers=(*found.headers, *kind))
+        watcher = parse(a_get("/api/people"), route=route).watch(answer, edits)
+        assert watcher.head().header("location") == "/api/people/7"
+
+
 # --- refusing --------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from outrider.protocols.wire.answers import (
     PassThrough,
     announced_bytes,
     check_location,
+    homeward,
     redacted,
 )
 from tests.support.builders import a_response_head
@@ -167,7 +168,76 @@ def test_a_location_stays_at_its_origin(location: str, stays: bool) -> None:
         assert refused.value.reason is Reason.UPSTREAM_IDENTITY
 
 
+PLACED = [
+    pytest.param("/v1/people/7", "/api/people/7", id="path"),
+    pytest.param("https://people.internal/v1/people/7", "/api/people/7", id="absolute"),
+    pytest.param("HTTPS://PEOPLE.internal:443/v1/x?a=/b#c", "/api/x?a=/b#c", id="with-port"),
+    pytest.param("//people.internal:443/v1/x", "/api/x", id="without-scheme"),
+    pytest.param("/v1", "/api", id="base-itself"),
+    pytest.param("/v1/", "/api/", id="base-as-folder"),
+    pytest.param("/v1?page=2", "/api?page=2", id="base-with-query"),
+]
+KEPT = [
+    pytest.param("/v10/x", id="beside-the-base"),
+    pytest.param("/other/x", id="outside-the-base"),
+    pytest.param("https://people.internal", id="above-the-base"),
+    pytest.param("/v1/../admin", id="dots"),
+    pytest.param("/v1/%2E%2e/admin", id="encoded-dots"),
+    pytest.param("/v1//evil.example/", id="double-slash"),
+    pytest.param("//people.internal:443/v1//evil.example/", id="double-slash-absolute"),
+    pytest.param("/v1/\\evil.example", id="backslash"),
+    pytest.param("/v1/x?\\", id="backslash-in-query"),
+    pytest.param("/v1/\t/evil.example", id="tab"),
+    pytest.param("/v1/a b", id="space"),
+    pytest.param("people/7", id="relative"),
+    pytest.param("?page=2", id="query"),
+    pytest.param("#x", id="fragment"),
+    pytest.param("", id="empty"),
+    pytest.param("https://evil.example/v1/x", id="another-host"),
+    pytest.param("http://people.internal/v1/x", id="another-port"),
+    pytest.param("https://people.internal@evil.example/v1/x", id="user"),
+    pytest.param("https:people", id="scheme-alone"),
+]
+
+
+@pytest.mark.parametrize("name", ["location", "content-location"])
+@pytest.mark.parametrize(("value", "placed"), PLACED)
+def test_a_place_of_the_upstream_is_told_where_the_agent_reaches_it(
+    name: str, value: str, placed: str
+) -> None:
+    head = a_response_head(201, headers=((name, value), ("etag", value)))
+    told = homeward(head, "people.internal:443", "/v1", "/api")
+    assert (told.header(name), told.header("etag"), told.status) == (placed, value, 201)
+    for authority in ("evil.example:443", None):
+        told = homeward(head, authority, "/v1", "/api")
+        assert told.header(name) == (placed if value.startswith("/v1") else value)
+
+
+@pytest.mark.parametrize("value", KEPT)
+def test_a_place_that_cannot_be_told_exactly_stays_as_it_is(value: str) -> None:
+    head = a_response_head(302, headers=(("location", value),))
+    assert homeward(head, "people.internal:443", "/v1", "/api") == head
+
+
+@pytest.mark.parametrize(
+    ("value", "placed"),
+    [
+        pytest.param("https://people.internal/x", "/x", id="absolute"),
+        pytest.param("https://people.internal", "/", id="origin-alone"),
+        pytest.param("https://people.internal?a", "/?a", id="query-alone"),
+        pytest.param("https://people.internal//evil.example/", None, id="double-slash"),
+        pytest.param("/x", "/x", id="path"),
+    ],
+)
+def test_a_route_by_host_keeps_what_it_has(value: str, placed: str | None) -> None:
+    head = a_response_head(302, headers=(("location", value),))
+    told = homeward(head, "people.internal:443", "", "")
+    assert told.header("location") == (placed or value)
+
+
 def test_most_answers_have_no_location() -> None:
+    head = a_response_head()
+    assert homeward(head, "people.internal:443", "", "/api") is head
     check_location(a_response_head(), None)
 
 
