@@ -92,8 +92,17 @@ RULINGS: Final[Mapping[GateCause, Ruling]] = {
     GateCause.ASTERISK: _malformed("OPTIONS * is not allowed"),
     GateCause.TARGET: _malformed("the request target is not allowed"),
     GateCause.TARGET_LENGTH: _large("the request target is too long", 414),
-    GateCause.PATH: _malformed("the path can be read in more than one way"),
-    GateCause.QUERY: _malformed("the query holds characters that are not allowed"),
+    GateCause.PATH: _malformed(
+        "the path can be read in more than one way; it takes UTF-8 that NFKC leaves as it is (so "
+        "composed, not NFD), no encoded / \\ % ; ? # or control, no empty, . or .. segment, none "
+        "that ends in a dot or begins or ends with a space; an upstream may opt in to %2F and ; by "
+        "http.encoded_slash and http.semicolon, out of upper case by http.case_insensitive"
+    ),
+    GateCause.QUERY: _malformed(
+        "the query holds characters that are not allowed; it takes letters, digits and "
+        "-._~!$&'()*+,;=:@/?[]| as they are and all else as %XX of UTF-8, but no control such as "
+        "%0A or %00: send those in a body"
+    ),
     GateCause.FIELD_COUNT: _large("there are too many header fields", 431),
     GateCause.HEAD_LENGTH: _large("the header fields are too long", 431),
     GateCause.FIELD_NAME: _malformed("a header name is not allowed"),
@@ -101,7 +110,9 @@ RULINGS: Final[Mapping[GateCause, Ruling]] = {
     GateCause.ALIAS: _malformed("a header name is an alias of a protected one"),
     GateCause.DUPLICATE: _malformed("a header that may come once came twice"),
     GateCause.RESERVED: _malformed("a reserved header was sent"),
-    GateCause.HOST: _malformed("the Host is not valid"),
+    GateCause.HOST: _malformed(
+        "the Host is not valid; give one host[:port] without user, list or trailing dot"
+    ),
     GateCause.UNKNOWN_HOST: _unknown("the Host is not served here", 421),
     GateCause.ORIGIN: _unknown("the Origin is not allowed", 403),
     GateCause.CONNECTION: _malformed("Connection names a header that may not be removed"),
@@ -109,10 +120,16 @@ RULINGS: Final[Mapping[GateCause, Ruling]] = {
     GateCause.RANGE: _malformed("too many ranges", 416),
     GateCause.FRAMING: _malformed("the length of the body can be read in more than one way"),
     GateCause.BODY_LENGTH: _large("the body is too large", 413),
-    GateCause.BODY: _malformed("a body is not allowed with this method"),
+    GateCause.BODY: _malformed(
+        "a body is not allowed with this method; leave it out, or list the method in the "
+        "upstream's http.body_methods"
+    ),
     GateCause.EXPECT: _malformed("only Expect: 100-continue is allowed", 417),
     GateCause.UPGRADE: _malformed("the upgrade is not offered here"),
-    GateCause.ENCODING: _malformed("the content coding is not supported", 415),
+    GateCause.ENCODING: _malformed(
+        "the content coding is not supported; send the body plain, or as one gzip where it is read",
+        415,
+    ),
     GateCause.SYNTAX: _malformed("the request is not valid HTTP/1.1"),
     GateCause.PREFACE: _malformed("only HTTP/1.1 is spoken here", 505),
     GateCause.TLS: _malformed("TLS is not spoken here"),

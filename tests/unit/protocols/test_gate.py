@@ -45,6 +45,7 @@ def opted(**options: object) -> GateRules:
 @pytest.mark.parametrize("cause", list(GateCause))
 def test_every_cause_has_a_ruling(cause):
     assert 400 <= RULINGS[cause].status <= 505
+    assert len(RULINGS[cause].detail) <= 512  # whole in the record
     assert RULINGS[cause].reason in (
         Reason.MALFORMED,
         Reason.TOO_LARGE,
@@ -535,6 +536,32 @@ def test_one_gzip_coding_may_be_taken_off(coding, gzip, status):
 def test_gzip_is_refused_where_nobody_reads_the_body():
     fields = ((b"Content-Encoding", b"gzip"), (b"Content-Length", b"5"))
     assert refusal(*fields, method="POST", rules=opted(gzip=False)).status == 415
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "accepted"),
+    [
+        pytest.param({"target": "/a?x=%0A"}, GateCause.QUERY, "%0A", id="newline-in-a-query"),
+        pytest.param({"target": "/a?x={}"}, GateCause.QUERY, "%XX", id="braces-in-a-query"),
+        pytest.param({"target": "/100%25"}, GateCause.PATH, "no encoded / \\ %", id="percent"),
+        pytest.param({"target": "/cafe%CC%81"}, GateCause.PATH, "not NFD", id="nfd"),
+        pytest.param({"target": "/a."}, GateCause.PATH, "ends in a dot", id="trailing-dot"),
+        pytest.param({"target": "/a%2Fb"}, GateCause.PATH, "http.encoded_slash", id="slash"),
+        pytest.param({"target": "/a;b"}, GateCause.PATH, "http.semicolon", id="semicolon"),
+    ],
+)
+def test_a_refused_target_names_what_is_accepted(changes, cause, accepted):
+    error = refusal(**changes)
+    assert error.cause is cause
+    assert accepted in error.detail
+
+
+def test_a_refused_host_or_body_names_what_is_accepted():
+    assert "trailing dot" in refusal((b"Host", b"api.local.")).detail
+    body = refusal((b"Content-Length", b"2"), method="DELETE")
+    assert "http.body_methods" in body.detail
+    coding = refusal((b"Content-Length", b"2"), (b"Content-Encoding", b"br"), method="POST")
+    assert "one gzip" in coding.detail
 
 
 def test_a_refusal_says_what_was_read_before_it_and_no_more():

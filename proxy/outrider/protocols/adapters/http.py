@@ -35,6 +35,11 @@ from outrider.protocols.wire.problem import problem
 _BODY: Final = "body"
 _FIELD: Final = "header."
 _OVERRIDE: Final = "_method"
+_UNREAD: Final = (
+    "a body of a type that is not read here; give application/json or "
+    "application/x-www-form-urlencoded, in UTF-8, or have the operation say opaque: true in the "
+    "manifest, so that it passes unread"
+)
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
 _OF_A_PART: Final = ("range", "if-range")  # a part cannot be read whole, to be redacted
 _BODILESS: Final = frozenset({204, 205, 304})
@@ -131,9 +136,7 @@ class HttpAdapter:
         readable = _readable(head)
         if data is None or readable is None:
             if _options(inbound.route).body != "opaque" and not found.operation.entry.opaque:
-                raise MalformedError(
-                    "a body of a type that is not read here", cause="media_type", status=415
-                )
+                raise MalformedError(_UNREAD, cause="media_type", status=415)
             return _Body(kind=_OPAQUE)
         if readable == FORM:
             pairs = parse_form(data)

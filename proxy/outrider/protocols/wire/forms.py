@@ -98,7 +98,11 @@ def gathered(pairs: Pairs, arrays: frozenset[str], *, repeats: bool) -> JsonObje
     for name, value in pairs:
         found.setdefault(name, []).append(value or "")
     if not repeats and any(len(found[name]) > 1 for name in found.keys() - arrays):
-        raise MalformedError("a parameter stands twice", cause="repeated_parameter")
+        raise MalformedError(
+            "a parameter stands twice in a form; if it may, name it under array_fields of the "
+            "operation in the manifest",
+            cause="repeated_parameter",
+        )
     return {
         name: values[0] if len(values) == 1 and name not in arrays else list(values)
         for name, values in found.items()

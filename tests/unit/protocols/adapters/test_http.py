@@ -166,6 +166,8 @@ def test_a_body_of_another_type_passes_only_where_it_is_declared_opaque(kind: st
     with pytest.raises(MalformedError) as refused:
         parse(head)
     assert (refused.value.cause, refused.value.status) == ("media_type", 415)
+    named = ("application/json", "application/x-www-form-urlencoded", "opaque: true")
+    assert all(word in refused.value.detail for word in named)
     (ask,) = parse(post("/api/people/7/photo", kind=kind)).asks
     assert (ask.body, ask.arguments) == (BodyKind.OPAQUE, {"id": "7"})
 

@@ -65,6 +65,7 @@ def test_repeated_names_are_lists_or_refused() -> None:
     with pytest.raises(MalformedError) as refused:
         gathered(pairs, frozenset("b"), repeats=False)
     assert refused.value.cause == "repeated_parameter"
+    assert "array_fields" in refused.value.detail
 
 
 @given(
