@@ -13,15 +13,15 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
 import orjson
 
 from outrider.core.action import Definition
-from outrider.core.jsonvalue import Json, JsonObject, as_object, digest, json_digest
-from outrider.core.ports import MANY_KEYS, Note, Persist, Step
+from outrider.core.jsonvalue import Json, JsonObject, as_object, json_digest
+from outrider.core.ports import Note, Persist, Step
+from outrider.protocols.pin_dues import TABLE, Dues, Key, Written, store_key
 
-TABLE: Final = "pins"
 FIELDS: Final = (
     "name",
     "title",
@@ -41,9 +41,6 @@ DEFINITION_BYTES: Final = 64 << 10
 _DEFINITION_VALUES: Final = 10_000
 _PIECE: Final = 256
 _WHOLE: Final = "*"  # no name: marks a kind of an upstream whose listing was seen to its end
-
-
-_Key: TypeAlias = tuple[str, str, str]
 
 
 class PinState(StrEnum):
@@ -129,7 +126,9 @@ def described(
 
 
 class PinTable:
-    """All pins of all upstreams. Changes come back as steps, to be stored before they count.
+    """All pins of all upstreams. Changes come back as steps, to be stored before what was listed
+    counts: nobody may name what is due, and each listing of its kind brings the steps again until
+    they were carried out.
 
     One upstream has at most `upstream_max` pins, which take `upstream_bytes` when first seen.
     """
@@ -137,10 +136,11 @@ class PinTable:
     def __init__(
         self, *, pins_max: int = 8000, upstream_max: int = 4000, upstream_bytes: int = 8 << 20
     ) -> None:
-        self._pins: dict[_Key, Pin] = {}
+        self._pins: dict[Key, Pin] = {}
         self._whole: set[tuple[str, str]] = set()
-        self._gone: set[_Key] = set()
-        self._sizes: dict[_Key, int] = {}
+        self._gone: set[Key] = set()
+        self._dues = Dues(self._written)
+        self._sizes: dict[Key, int] = {}
         self._counts: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._pins_max = pins_max
@@ -196,34 +196,38 @@ class PinTable:
         suspects: Mapping[str, str] | None = None,
     ) -> Generator[None, None, list[Step]]:
         """Take one page of a listing into account. `suspects` are never trusted on first use:
-        name -> why. The steps store what changed, all of it at once, and note what a person
-        should look at. The caller gives its loop a turn at each yield."""
-        changed: list[_Key] = []
-        notes: list[Step] = []
+        name -> why. The steps are those of `owed`. The caller gives its loop a turn at each
+        yield."""
         dropped = 0
         for place, one in enumerate(definitions, start=1):
             key = (upstream, kind, one.name)
             note = self._observe_one(key, one, mode, (suspects or {}).get(one.name))
             if note is not None:
-                changed.append(key)
-                notes.append(note)
+                self._dues.owe(key, note)
             elif key not in self._pins:
                 dropped += 1
             if place % _PIECE == 0:
                 yield
+        steps = self.owed(upstream, kind)
         if dropped:
             facts: JsonObject = {"upstream": upstream, "kind": kind, "items": dropped}
-            notes.append(Note(event="definition_dropped", facts=facts))
-        return [*self._stored(changed), *notes]
+            steps.append(Note(event="definition_dropped", facts=facts))
+        return steps
 
-    def distrust(self, upstream: str, kind: str, name: str, why: str) -> list[Step]:
-        """Refuse a known definition until a person accepts it again, whatever it says now."""
+    def owed(self, upstream: str, kind: str) -> list[Step]:
+        """The steps that store what changed, all of it at once, and then note what a person
+        should look at; what was not carried out comes again."""
+        return self._dues.steps(upstream, kind)
+
+    def distrust(self, upstream: str, kind: str, name: str, why: str) -> None:
+        """Refuse a known definition until a person accepts it again, whatever it says now. It
+        counts at once; its steps are among the next that are `owed`."""
         key = (upstream, kind, name)
         old = self._pins.get(key)
         if old is None or not old.fits:
-            return []
+            return
         new = self._pins[key] = replace(old, state=PinState.CHANGED)
-        return [*self._stored([key]), _note("definition_changed", new, why)]
+        self._dues.owe(key, _note("definition_changed", new, why))
 
     def seen_whole(self, upstream: str, kind: str, names: Iterable[str]) -> list[Step]:
         """A listing was read from its first page to its last; `names` are all it held. What is
@@ -240,14 +244,12 @@ class PinTable:
             }
             told = {key for key in self._gone if key[:2] == (upstream, kind)}
             self._gone = (self._gone - told) | gone.keys()
-            return [
-                _note("definition_removed", pin, None)
-                for key, pin in gone.items()
-                if key not in told
-            ]
-        self._whole.add((upstream, kind))
-        value: JsonObject = {"upstream": upstream, "kind": kind, "whole": True}
-        return [Persist(table=TABLE, key=_key(upstream, kind, _WHOLE), value=value)]
+            for key in gone.keys() - told:
+                self._dues.tell(key, _note("definition_removed", gone[key], None))
+        else:
+            self._whole.add((upstream, kind))
+            self._dues.owe((upstream, kind, _WHOLE))
+        return self.owed(upstream, kind)
 
     def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
         """A person accepts the latest definition of `name`, or of all; nothing else changes."""
@@ -261,11 +263,11 @@ class PinTable:
     ) -> list[Step]:
         """The steps that `accept` comes to, one for each pin; nothing is changed yet."""
         return [
-            Persist(table=TABLE, key=_key(*key), value=_row(_accepted(self._pins[key])))
+            Persist(table=TABLE, key=store_key(*key), value=_row(_accepted(self._pins[key])))
             for key in self._to_accept(upstream, name, kind)
         ]
 
-    def _to_accept(self, upstream: str, name: str | None, kind: str | None) -> list[_Key]:
+    def _to_accept(self, upstream: str, name: str | None, kind: str | None) -> list[Key]:
         return [
             key
             for key, pin in self._pins.items()
@@ -288,7 +290,7 @@ class PinTable:
                 self._weigh((upstream, kind, pin.name), len(orjson.dumps(pin.current)))
 
     def _observe_one(
-        self, key: _Key, one: Described, mode: PinMode, suspect: str | None
+        self, key: Key, one: Described, mode: PinMode, suspect: str | None
     ) -> Note | None:
         """What to tell of `one`; None for nothing new, and for what there is no room for."""
         old = self._pins.get(key)
@@ -304,7 +306,7 @@ class PinTable:
         self._weigh(key, one.size if words else 0)
         return _note("definition_changed", new, suspect)
 
-    def _has_room(self, key: _Key, one: Described) -> bool:
+    def _has_room(self, key: Key, one: Described) -> bool:
         upstream = key[0]
         is_full = len(self._pins) >= self._pins_max or self._counts[upstream] >= self._upstream_max
         if is_full and key not in self._pins:
@@ -312,12 +314,12 @@ class PinTable:
         taken = self._bytes[upstream] - self._sizes.get(key, 0)
         return taken + one.size <= self._upstream_bytes
 
-    def _weigh(self, key: _Key, size: int) -> None:
+    def _weigh(self, key: Key, size: int) -> None:
         self._counts[key[0]] += key not in self._sizes
         self._bytes[key[0]] += size - self._sizes.get(key, 0)
         self._sizes[key] = size
 
-    def _first(self, key: _Key, one: Described, mode: PinMode, suspect: str | None) -> Note:
+    def _first(self, key: Key, one: Described, mode: PinMode, suspect: str | None) -> Note:
         upstream, kind, name = key
         added = (upstream, kind) in self._whole
         trusted = mode is not PinMode.ENFORCE and suspect is None and not added
@@ -336,13 +338,11 @@ class PinTable:
             return _note("definition_pinned", pin, None)
         return _note("definition_added" if added else "definition_pending", pin, suspect)
 
-    def _stored(self, keys: Sequence[_Key]) -> list[Step]:
-        """One step that stores what the table holds of `keys` now."""
-        if len(keys) == 1:
-            row = _row(self._pins[keys[0]])
-            return [Persist(table=TABLE, key=_key(*keys[0]), value=row)]
-        rows: JsonObject = {_key(*key): _row(self._pins[key]) for key in keys}
-        return [Persist(table=TABLE, key=MANY_KEYS, value=rows)] if rows else []
+    def _written(self, key: Key) -> Written:
+        if key[2] == _WHOLE:
+            return True, {"upstream": key[0], "kind": key[1], "whole": True}
+        pin = self._pins[key]
+        return pin, _row(pin)
 
 
 def _row(pin: Pin) -> JsonObject:
@@ -382,11 +382,6 @@ def _loaded(upstream: str, kind: str, value: JsonObject) -> Pin | None:
         pinned=pinned,
         current=current,
     )
-
-
-def _key(upstream: str, kind: str, name: str) -> str:
-    """A store key of fixed shape; names come from outside and are only hashed into it."""
-    return digest(f"{upstream}\n{kind}\n{name}".encode())
 
 
 def _note(event: str, pin: Pin, why: str | None) -> Note:

@@ -5,9 +5,9 @@ from collections.abc import Generator
 import pytest
 
 from outrider.core.jsonvalue import JsonObject, as_object
-from outrider.core.ports import MANY_KEYS, Note, Persist, Step
+from outrider.core.ports import MANY_KEYS, Judge, Note, Persist, Step
+from outrider.protocols.pin_dues import TABLE
 from outrider.protocols.pins import (
-    TABLE,
     Change,
     Described,
     PinMode,
@@ -39,6 +39,24 @@ def _stored(steps: list[Step]) -> dict[str, JsonObject]:
     return rows
 
 
+def _carried(steps: list[Step], until: int = 1_000_000) -> list[Step]:
+    """What is stored and told once the first `until` steps are carried out, one after the other."""
+    done: list[Step] = []
+
+    def carry_out(steps: list[Step]) -> None:
+        for step in steps:
+            if len(done) >= until:
+                return
+            if isinstance(step, Judge):
+                assert step.asks == ()
+                carry_out(step.then(()))
+            else:
+                done.append(step)
+
+    carry_out(steps)
+    return done
+
+
 def _said(definition: JsonObject, name: str | None = None, upstream: str = "crm") -> Described:
     found = described(upstream, name or str(definition["name"]), definition)
     assert found is not None
@@ -48,7 +66,16 @@ def _said(definition: JsonObject, name: str | None = None, upstream: str = "crm"
 def _observe(
     table: PinTable, definition: JsonObject = ECHO, mode: PinMode = PinMode.RECORD
 ) -> list[Step]:
-    return table.observe("crm", "tools", [_said(definition)], mode)
+    return _carried(table.observe("crm", "tools", [_said(definition)], mode))
+
+
+def _whole(table: PinTable, *names: str) -> list[Step]:
+    return _carried(table.seen_whole("crm", "tools", names))
+
+
+def _distrust(table: PinTable, name: str) -> list[Step]:
+    table.distrust("crm", "tools", name, "duplicate")
+    return _carried(table.owed("crm", "tools"))
 
 
 def _state(table: PinTable, name: str = "echo") -> PinState:
@@ -75,7 +102,7 @@ def test_first_use_is_trusted_by_mode(mode: PinMode, state: PinState, event: str
 def test_a_digest_covers_every_word_a_model_could_read() -> None:
     base = definition_digest("crm", ECHO)
     members = ("title", "inputSchema", "outputSchema", "annotations", "icons", "_meta")
-    changed = [{**ECHO, member: {"a": 1}} for member in members]
+    changed: list[JsonObject] = [{**ECHO, member: {"a": 1}} for member in members]
     changed += [{**ECHO, "description": "x"}, {**ECHO, "name": "ech0"}]
     digests = {definition_digest("crm", one) for one in changed} | {definition_digest("erp", ECHO)}
     assert len(digests) == len(changed) + 1
@@ -117,17 +144,16 @@ def test_accepting_touches_what_was_named() -> None:
 def test_once_a_list_was_whole_a_new_name_is_a_difference() -> None:
     table = PinTable()
     _observe(table)
-    assert _stored(table.seen_whole("crm", "tools", {"echo"}))
+    assert _stored(_whole(table, "echo"))
     assert _events(_observe(table, {"name": "new"})) == ["definition_added"]
     assert _state(table, "new") is PinState.PENDING
-    assert _events(table.seen_whole("crm", "tools", {"new"})) == ["definition_removed"]
+    assert _events(_whole(table, "new")) == ["definition_removed"]
 
 
 def test_a_suspect_is_never_trusted_on_first_use() -> None:
     table = PinTable()
-    steps = table.observe(
-        "crm", "tools", [_said(ECHO)], PinMode.RECORD, {"echo": "invisible_characters"}
-    )
+    why = {"echo": "invisible_characters"}
+    steps = _carried(table.observe("crm", "tools", [_said(ECHO)], PinMode.RECORD, why))
     assert _state(table) is PinState.PENDING
     notes = [step for step in steps if isinstance(step, Note)]
     assert notes[0].facts["why"] == "invisible_characters"
@@ -135,7 +161,7 @@ def test_a_suspect_is_never_trusted_on_first_use() -> None:
 
 def test_what_was_stored_is_taken_up_with_its_differences() -> None:
     table = PinTable()
-    stored = _stored(_observe(table)) | _stored(table.seen_whole("crm", "tools", {"echo"}))
+    stored = _stored(_observe(table)) | _stored(_whole(table, "echo"))
     stored |= _stored(_observe(table, {"name": "late"}))
     again = PinTable()
     again.load(stored)
@@ -160,9 +186,9 @@ def test_a_stored_pin_that_was_tampered_with_is_a_difference() -> None:
 def test_distrust_needs_a_person_again() -> None:
     table = PinTable()
     _observe(table)
-    assert _events(table.distrust("crm", "tools", "echo", "duplicate")) == ["definition_changed"]
-    assert table.distrust("crm", "tools", "echo", "duplicate") == []
-    assert table.distrust("crm", "tools", "absent", "duplicate") == []
+    assert _events(_distrust(table, "echo")) == ["definition_changed"]
+    assert _distrust(table, "echo") == []
+    assert _distrust(table, "absent") == []
     assert _state(table) is PinState.CHANGED
 
 
@@ -194,7 +220,7 @@ def _page(count: int, first: int = 0) -> list[Described]:
 
 def test_a_page_of_pins_is_stored_in_one_step() -> None:
     table = PinTable()
-    steps = table.observe("crm", "tools", _page(300), PinMode.RECORD)
+    steps = _carried(table.observe("crm", "tools", _page(300), PinMode.RECORD))
     assert [isinstance(step, Persist) for step in steps] == [True] + [False] * 300
     again = PinTable()
     again.load(_stored(steps))
@@ -211,15 +237,15 @@ def test_what_changed_while_a_page_was_taken_in_is_stored_as_it_is_now() -> None
     table = PinTable()
     work = table.observing("crm", "tools", [_said(ECHO), *_page(300)], PinMode.RECORD)
     next(work)
-    _observe(table, EVIL)
+    rows = _stored(_observe(table, EVIL))
     again = PinTable()
-    again.load(_stored(_finished(work)))
+    again.load(rows | _stored(_carried(_finished(work))))
     assert _state(again) is PinState.CHANGED
 
 
 def test_no_upstream_fills_the_table_for_others() -> None:
     table = PinTable(pins_max=10, upstream_max=4)
-    dropped = _events(table.observe("crm", "tools", _page(9), PinMode.RECORD))
+    dropped = _events(_carried(table.observe("crm", "tools", _page(9), PinMode.RECORD)))
     assert dropped == ["definition_pinned"] * 4 + ["definition_dropped"]
     table.observe("erp", "tools", [_said(ECHO, upstream="erp")], PinMode.RECORD)
     assert table.get("erp", "tools", "echo") is not None
@@ -253,9 +279,9 @@ def test_a_definition_is_bounded_before_it_is_digested(definition: JsonObject, f
 def test_what_is_gone_is_told_once_until_it_comes_back() -> None:
     table = PinTable()
     _observe(table)
-    table.seen_whole("crm", "tools", {"echo"})
-    seen = [set(), set(), {"echo"}, set()]
-    told = [_events(table.seen_whole("crm", "tools", names)) for names in seen]
+    _whole(table, "echo")
+    seen: list[tuple[str, ...]] = [(), (), ("echo",), ()]
+    told = [_events(_whole(table, *names)) for names in seen]
     assert told == [["definition_removed"], [], [], ["definition_removed"]]
 
 
@@ -266,3 +292,72 @@ def test_what_accepting_comes_to_can_be_stored_first() -> None:
     assert _state(table) is PinState.PENDING
     assert table.accept("crm") == steps
     assert _state(table) is PinState.PINNED
+
+
+def test_what_could_not_be_stored_is_stored_and_told_by_the_next_listing() -> None:
+    table = PinTable()
+    table.observe("crm", "tools", [_said(ECHO)], PinMode.RECORD)  # and the store failed
+    again = _observe(table)
+    assert _events(again) == ["definition_pinned"]
+    assert _stored(again)
+    assert _observe(table) == []
+
+
+def test_who_leaves_in_mid_turn_leaves_the_rest_to_the_next() -> None:
+    table = PinTable()
+    next(table.observing("crm", "tools", _page(300), PinMode.RECORD))
+    steps = _carried(table.observe("crm", "tools", _page(300), PinMode.RECORD))
+    loaded = PinTable()
+    loaded.load(_stored(steps))
+    assert loaded.listed() == table.listed()
+    assert len(loaded.listed()) == len(_events(steps)) == 300
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 7], ids=["nothing", "stored", "one-told", "some-told"])
+def test_no_note_is_lost_or_told_twice_by_who_leaves(done: int) -> None:
+    table = PinTable()
+    first = _carried(table.observe("crm", "tools", _page(9), PinMode.RECORD), done)
+    second = _carried(table.observe("crm", "tools", _page(9), PinMode.RECORD))
+    assert sorted(_events(first) + _events(second)) == ["definition_pinned"] * 9
+    rows = _stored(first) | _stored(second)
+    assert len(rows) == 9
+    assert table.owed("crm", "tools") == []
+
+
+def test_two_listings_at_once_store_before_they_go_on_and_tell_once() -> None:
+    table = PinTable()
+    one = table.observe("crm", "tools", _page(3), PinMode.RECORD)
+    two = table.observe("crm", "tools", _page(3), PinMode.RECORD)
+    assert len(_stored([one[0]])) == len(_stored([two[0]])) == 3
+    assert len(_events(_carried(two) + _carried(one))) == 3
+
+
+def test_what_changed_while_it_was_stored_is_stored_again() -> None:
+    table = PinTable()
+    slow = table.observe("crm", "tools", [_said(ECHO)], PinMode.RECORD)
+    rows = _stored(_distrust(table, "echo"))
+    rows |= _stored(_carried(slow))  # written last, though it is older
+    rows |= _stored(_observe(table))
+    again = PinTable()
+    again.load(rows)
+    assert _state(again) is PinState.CHANGED
+
+
+def test_that_a_list_was_whole_and_what_is_gone_is_due_as_well() -> None:
+    table = PinTable()
+    _observe(table)
+    table.seen_whole("crm", "tools", {"echo"})
+    again = PinTable()
+    again.load(_stored(_whole(table, "echo")))
+    assert _events(_carried(again.observe("crm", "tools", _page(1), PinMode.RECORD))) == [
+        "definition_added"
+    ]
+    table.seen_whole("crm", "tools", ())
+    assert _events(_whole(table)) == ["definition_removed"]
+
+
+def test_very_many_rows_are_stored_in_a_few_steps() -> None:
+    table = PinTable()
+    steps = _carried(table.observe("crm", "tools", _page(2500), PinMode.RECORD))
+    assert [isinstance(step, Persist) for step in steps][:4] == [True, True, True, False]
+    assert len(_stored(steps)) == 2500

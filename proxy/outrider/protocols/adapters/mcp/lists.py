@@ -271,7 +271,7 @@ class Page:
             return
         pin = self._desk.pins.get(self.turn.upstream, self.listing, name)
         if pin is not None and (words is None or words.digest != pin.seen):
-            self._notes += self._desk.pins.distrust(self.turn.upstream, self.listing, name, why)
+            self._desk.pins.distrust(self.turn.upstream, self.listing, name, why)
 
     def _drop(self, name: Json, why: str) -> None:
         self._dropped += 1

@@ -67,7 +67,8 @@ def _instructions(answer: Answer, result: JsonObject) -> list[Step]:
     words = described(turn.upstream, "instructions", definition, turn.options.definition_bytes)
     if words is None:
         del result["instructions"]
-        steps = pins.distrust(turn.upstream, "instructions", "instructions", "too_large")
+        pins.distrust(turn.upstream, "instructions", "instructions", "too_large")
+        steps = pins.owed(turn.upstream, "instructions")
         return [*steps, answer.dropped("instructions_dropped", "too_large")]
     suspects = {"instructions": why} if (why := editing.suspicion(definition)) else {}
     mode = PinMode(turn.options.pinning)
