@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
 from outrider.core.decision import Decision, Permit
+from outrider.core.errors import MalformedError
 from outrider.core.exchange import (
     BodySource,
     Exchange,
@@ -291,9 +292,10 @@ class BodyNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A body that was parsed already, by the strict reader."""
+    """A body that was parsed already, by the strict reader; `fault` is why it took none."""
 
     value: Json
+    fault: MalformedError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,6 +449,8 @@ class Inbound:
     def json(self, limits: JsonLimits) -> Json:
         """The body as JSON, strictly read. Raises `MalformedError`."""
         if self.document is not None:
+            if self.document.fault is not None:
+                raise self.document.fault
             return self.document.value
         return read(self.body or b"", limits)
 

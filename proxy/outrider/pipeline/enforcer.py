@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Final
 
-from outrider.core.errors import EnforcementError, UnrecognisedError, is_panic
+from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError, is_panic
 from outrider.core.exchange import Ending, Exchange, Reply
 from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
@@ -343,6 +343,8 @@ async def _read_in_turns(body: bytes, limits: JsonLimits) -> Document:
             next(steps)
         except StopIteration as done:
             return Document(value=done.value)
+        except MalformedError as fault:  # the adapter may still find whose body it is
+            return Document(value=None, fault=fault)
         await asyncio.sleep(0)
 
 

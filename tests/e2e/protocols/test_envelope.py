@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from tests.support.mcp_exchange import modern, request
 from tests.support.sidecar import World, a_world
 from tests.support.sidecar_mcp import (
@@ -89,12 +89,12 @@ ROWS = [
     pytest.param(_without("jsonrpc"), 400, -32600, id="case-9-missing"),
     pytest.param(_with(jsonrpc="1.0"), 400, -32600, id="case-9-one"),
     pytest.param(_with(jsonrpc=2.0), 400, -32600, id="case-9-number"),
-    pytest.param(_without("params"), 400, -32602, id="case-10-no-params"),
-    pytest.param(_with(params=["echo"]), 400, -32602, id="case-10-array"),
-    pytest.param(_with(params="echo"), 400, -32602, id="case-10-string"),
-    pytest.param(_params(arguments=["hi"]), 400, -32602, id="case-10-arguments-array"),
-    pytest.param(_params(arguments=None), 400, -32602, id="case-10-arguments-null"),
-    pytest.param(_params(arguments="hi"), 400, -32602, id="case-10-arguments-string"),
+    pytest.param(_without("params"), 200, -32602, id="case-10-no-params"),
+    pytest.param(_with(params=["echo"]), 200, -32602, id="case-10-array"),
+    pytest.param(_with(params="echo"), 200, -32602, id="case-10-string"),
+    pytest.param(_params(arguments=["hi"]), 200, -32602, id="case-10-arguments-array"),
+    pytest.param(_params(arguments=None), 200, -32602, id="case-10-arguments-null"),
+    pytest.param(_params(arguments="hi"), 200, -32602, id="case-10-arguments-string"),
     pytest.param(_with(result={}), 400, -32600, id="case-11-result-and-method"),
     pytest.param(_with(extra=1), 400, -32600, id="case-11-extra"),
     pytest.param(RAW.decode().encode("utf-16"), 400, -32700, id="case-12-utf-16"),
@@ -112,18 +112,15 @@ ROWS = [
     pytest.param(_params(arguments={"text": [0] * 10_001}), 400, -32600, id="case-14-nodes"),
     pytest.param(RAW + RAW, 400, -32700, id="case-15-two"),
     pytest.param(RAW + b" x", 400, -32700, id="case-15-garbage"),
-    *(
-        pytest.param(_params(name=name), 400, -32602, id=f"case-16-{k}")
-        for k, name in NAMES.items()
-    ),
-    pytest.param(_params(name=7), 400, -32602, id="case-18-number"),
-    pytest.param(_params(name=["echo"]), 400, -32602, id="case-18-array"),
+    *(pytest.param(_params(name=name), 200, None, id=f"case-16-{k}") for k, name in NAMES.items()),
+    pytest.param(_params(name=7), 200, -32602, id="case-18-number"),
+    pytest.param(_params(name=["echo"]), 200, -32602, id="case-18-array"),
 ]
 
 
 @pytest.mark.parametrize(("hostile", "status", "code"), ROWS)
 async def test_a_broken_envelope_is_refused_beside_one_that_is_whole(
-    hostile: Json | bytes, status: int, code: int, request: pytest.FixtureRequest
+    hostile: Json | bytes, status: int, code: int | None, request: pytest.FixtureRequest
 ) -> None:
     number = request.node.callspec.id.split("case-")[1].split("-")[0]
     async with a_world() as world:
@@ -132,6 +129,27 @@ async def test_a_broken_envelope_is_refused_beside_one_that_is_whole(
             answer = await world.raw(world.legacy(hostile))
         assert (answer.status, code_of(answer)) == (status, code)
         assert reason_of(answer) == "malformed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(b'{"text":"hi","n":1326589012345678901}', id="number"),
+        pytest.param(b'{"n":1326589012345678901,"text":"' + b"x" * 100_000 + b'"}', id="in-turns"),
+        pytest.param(b'{"text":"' + b"x" * 9_000 + b'"}', id="arguments-too-large"),
+    ],
+)
+async def test_arguments_that_are_not_taken_end_no_session(arguments: bytes) -> None:
+    async with a_world() as world:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        body = _raw(b'{"text":"hi"}', arguments)
+        before = len(world.crm.seen)
+        answer = await world.raw(world.legacy(body, session=session))
+        assert (answer.status, message_of(answer)["id"]) == (200, 1)
+        assert as_object(message_of(answer)["result"])["isError"] is True
+        assert reason_of(answer) in {"malformed", "too_large"}
+        assert len(world.crm.seen) == before
 
 
 async def _accepted(world: World, *messages: Json | bytes) -> None:

@@ -2,11 +2,13 @@
 
 from typing import Final
 
+import orjson
+
 from outrider.config.settings import Limits, McpOptions
 from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import RequestHead
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import BodyNeed, Clock, Conversation, Inbound, Refused, Route
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import ProtocolName
@@ -23,6 +25,7 @@ from outrider.protocols.adapters.mcp.eras import (
     Spoken,
     below,
     check_head,
+    era_of,
     settle,
     too_old,
 )
@@ -48,9 +51,11 @@ from outrider.protocols.adapters.mcp.turn import (
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import Session, SessionTable
 from outrider.protocols.wire.jsonrpc import (
+    INVALID_PARAMS,
     INVALID_REQUEST,
     Kind,
     Message,
+    RpcId,
     id_of,
     read_message,
 )
@@ -59,6 +64,9 @@ _NOTHING: Final = BodyNeed(judged=False, limit_bytes=0)
 _REQUEST: Final = Kind.REQUEST
 _RESPONSE: Final = Kind.RESPONSE
 _MODERN: Final = Era.MODERN
+_NUMBER: Final = "number"
+# Why a call is refused that a model wrote and can mend: it is told in a result.
+_SHOWN: Final = frozenset({_NUMBER, "name"})
 
 
 class McpAdapter:
@@ -101,26 +109,29 @@ class McpAdapter:
         fields = routing_fields(inbound.head.headers)
         if inbound.head.method != "POST":
             return self._parse_bodiless(inbound, fields)
-        value = inbound.json(self._desk.request_json)
-        message, turn = None, None
+        message, turn, value = None, None, None
         try:
+            value, fault = self._read(inbound)
             message = read_message(value)
+            if fault is not None:
+                raise fault
             spoken = settle(message, fields, options_of(inbound.route).min_version)
             turn = self._turn(inbound, fields, message, spoken)
             return self._converse(inbound, turn)
         except EnforcementError as fault:
-            era = Era.MODERN if "mcp-method" in fields else Era.LEGACY
-            raise ConversationError(
-                fault,
-                Faulted(
-                    Envelope(
-                        era=turn.era if turn is not None else era,
-                        kind=message.kind if message is not None else Kind.REQUEST,
-                        id=id_of(value),
-                        method=message.method if message is not None else "",
-                    )
-                ),
-            ) from fault
+            era = turn.era if turn is not None else era_of(message, fields)
+            envelope = _addressed(fault, era, message, id_of(value))
+            raise ConversationError(fault, Faulted(envelope)) from fault
+
+    def _read(self, inbound: Inbound) -> tuple[Json, MalformedError | None]:
+        """The message, and why it is refused although it can be told whose it is."""
+        try:
+            return inbound.json(self._desk.request_json), None
+        except MalformedError as fault:
+            if fault.cause != _NUMBER or fault.code != INVALID_REQUEST:
+                raise
+            value: Json = orjson.loads(inbound.body or b"")  # only to address the refusal
+            return value, fault
 
     def refuse(
         self, refusal: Refusal, head: RequestHead, conversation: Conversation | None, begun: bool
@@ -226,6 +237,23 @@ class McpAdapter:
 def options_of(route: Route) -> McpOptions:
     """The route's MCP settings; a route without any has the defaults."""
     return route.options if isinstance(route.options, McpOptions) else McpOptions()
+
+
+def _addressed(
+    fault: EnforcementError, era: Era, message: Message | None, id_: RpcId | None
+) -> Envelope:
+    """To whom the refusal of a message goes, as far as it was read."""
+    if message is None:
+        return Envelope(era=era, kind=_REQUEST, id=id_, method="")
+    mild = fault.code == INVALID_PARAMS or fault.cause == _NUMBER
+    return Envelope(
+        era=era,
+        kind=message.kind,
+        id=id_,
+        method=message.method,
+        mild=mild and era is Era.LEGACY,
+        shown=fault.cause in _SHOWN,
+    )
 
 
 def _version(spoken: Spoken, session: Session | None, fields: dict[str, str]) -> str:

@@ -85,7 +85,10 @@ class Call:
     @property
     def envelope(self) -> Envelope:
         turn = self.turn
-        return Envelope(era=turn.era, kind=turn.kind, id=turn.id, method=turn.method)
+        mild = not turn.is_modern
+        return Envelope(
+            era=turn.era, kind=turn.kind, id=turn.id, method=turn.method, mild=mild, shown=mild
+        )
 
     @property
     def asks(self) -> tuple[Ask, ...]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import RequestHead
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.headers import (
     accepts_both,
@@ -90,6 +90,14 @@ def settle(message: Message, fields: Mapping[str, str], min_version: str) -> Spo
     if claimed is None and not is_modern_version(sent):
         return _settle_legacy(message, params, sent, min_version)
     return _settle_modern(message, params, fields)
+
+
+def era_of(message: Message | None, fields: Mapping[str, str]) -> Era:
+    """The era of a message that was not settled: one mark of the modern one is enough."""
+    if "mcp-method" in fields or is_modern_version(fields.get(VERSION_FIELD)):
+        return Era.MODERN
+    params = as_object(message.value.get("params")) if message is not None else {}
+    return Era.MODERN if spec.META_VERSION in as_object(params.get("_meta")) else _LEGACY
 
 
 def is_modern_version(version: str | None) -> bool:

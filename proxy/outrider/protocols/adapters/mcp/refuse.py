@@ -2,9 +2,9 @@
 
 tools/call gets a result that the agent's model reads (form B), other requests a JSON-RPC error
 (A), both with status 200, since clients die of anything else. Faults of framing keep their HTTP
-status; a refused notification is taken on the legacy wire, where nobody reads an error to one
-and a client that meets a status of 4xx sends nothing more, and gets an error without an id on
-the modern one.
+status, on the modern wire those of content too. A refused notification is taken on the legacy
+wire, where nobody reads an error to one and a client that meets a status of 4xx sends nothing
+more; on the modern one it gets an error without an id.
 """
 
 from typing import Final
@@ -33,6 +33,7 @@ _JSON_HEAD: Final[Headers] = (("content-type", spec.JSON), ("cache-control", "no
 _PLAIN_STATUS: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.MALFORMED, Reason.TOO_LARGE, Reason.SLOW_CLIENT}
 )
+_OF_CONTENT: Final = frozenset({Reason.MALFORMED, Reason.TOO_LARGE})
 # Refusals of a notification whose status is passed on: nobody read it, or the upstream failed.
 _UNREAD: Final = (_PLAIN_STATUS - {Reason.MALFORMED}) | {
     Reason.UPSTREAM_ERROR,
@@ -86,10 +87,23 @@ def _is_told(refusal: Refusal, envelope: Envelope | None) -> bool:
     )
 
 
+def _is_mild(refusal: Refusal, envelope: Envelope) -> bool:
+    """Whether a legacy request is refused for what it says, not for how it came."""
+    return (
+        envelope.mild
+        and envelope.kind is Kind.REQUEST
+        and envelope.id is not None
+        and refusal.status is None
+        and refusal.reason in _OF_CONTENT
+    )
+
+
 def _status(refusal: Refusal, envelope: Envelope | None) -> int:
     answer = refusal.answer
     if refusal.status is not None and refusal.reason is not Reason.UPSTREAM_ERROR:
         return refusal.status
+    if envelope is not None and _is_mild(refusal, envelope):
+        return 200
     if envelope is None or refusal.reason in _PLAIN_STATUS:
         return answer.http
     if envelope.kind is Kind.REQUEST and envelope.id is not None:
@@ -111,13 +125,7 @@ def _code(refusal: Refusal, envelope: Envelope | None) -> int:
 
 
 def _object(refusal: Refusal, head: RequestHead, envelope: Envelope | None) -> JsonObject:
-    if (
-        envelope is not None
-        and envelope.method == "tools/call"
-        and envelope.kind is Kind.REQUEST
-        and refusal.reason not in _PLAIN_STATUS
-        and refusal.status is None
-    ):
+    if envelope is not None and _is_shown(refusal, envelope):
         return _result(refusal, envelope)
     data: JsonObject = {"reason": refusal.reason.value, "decision": refusal.decision_id}
     if refusal.reasons:
@@ -135,6 +143,15 @@ def _object(refusal: Refusal, head: RequestHead, envelope: Envelope | None) -> J
         data,
         with_id=envelope is None or envelope.kind is not Kind.NOTIFICATION,
     )
+
+
+def _is_shown(refusal: Refusal, envelope: Envelope) -> bool:
+    """Whether a refused call is a result, for its model to read."""
+    if envelope.method != "tools/call" or envelope.kind is not Kind.REQUEST:
+        return False
+    if refusal.reason in _PLAIN_STATUS:
+        return envelope.shown and _is_mild(refusal, envelope)
+    return refusal.status is None
 
 
 def _result(refusal: Refusal, envelope: Envelope) -> JsonObject:
@@ -162,8 +179,12 @@ def _line(refusal: Refusal) -> str:
     """Why, in one line. Of what is not known here nothing more is said, whatever the cause."""
     if refusal.reason is Reason.UNRECOGNISED:
         return refusal.answer.title
-    said = next((entry.message for entry in refusal.reasons if entry.message), "")
-    why = [part[:_TEXT_LIMIT] for part in (refusal.detail, said) if part]
+    said = next((entry for entry in refusal.reasons if entry.message), None)
+    message = ""
+    if said is not None:  # policy's words are cut, ours are not
+        ours = said.code == refusal.reason.value
+        message = said.message if ours else said.message[:_TEXT_LIMIT]
+    why = [part for part in (refusal.detail, message) if part]
     return ": ".join([refusal.answer.title, *why])
 
 

@@ -484,7 +484,11 @@ def _name(members: JsonObject) -> str:
     if not isinstance(name, str):
         raise _invalid("name must be a string")
     if not is_name(name):
-        raise _invalid("name has characters or a length that names never have")
+        raise MalformedError(
+            "the name must be 1 to 128 of A-Z, a-z, 0-9, _, . and -, and not of dots alone",
+            code=INVALID_PARAMS,
+            cause="name",
+        )
     return name
 
 

@@ -99,13 +99,19 @@ class ConversationError(EnforcementError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """The parts of a message that shape its refusal."""
+    """The parts of a message that shape its refusal.
+
+    `mild`: the message was read, so that what is refused is only what it says, and its session
+    goes on (legacy: a client that meets a status of 4xx sends nothing more). `shown`: a refused
+    call is then a result that its model reads; else an error.
+    """
 
     era: Era
     kind: Kind
     id: RpcId | None
     method: str
-    data: JsonObject | None = None
+    mild: bool = False
+    shown: bool = False
 
 
 class Faulted:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from outrider.config.settings import McpOptions
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.vocabulary import Reason
 from tests.support.mcp_exchange import (
     BOTH,
@@ -89,8 +89,26 @@ ENVELOPES = [
     pytest.param(RAW + RAW, -32700, id="case-15-two"),
     pytest.param(RAW + b" x", -32700, id="case-15-garbage"),
     pytest.param(_params(name=7), -32602, id="case-18-number"),
+]
+
+
+@pytest.mark.parametrize(("body", "code"), ENVELOPES)
+def test_a_broken_envelope_is_refused_and_nothing_is_forwarded(body: Json, code: int) -> None:
+    sidecar = Sidecar()
+    answered = sidecar.post(body)
+    # A client of the legacy wire sends nothing more after a 4xx: of what could be read as a
+    # request only what it says is refused.
+    assert (answered.status, answered.code) == (200 if code == -32602 else 400, code)
+    assert sidecar.upstream.received == []
+
+
+SAID: list[tuple[str, Json | bytes]] = [
+    ("large", RAW.replace(b'"hi"', b"9007199254740992")),
+    ("small", RAW.replace(b'"hi"', b"[-9007199254740992]")),
+    ("sixty-five-bits", RAW.replace(b'"hi"', b"18446744073709551616")),
+    ("float", RAW.replace(b'"hi"', b"1e20")),
     *(
-        pytest.param(_params(name=name), -32602, id=f"case-16-{label}")
+        (f"case-16-{label}", _params(name=name))
         for label, name in {
             "nul": "ec\0ho",
             "crlf": "ec\r\nho",
@@ -106,12 +124,27 @@ ENVELOPES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "code"), ENVELOPES)
-def test_a_broken_envelope_is_refused_and_nothing_is_forwarded(body: Json, code: int) -> None:
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in SAID])
+def test_what_a_model_wrote_and_can_mend_is_told_in_a_result(body: Json | bytes) -> None:
     sidecar = Sidecar()
     answered = sidecar.post(body)
-    assert (answered.status, answered.code) == (400, code)
+    assert (answered.status, answered.json["id"]) == (200, 1)
+    assert answered.result["isError"] is True
+    decision = as_object(as_object(answered.result["_meta"])["dev.outrider/decision"])
+    assert decision["reason"] == "malformed"
     assert sidecar.upstream.received == []
+
+
+def test_a_number_beyond_bounds_in_another_request_is_an_error_under_its_id() -> None:
+    answered = Sidecar().post(b'{"jsonrpc":"2.0","id":"7","method":"ping","params":{"n":1e20}}')
+    assert (answered.status, answered.code, answered.json["id"]) == (200, -32600, "7")
+
+
+def test_on_the_modern_wire_a_number_beyond_bounds_keeps_its_status() -> None:
+    body = orjson.dumps(modern(CALL)).replace(b'"hi"', b"1e20")
+    headers = modern_headers(modern(CALL))
+    answered = Sidecar().exchange(a_head(headers=headers), body)
+    assert (answered.status, answered.code, answered.json["id"]) == (400, -32600, 1)
 
 
 @pytest.mark.parametrize("body", [b'{"jsonrpc":"2.0","id":"7","\\u006dethod":"ping"}'])

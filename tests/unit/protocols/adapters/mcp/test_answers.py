@@ -638,7 +638,7 @@ def test_an_upstream_makes_no_task_of_a_call_whose_answer_policy_changes(
     assert (answered.fault is None) is passes
     sidecar.edits = Edits()
     fetched = sidecar.post(request("tasks/get", {"taskId": "t-1"}, 2))
-    assert fetched.status == (200 if passes else 400)
+    assert (fetched.code is None) is passes
 
 
 @pytest.mark.parametrize("declared", [True, False])
