@@ -302,12 +302,15 @@ def _failed(clauses: Iterable[Clause]) -> Iterator[JsonObject]:
 def _refusal(record: JsonObject, release: Release, reason: Reason) -> JsonObject:
     answer = ANSWERS[reason]
     made = as_object(record.get("decision"))
+    why, pointer = made.get("detail") or answer.advice, made.get("pointer")
+    if pointer is not None:
+        why = f"{why}: {pointer}"
     told: JsonObject = {
         "decided_by": [],
         "failed": [],
         "near": [],
         "change": None,
-        "summary": f"{answer.title}: {made.get('detail') or answer.advice}",
+        "summary": f"{answer.title}: {why}",
         "advice": answer.advice,
     }
     return {**told, **_grant_gap(record, release)} if reason is Reason.GRANT else told
@@ -322,6 +325,7 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
     action, document = as_object(record.get("action")), entry.grant.document
     resource, effect = str(action.get("resource")), action.get("effect")
     detail = str(as_object(record.get("decision")).get("detail"))
+    pointer = as_object(record.get("decision")).get("pointer")
     if detail == UNNAMED:
         return _unnamed(record, agent, document)
     key = next((key for words, key in _LACKING.items() if words in detail), "")
@@ -332,6 +336,8 @@ def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
         "sensitivity": _sensitivity(release, resource),
     }[key]
     granted: Json = document.get(key) if key else dict(document)
+    if not key and pointer is not None:
+        detail = f"{detail}: {pointer}"
     failed: JsonObject = {
         "rule": "the task's grant",
         "file": None,

@@ -402,6 +402,16 @@ def test_an_argument_that_several_rules_leave_out_is_told_without_a_change(
     assert "/x" in str(failed["text"])
 
 
+@pytest.mark.parametrize("detail", [UNNAMED, "an argument is outside what the grant allows"])
+def test_the_argument_that_a_grant_refuses_is_named(release: Release, detail: str) -> None:
+    found = explain_record(
+        a_record(reason="grant", detail=detail, pointer="/amount"), None, release
+    )
+    (failed,) = map(as_object, as_list(found["failed"]))
+    assert "/amount" in str(failed["text"])
+    assert str(found["summary"]).endswith(f"{detail}: /amount")
+
+
 @pytest.mark.parametrize("reason", ["overload", "unauthenticated", "malformed", "grant"])
 def test_a_refusal_of_the_proxys_own_is_put_in_words(release: Release, reason: str) -> None:
     record = a_record(reason=reason, detail="a fixed sentence")

@@ -165,6 +165,8 @@ def _result(refusal: Refusal, envelope: Envelope) -> JsonObject:
         "approval": None,
         "approval_url": None,
     }
+    if refusal.pointer is not None:
+        decision["pointer"] = refusal.pointer
     result: JsonObject = {
         "content": [{"type": "text", "text": text}],
         "isError": True,
@@ -184,7 +186,10 @@ def _line(refusal: Refusal) -> str:
     if said is not None:  # policy's words are cut, ours are not
         ours = said.code == refusal.reason.value
         message = said.message if ours else said.message[:_TEXT_LIMIT]
-    why = [part for part in (refusal.detail, message) if part]
+    detail = refusal.detail
+    if refusal.pointer is not None:
+        detail = f"{detail}: {refusal.pointer[:_TEXT_LIMIT]}"
+    why = [part for part in (detail, message) if part]
     return ": ".join([refusal.answer.title, *why])
 
 

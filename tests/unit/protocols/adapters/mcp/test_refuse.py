@@ -133,6 +133,14 @@ def test_policys_own_reasons_are_told_and_cut() -> None:
     assert "m" * 201 not in str(result["content"])
 
 
+def test_the_argument_that_the_grant_does_not_take_is_named() -> None:
+    refusal = _refusal(Reason.GRANT, detail="no such argument is granted", pointer="/a~1b/0")
+    result = as_object(_object(refuse(refusal, a_head(), _envelope(), begun=False).body)["result"])
+    assert "no such argument is granted: /a~1b/0. " in str(result["content"])
+    decision = as_object(as_object(result["_meta"])["dev.outrider/decision"])
+    assert decision["pointer"] == "/a~1b/0"
+
+
 def test_case_65_unknown_and_hidden_read_the_same() -> None:
     hidden = refuse(_refusal(Reason.UNRECOGNISED), a_head(), _envelope(), begun=False)
     unknown = refuse(
