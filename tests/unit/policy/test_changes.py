@@ -182,6 +182,14 @@ def test_a_person_may_answer_a_hold() -> None:
             None,
             id="what-was-tried-once-is-not-tried-again",
         ),
+        pytest.param(
+            'data.outrider.manifest.crm.owner == "desk"',
+            {},
+            {"manifest": {"crm": {"owner": "me"}}},
+            None,
+            None,
+            id="never-what-the-manifest-says",
+        ),
         pytest.param("data.outrider.none == 1", {}, {}, None, None, id="what-data-does-not-have"),
         pytest.param(
             "input.a == [data.outrider.max]",

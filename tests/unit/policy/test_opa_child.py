@@ -24,7 +24,7 @@ from outrider.policy.opa_child import (
     system_files,
 )
 from outrider.policy.opa_install import OpaBinary
-from tests.support.opa import TOKEN, a_feed, until
+from tests.support.opa import TOKEN, a_feed, a_release, until
 
 SYSTEM = shipped_rego() / "system"
 STAY = "exec sleep 60"
@@ -181,6 +181,43 @@ async def test_what_it_says_goes_into_our_log_as_values(tmp_path, caplog):
             await until(lambda: any(getattr(r, "said", "") == "after" for r in caplog.records))
     lines = [record for record in caplog.records if record.msg == "OPA says"]
     assert [getattr(line, "said", None) for line in lines][:2] == ["bundle failed", "plain text"]
+
+
+@pytest.mark.parametrize(
+    ("says", "told", "within_s"),
+    [
+        pytest.param("Bundle load failed: no x", "Bundle load failed: no x", 10.0, id="why"),
+        pytest.param("disk is full", "it does not say why", 0.2, id="something-else"),
+    ],
+)
+async def test_a_release_it_refuses_is_refused_in_its_own_words(
+    tmp_path, monkeypatch, says, told, within_s
+):
+    monkeypatch.setattr(opa_child, "_SAY_S", within_s)
+
+    class Prompting(asyncio.Event):
+        """Has OPA speak once somebody listens for it."""
+
+        async def wait(self):
+            (tmp_path / "speak").touch()
+            return await super().wait()
+
+    line = orjson.dumps({"level": "error", "msg": says}).decode()
+    plan = a_plan(
+        tmp_path,
+        f"while [ ! -e {tmp_path}/speak ]; do sleep 0.02; done\necho '{line}' >&2\nexec sleep 60",
+    )
+    supervised = Supervised(plan)
+    supervised.child._said_more = Prompting()
+    source = supervised.child._source
+    async with supervised as child:
+        await until(lambda: child.pid is not None)
+        offering = asyncio.ensure_future(child.offer(a_release("r1")))
+        await asyncio.sleep(0)
+        assert (await source.poll(None)).status == 200
+        await source.poll(None)  # it asks anew, without what it was given
+        with pytest.raises(ConfigError, match=f"OPA does not take the policy: {told}"):
+            await offering
 
 
 async def test_one_that_ignores_the_request_to_end_is_killed(tmp_path, monkeypatch):

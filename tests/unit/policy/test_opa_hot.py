@@ -289,3 +289,18 @@ async def test_a_question_to_a_connection_that_is_gone_is_lost_at_once():
         answer = asyncio.get_running_loop().create_future()
         idle.send(b"", answer)
         assert reason(answer.result()) is Reason.POLICY_UNAVAILABLE
+
+
+async def test_an_answer_that_comes_after_the_deadline_is_none():
+    async with fake_opa(OK) as opa:
+
+        class Late(SystemClock):
+            """An hour passes as soon as the question is there."""
+
+            def monotonic_s(self):
+                return 3600.0 if opa.requests else 0.0
+
+        client = HotClient(path=opa.path, connections=1, clock=Late())
+        assert reason(await client.ask(HEAD, b"{}", 5.0)) is Reason.POLICY_TIMEOUT
+        assert isinstance(await client.ask(HEAD, b"{}", 3605.0), Reply)
+    assert len(opa.requests) == 2
