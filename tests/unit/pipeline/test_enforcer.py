@@ -673,13 +673,15 @@ async def test_a_large_body_is_parsed_in_turns_before_its_adapter_sees_it() -> N
     assert len(rig.upstream.permits) == 1
 
 
-async def test_a_large_body_with_a_doubled_key_never_reaches_its_adapter() -> None:
+async def test_a_large_body_with_a_doubled_key_is_read_by_nobody() -> None:
     rig = Rig()
     rig.adapter.json_limits = JsonLimits()
     body = b'{"a":1,"b":"' + b"x" * 70_000 + b'","a":2}'
     await _answer(rig, body=body)
-    assert rig.adapter.seen is None
-    assert rig.adapter.refusals[-1].reason is Reason.MALFORMED
+    assert rig.adapter.seen is not None
+    with pytest.raises(MalformedError) as refused:
+        rig.adapter.seen.json(JsonLimits())
+    assert refused.value.cause == "duplicate_key"
 
 
 async def test_a_small_body_is_left_to_its_adapter() -> None:

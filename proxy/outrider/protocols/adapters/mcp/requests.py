@@ -3,7 +3,7 @@
 Law: nothing that changes what the upstream does escapes an ask's resource or arguments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from outrider.core.action import Ask
@@ -23,7 +23,7 @@ from outrider.core.vocabulary import (
 )
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.eras import unknown_method
-from outrider.protocols.adapters.mcp.headers import check_params
+from outrider.protocols.adapters.mcp.headers import PARAM_PREFIX, check_params
 from outrider.protocols.adapters.mcp.meta import (
     LEVELS,
     drop_reserved,
@@ -45,6 +45,7 @@ _SUBSCRIPTIONS: Final = 500  # policy is asked of each
 _GIVEN_UP_S: Final = 30.0
 _INPUTS: Final = 64
 _ROOTS: Final = "roots/list"
+_FIELD: Final = "header."
 _INPUT_KEY: Final = 128
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
@@ -188,9 +189,10 @@ def _offered(turn: Turn, desk: Desk) -> Read:
 def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read:
     schema = pin.current.get("inputSchema")
     mirrored: Headers = ()
+    known: Collection[str] = ()
     if turn.is_modern:
-        wanted = desk.schemas.mirrored(pin.seen, schema)
-        mirrored = check_params(turn.fields, wanted or {}, arguments)  # 7
+        known = wanted = desk.schemas.mirrored(pin.seen, schema) or {}
+        mirrored = check_params(turn.fields, wanted, arguments)  # 7
     compiled = desk.schemas.get(pin.seen, "inputSchema", schema)
     ask = Ask(
         protocol=_MCP,
@@ -198,11 +200,23 @@ def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read
         resource_type=_TOOL,
         upstream=turn.route.upstream,
         resource=pin.name,
-        arguments=told(turn, arguments),
+        arguments=_with_fields(told(turn, arguments), mirrored, known),
         schema_valid=compiled.accepts(arguments),
         definition=pin.definition,
     )
     return Read((ask, *_inputs(turn)), mirrored)
+
+
+def _with_fields(
+    arguments: JsonObject | None, mirrored: Headers, known: Collection[str]
+) -> JsonObject | None:
+    """`arguments` with the parameter headers that mirror none of them, by name: they leave too.
+    Raises `MalformedError` for an argument that is called as one."""
+    members = arguments or {}
+    if any(name.startswith(_FIELD + PARAM_PREFIX) for name in members):
+        raise _invalid("an argument is called as a header")
+    fields = {_FIELD + name: value for name, value in mirrored if name not in known}
+    return {**members, **fields} if fields else arguments
 
 
 def _resource(turn: Turn, desk: Desk) -> Read:

@@ -297,7 +297,7 @@ def test_mirrored_arguments_must_equal_the_body(
     assert ("tools/call" in sidecar.upstream.methods) is (status == 200)
 
 
-def test_case_24_an_unknown_mirrored_argument_is_forwarded() -> None:
+def test_case_24_an_unknown_mirrored_argument_is_told_and_forwarded() -> None:
     answered = Sidecar(_mirroring()).modern(
         request("tools/call", {"name": "echo", "arguments": {"count": 42}}),
         mcp_param_count="42.0",
@@ -306,6 +306,13 @@ def test_case_24_an_unknown_mirrored_argument_is_forwarded() -> None:
     assert answered.sent is not None
     fields = dict(answered.sent.headers)
     assert (fields["mcp-param-count"], fields["mcp-param-other"]) == ("42", "x")
+    assert answered.asked[0].arguments == {"count": 42, "header.mcp-param-other": "x"}
+
+
+def test_an_argument_cannot_pass_for_a_mirrored_one() -> None:
+    arguments: JsonObject = {"count": 42, "header.mcp-param-other": "x"}
+    call = request("tools/call", {"name": "echo", "arguments": arguments})
+    assert Sidecar(_mirroring()).modern(call, mcp_param_count="42").code == -32602
 
 
 INITIALIZE = request(
