@@ -241,7 +241,7 @@ def _containers(values: list[Json]) -> list[dict[str, Json] | list[Json]]:
         if isinstance(value, (dict, list)):
             found.append(value)
         elif isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
-            raise _refused("a number beyond bounds", "number")
+            raise _refused("a number beyond 2^53-1, which JSON readers round", "number")
     return found
 
 

@@ -69,8 +69,14 @@ class SseReader:
             self._after_cr = False
         pieces = self._lines(text)
         if self._size > self._limit:
-            raise UpstreamFailedError("an event is longer than the limit")
+            raise self._too_long()
         return pieces
+
+    def _too_long(self) -> UpstreamFailedError:
+        return UpstreamFailedError(
+            f"an event is longer than limits.sse_event_bytes ({self._limit})",
+            cause="sse_event_bytes",
+        )
 
     def _lines(self, text: str) -> list[Piece]:
         self._after_cr = text.endswith("\r")
@@ -94,7 +100,7 @@ class SseReader:
         if not line:
             return self._dispatch()
         if len(line) > self._limit:
-            raise UpstreamFailedError("an event is longer than the limit")
+            raise self._too_long()
         field, _, value = line.partition(":")
         if not field:
             return Comment(value)

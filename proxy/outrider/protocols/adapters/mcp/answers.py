@@ -87,6 +87,12 @@ class Answering:
     def awaits_final(self) -> bool:
         return self.turn.kind is _REQUEST and not self._final
 
+    def is_answer(self, value: Json) -> bool:
+        """Whether `value`, which is not taken, would have been the one final response."""
+        id_ = as_object(value).get("id")
+        ours = type(id_) is type(self.turn.id) and id_ == self.turn.id
+        return self.awaits_final and ours and "method" not in as_object(value)
+
     @property
     def response_bytes(self) -> int:
         return min(

@@ -1,6 +1,7 @@
 """One MCP exchange between parse and answer: how it leaves and who watches what comes back."""
 
 import secrets
+from dataclasses import replace
 from typing import Final
 
 from outrider.core.action import Ask
@@ -225,6 +226,10 @@ class ListFirst(Call):
             turn=turn, read=Read((plumbing(turn, turn.method),)), desk=desk, inbound=inbound
         )
         self._lister = Lister(turn=turn, desk=desk, inbound=inbound)
+
+    @property
+    def envelope(self) -> Envelope:
+        return replace(super().envelope, unsent=True)
 
     def prelude(self) -> "Call | None":
         """The next page to fetch, or None once the list is whole."""

@@ -56,7 +56,11 @@ def take_list(
     if not isinstance(items, list) or not _is_cursor(cursor):
         raise UpstreamFailedError("the upstream's list cannot be read")
     if len(items) > turn.options.list_items:
-        raise UpstreamFailedError("a page of the list is longer than the limit", cause="list_items")
+        limit = turn.options.list_items
+        raise UpstreamFailedError(
+            f"a page of the list has {len(items)} entries, more than mcp.list_items ({limit})",
+            cause="list_items",
+        )
     page = Page(turn=turn, desk=desk, listing=listing)
     return in_turns(_judged(page, items, message, emit))
 

@@ -121,9 +121,15 @@ def check_uri(value: object, *, template: bool = False) -> str:
     outside RFC 3986.
     """
     if not isinstance(value, str) or not (_TEMPLATE if template else _URI).fullmatch(value):
-        raise _bad("the uri is not in canonical form")
+        raise _bad(
+            "the uri is not in the one form that is taken: a lower-case scheme, then characters of "
+            "RFC 3986 alone, such as file:///a/b%20c"
+        )
     if _BAD_ESCAPE.search(value) or _NEEDLESS_ESCAPE.search(value):
-        raise _bad("the uri has a broken or needless escape")
+        raise _bad(
+            "the uri has a broken or needless escape: write them in upper case, such as %2F, and "
+            "only where needed"
+        )
     decoded = unquote_to_bytes(value)
     try:
         text = decoded.decode()
@@ -145,7 +151,8 @@ def _check_path(value: str, text: str) -> None:
     scheme, _, rest = value.partition("?")[0].partition("#")[0].partition(":")
     is_file = scheme + ":" == _FILE
     if is_file and not rest.startswith("///"):
-        raise _bad("the uri of a file names no absolute path")
+        what = "a host" if rest.startswith("//") else "no absolute path"
+        raise _bad(f"the uri of a file names {what}: write file:///path")
     if (is_file or scheme in _NETWORK_SCHEMES) and "//" in rest[2:]:
         raise _bad("the uri has empty segments")
 

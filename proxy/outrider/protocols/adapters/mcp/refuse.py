@@ -49,6 +49,16 @@ _NAMED: Final = frozenset(
         "completion/complete",
     }
 )
+# What a refusal is called where nobody said no.
+_VERBS: Final = {
+    Reason.HELD: "Held",
+    Reason.UPSTREAM_ERROR: "Failed",
+    Reason.UPSTREAM_UNAVAILABLE: "Failed",
+    Reason.MALFORMED: "Refused",
+    Reason.TOO_LARGE: "Refused",
+    Reason.OVERLOAD: "Refused",
+}
+_UNSENT: Final = "The call was not sent: its tool was looked up first."
 _TEXT_LIMIT: Final = 200
 
 
@@ -156,8 +166,11 @@ def _is_shown(refusal: Refusal, envelope: Envelope) -> bool:
 
 def _result(refusal: Refusal, envelope: Envelope) -> JsonObject:
     """Form B: what a model can read and act on."""
-    verb = "Held" if refusal.reason is Reason.HELD else "Denied"
-    text = f"{verb}: {_line(refusal)}. {refusal.answer.advice} Decision id: {refusal.decision_id}."
+    verb = _VERBS.get(refusal.reason, "Denied")
+    advice = refusal.answer.advice
+    if refusal.reason is Reason.UPSTREAM_ERROR and envelope.unsent:
+        advice = _UNSENT
+    text = f"{verb}: {_line(refusal)}. {advice} Decision id: {refusal.decision_id}."
     decision: JsonObject = {
         "id": refusal.decision_id,
         "reason": refusal.reason.value,

@@ -103,7 +103,8 @@ class Envelope:
 
     `mild`: the message was read, so that what is refused is only what it says, and its session
     goes on (legacy: a client that meets a status of 4xx sends nothing more). `shown`: a refused
-    call is then a result that its model reads; else an error.
+    call is then a result that its model reads; else an error. `unsent`: what is refused has not
+    left, whatever its upstream did with the list that was read for it.
     """
 
     era: Era
@@ -112,6 +113,7 @@ class Envelope:
     method: str
     mild: bool = False
     shown: bool = False
+    unsent: bool = False
 
 
 class Faulted:

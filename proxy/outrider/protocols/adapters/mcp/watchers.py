@@ -6,11 +6,13 @@ Law: what is large is read, changed and written in turns with everything else (H
 from collections.abc import Generator, Sequence
 from typing import Final
 
+import orjson
+
 from outrider.core.errors import MalformedError, UnrecognisedError, UpstreamFailedError
 from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Emit, Judge, Step
-from outrider.core.strict_json import JsonLimits, read, read_steps
+from outrider.core.strict_json import NOT_ALLOWED, JsonLimits, read, read_steps
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
@@ -100,8 +102,15 @@ class JsonWatcher:
         else:
             self._body += chunk  # not kept apart: many small pieces take many times their size
         if len(self._body) > self._limit:
-            raise UpstreamFailedError("the answer is longer than the limit", cause="response_bytes")
+            raise self._too_long()
         return []
+
+    def _too_long(self) -> UpstreamFailedError:
+        ours = self._limit == self._answering.desk.limits.response_bytes
+        named = "limits.response_bytes" if ours else "policy's limit"
+        return UpstreamFailedError(
+            f"the answer is longer than {named} ({self._limit})", cause="response_bytes"
+        )
 
     def end(self) -> list[Step]:
         body, self._body = bytes(self._body), b""
@@ -187,7 +196,7 @@ class SseWatcher:
         try:
             value = read(event.data.encode(), self._answering.json_limits)
         except MalformedError as fault:
-            return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
+            return self._unread(event.data, fault)
         return self._message(value, id_, event)
 
     def _large(self, event: Event) -> Work:
@@ -198,9 +207,16 @@ class SseWatcher:
         try:
             value = yield from read_steps(event.data.encode(), self._answering.json_limits)
         except MalformedError as fault:
-            return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
+            return self._unread(event.data, fault)
         self._answering.large = True
         return self._message(value, id_, event)
+
+    def _unread(self, data: str, fault: MalformedError) -> list[Step]:
+        """The note of an event that is not passed on. Raises where it was the answer: nothing
+        else will come."""
+        if fault.code == NOT_ALLOWED and self._answering.is_answer(_guessed(data)):
+            raise _unreadable(fault, self._answering.json_limits)
+        return [self._answering.dropped("event_dropped", fault.cause or "malformed")]
 
     def _id(self, event: Event) -> str | None:
         """The event's id where it means anything: the stream can be resumed behind it."""
@@ -259,7 +275,7 @@ def read_answer(body: bytes, limits: JsonLimits) -> Json:
     try:
         return read(body, limits)
     except MalformedError as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, limits) from None
 
 
 def _reading(body: bytes, limits: JsonLimits) -> Generator[None, None, Json]:
@@ -267,8 +283,24 @@ def _reading(body: bytes, limits: JsonLimits) -> Generator[None, None, Json]:
     try:
         return (yield from read_steps(body, limits))
     except MalformedError as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, limits) from None
 
 
-def _unreadable(fault: MalformedError) -> UpstreamFailedError:
-    return UpstreamFailedError("the answer cannot be read", cause=fault.cause)
+def _guessed(data: str) -> Json:
+    """What an event that is not taken says, only to see whom it was for."""
+    try:
+        value: Json = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return value
+
+
+def _unreadable(fault: MalformedError, limits: JsonLimits) -> UpstreamFailedError:
+    """What is told of an answer that is refused for `fault`; the tool may have run."""
+    why = {
+        "number": "the answer holds a number beyond 2^53",
+        "nodes": f"the answer holds more values than limits.response_nodes ({limits.nodes})",
+        "depth": f"the answer is nested deeper than limits.json_depth ({limits.depth})",
+    }
+    said = why.get(fault.cause or "", "the answer cannot be read")
+    return UpstreamFailedError(said, cause=fault.cause)

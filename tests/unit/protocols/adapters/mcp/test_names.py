@@ -141,3 +141,20 @@ def test_among_many_names_the_one_that_looks_alike_is_found() -> None:
     assert alike.of("tool_I") == "tool_1"
     assert alike.of("something_else") is None
     assert Lookalikes([]).of("a") is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        pytest.param("FILE:///x", "file:///a/b%20c", id="scheme"),
+        pytest.param("file:///a b", "file:///a/b%20c", id="space"),
+        pytest.param("file:///a%2fb", "in upper case, such as %2F", id="lower-escape"),
+        pytest.param("file:///%61", "only where needed", id="needless"),
+        pytest.param("file://localhost/x", "names a host: write file:///path", id="host"),
+        pytest.param("file:x", "no absolute path: write file:///path", id="relative"),
+    ],
+)
+def test_a_refused_uri_is_told_with_the_form_that_is_taken(uri: str, said: str) -> None:
+    with pytest.raises(MalformedError) as refused:
+        check_uri(uri)
+    assert said in refused.value.detail

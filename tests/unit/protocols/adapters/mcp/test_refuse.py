@@ -141,6 +141,21 @@ def test_the_argument_that_the_grant_does_not_take_is_named() -> None:
     assert decision["pointer"] == "/a~1b/0"
 
 
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (Reason.POLICY, "Denied"),
+        (Reason.HELD, "Held"),
+        (Reason.UPSTREAM_ERROR, "Failed"),
+        (Reason.UPSTREAM_UNAVAILABLE, "Failed"),
+        (Reason.OVERLOAD, "Refused"),
+    ],
+)
+def test_only_what_was_denied_is_called_so(reason: Reason, word: str) -> None:
+    result = _object(refuse(_refusal(reason), a_head(), _envelope(), begun=False).body)["result"]
+    assert f"'{word}: {ANSWERS[reason].title}" in str(result)
+
+
 def test_case_65_unknown_and_hidden_read_the_same() -> None:
     hidden = refuse(_refusal(Reason.UNRECOGNISED), a_head(), _envelope(), begun=False)
     unknown = refuse(

@@ -241,3 +241,68 @@ def test_an_answer_in_many_pieces_is_one_answer(size: int) -> None:
     pieces = tuple(body[start : start + size] for start in range(0, len(body), size))
     sidecar.upstream.answers["tools/call"] = (200, (("content-type", "application/json"),), pieces)
     assert sidecar.post(CALL).json == DONE
+
+
+LARGE = b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"n":9007199254740993}}'
+UNREAD = [
+    pytest.param(LARGE, "a number beyond 2^53", id="number"),
+    pytest.param(
+        LARGE.replace(b"9007199254740993", b"[" * 70 + b"]" * 70), "json_depth", id="deep"
+    ),
+    pytest.param(
+        LARGE.replace(b"9007199254740993", b"[" + b"0," * 200 + b"0]"), "nodes", id="many"
+    ),
+    pytest.param(LARGE.replace(b"9007199254740993", b'1,"n":2'), "cannot be read", id="twice"),
+]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("body", "said"), UNREAD)
+def test_an_answer_that_is_not_taken_is_told_with_why(body: bytes, said: str, stream: bool) -> None:
+    sidecar = Sidecar(limits=Limits(response_nodes=100))
+    sidecar.post(request("tools/list"))
+    whole = b"data: " + body + b"\n\n"
+    as_json = (200, (("content-type", "application/json"),), (body,))
+    sidecar.upstream.answers["tools/call"] = streams(whole) if stream else as_json
+    answered = sidecar.post(CALL)
+    assert answered.fault is not None
+    assert said in answered.fault.detail
+    final = answered.messages[-1] if stream else answered.json
+    assert f"Failed: the upstream failed: {answered.fault.detail}" in str(final)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(LARGE.replace(b'"id":1', b'"id":2'), id="another-id"),
+        pytest.param(LARGE.replace(b'"id":1', b'"id":"1"'), id="another-type"),
+        pytest.param(LARGE.replace(b'"id":1', b'"id":1,"method":"ping"'), id="a-request"),
+        pytest.param(b"[" * 200, id="no-json"),
+    ],
+)
+def test_another_message_that_is_not_taken_is_only_dropped(other: bytes) -> None:
+    sidecar = Sidecar(limits=Limits(response_nodes=100))
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = streams(b"data: " + other + b"\n\n", event(DONE))
+    answered = sidecar.post(CALL)
+    assert (answered.messages, answered.events) == ([DONE], ["event_dropped"])
+
+
+def test_what_is_too_long_is_told_with_its_limit_and_key() -> None:
+    sidecar = Sidecar(limits=Limits(sse_event_bytes=1024, response_bytes=2048))
+    sidecar.post(request("tools/list"))
+    sidecar.upstream.answers["tools/call"] = streams(b"data: " + b"x" * 1100 + b"\n\n")
+    assert "limits.sse_event_bytes (1024)" in str(sidecar.post(CALL).messages[-1])
+    long = (200, (("content-type", "application/json"),), (b" " * 2100,))
+    sidecar.upstream.answers["tools/call"] = long
+    assert "limits.response_bytes (2048)" in str(sidecar.post(CALL).json)
+    sidecar.edits = Edits(response_bytes=100)
+    assert "policy's limit (100)" in str(sidecar.post(CALL).json)
+
+
+def test_a_page_that_is_too_long_is_told_with_its_key_and_that_nothing_was_sent() -> None:
+    upstream = FakeUpstream(*(a_tool(f"tool{n}") for n in range(6)))
+    answered = Sidecar(upstream, options=McpOptions(list_items=5)).post(CALL)
+    assert "6 entries, more than mcp.list_items (5)" in str(answered.json)
+    assert "The call was not sent" in str(answered.json)
+    assert "unknown" not in str(answered.json)
