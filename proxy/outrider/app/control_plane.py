@@ -3,20 +3,19 @@
 import asyncio
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from outrider import __version__
 from outrider.app.explaining import explain_decision
 from outrider.control.api import ControlApi
 from outrider.control.health import Check
 from outrider.control.opa_bundle import HOLDER, bundle_endpoint
-from outrider.control.operations import Operations
-from outrider.core.jsonvalue import JsonObject
-from outrider.core.ports import Step
+from outrider.control.operations import Operations, Reviewed
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import RecordKind
 from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
-from outrider.protocols.pins import PinTable
+from outrider.protocols.pins import Acceptance, PinTable
 
 if TYPE_CHECKING:
     from outrider.app.sidecar import Sidecar
@@ -113,10 +112,12 @@ class ControlPlane:
         return None
 
     def _accepted(self, facts: JsonObject) -> None:
-        record = base(RecordKind.DEFINITION, self._sidecar.clock, None, None, None)
-        record["note"] = {"event": "definition_accepted", **facts}
-        self._sidecar.audit.append_nowait(record)
-        self._sidecar.live.changed(str(facts.get("upstream")))
+        upstream = str(facts.get("upstream"))
+        for pin in map(as_object, as_list(facts.get("pins"))):
+            record = base(RecordKind.DEFINITION, self._sidecar.clock, None, None, None)
+            record["note"] = {"event": "definition_accepted", "upstream": upstream, **pin}
+            self._sidecar.audit.append_nowait(record)
+        self._sidecar.live.changed(upstream)
 
     async def _explain(self, decision_id: str) -> JsonObject:
         sidecar = self._sidecar
@@ -144,19 +145,34 @@ class PinsView:
                 "name": pin.name,
                 "state": pin.state.value,
                 "digest": pin.digest,
+                "seen": pin.seen,
             }
             for pin in self._pins.listed()
         ]
 
-    def differences(self, upstream: str, name: str) -> list[JsonObject]:
-        return [
+    def differences(self, upstream: str, name: str) -> JsonObject:
+        """What differs, and the digest of the latest definition, which is what can be accepted."""
+        changes: list[Json] = [
             {"member": change.member, "before": change.before, "after": change.after}
             for change in self._pins.diff(upstream, name)
         ]
+        pin = self._pins.get(upstream, "tools", name)
+        return {"changes": changes, "digest": pin.seen if pin is not None else None}
 
-    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]:
-        """What accepting stores. Nothing is accepted yet."""
-        return self._pins.accepting(upstream, name)
+    def to_accept(self, reviewed: Reviewed) -> "Accepting":
+        """What accepting comes to. Nothing is accepted yet. Raises `ValueError` where something
+        else is said by now than what was reviewed."""
+        return Accepting(self._pins, self._pins.accepting(reviewed))
 
-    def accept(self, upstream: str, name: str | None = None) -> None:
-        self._pins.accept(upstream, name)
+
+class Accepting:
+    """A person's word on some pins, until it is stored and counts."""
+
+    def __init__(self, pins: PinTable, acceptance: Acceptance) -> None:
+        self._pins = pins
+        self._acceptance = acceptance
+        self.steps: Final = acceptance.steps
+        self.keys: Final = acceptance.keys
+
+    def done(self) -> None:
+        self._pins.accept(self._acceptance)

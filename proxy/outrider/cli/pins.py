@@ -1,11 +1,12 @@
 """`outrider pins`: what tools said of themselves when they were reviewed, and what they say now."""
 
+import re
 from typing import Annotated
 
 import orjson
 import typer
 
-from outrider.cli.client import ControlClient, control_faults
+from outrider.cli.client import ControlClient, ControlError, control_faults
 from outrider.cli.common import (
     ConfigOption,
     JsonOption,
@@ -15,12 +16,15 @@ from outrider.cli.common import (
     print_table,
     settings,
 )
-from outrider.core.jsonvalue import Json, as_list, as_object
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 
 app = typer.Typer(no_args_is_help=True, help="List, compare and accept pinned tool definitions.")
 
 _STYLE = {"pinned": "green", "changed": "bold red", "pending": "yellow"}
 _SHOWN = 2000
+_SHORT = len("sha256:") + 12
+_DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}\Z")
+_AT_ONCE = 256  # the most that one call of the control API accepts
 
 Upstream = Annotated[str, typer.Argument(help="Name of the upstream.")]
 
@@ -51,7 +55,7 @@ def list_(
                 _text(pin.get("kind")),
                 _text(pin.get("name")),
                 _text(pin.get("state")),
-                _text(pin.get("digest"))[:19],
+                _text(pin.get("digest"))[:_SHORT],
             )
             for pin in pins
         ),
@@ -86,6 +90,13 @@ def diff(
         out.print(f"  [red]- {plain(_value(change.get('before')))}[/]", soft_wrap=True)
         out.print(f"  [green]+ {plain(_value(change.get('after')))}[/]", soft_wrap=True)
     if changes:
+        if not as_json:
+            seen = plain(_text(found.get("digest"))[:_SHORT])
+            out.print(
+                f"to accept exactly this: `outrider pins accept {plain(upstream)} {plain(name)} "
+                f"--digest {seen}`",
+                soft_wrap=True,
+            )
         raise typer.Exit(1)
 
 
@@ -94,22 +105,55 @@ def accept(
     upstream: Upstream,
     name: Annotated[str | None, typer.Argument(help="Name of the definition.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of the upstream's.")] = False,
+    digest: Annotated[
+        str | None,
+        typer.Option(help="Accept only the definition of this digest, as `pins diff` shows it."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Accept the latest definition, so that it may be used again. Recorded in the audit chain."""
-    if (name is None) is not everything:
-        raise typer.BadParameter("give a NAME, or --all")
+    if (name is None) is not everything or (everything and digest is not None):
+        raise typer.BadParameter("give a NAME, with --digest or not, or --all")
+    if digest is not None and not _DIGEST.match(digest):
+        raise typer.BadParameter("a digest is `sha256:` and at least 12 hexadecimal digits")
+    accepted = 0
     with control_faults():
-        body: Json = {"upstream": upstream, "name": name}
-        found = ControlClient(settings(config)).post("/v1/pins/accept", body)
-    accepted = found.get("accepted")
+        control = ControlClient(settings(config))
+        pins = _reviewed(control, upstream, name, digest)
+        for some in (pins[at : at + _AT_ONCE] for at in range(0, len(pins), _AT_ONCE)):
+            found = control.post("/v1/pins/accept", {"upstream": upstream, "pins": [*some]})
+            accepted += count if isinstance(count := found.get("accepted"), int) else 0
     if as_json:
-        print_json(found)
+        print_json({"accepted": accepted})
     elif accepted:
         out.print(f"[green]accepted[/] {accepted} definition{'' if accepted == 1 else 's'}")
     else:
         out.print("nothing to accept: every definition is the accepted one")
+
+
+def _reviewed(
+    control: ControlClient, upstream: str, name: str | None, digest: str | None
+) -> list[JsonObject]:
+    """What is to be accepted, with the digests it has now: what comes later is refused."""
+    found = map(as_object, as_list(control.get("/v1/pins").get("pins")))
+    pins = [
+        pin for pin in found if pin.get("upstream") == upstream and name in (None, pin.get("name"))
+    ]
+    if not pins and name is not None:
+        raise ControlError(f"{upstream} has no definition of that name: see `outrider pins list`")
+    if digest is not None:
+        pins = [pin for pin in pins if _text(pin.get("seen")).startswith(digest)]
+        if not pins:
+            raise ControlError(
+                f"{upstream} says something else of {name} by now: compare it again with "
+                f"`outrider pins diff {upstream} {name}`"
+            )
+    return [
+        {"kind": pin.get("kind"), "name": pin.get("name"), "digest": pin.get("seen")}
+        for pin in pins
+        if pin.get("state") != "pinned"
+    ]
 
 
 def _text(value: Json) -> str:

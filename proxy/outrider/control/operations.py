@@ -2,15 +2,35 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from outrider.control.api import Call, Endpoint, answer, problem
 from outrider.control.http import Response
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Persist, Step, Store
 
+PinKey: TypeAlias = tuple[str, str, str]
+"""Upstream, kind and name."""
+
+Reviewed: TypeAlias = Mapping[PinKey, str]
+"""The digests of the definitions that a person looked at."""
+
+_REVIEWED = 256  # definitions in one call
+
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class Accepts(Protocol):
+    """An acceptance that can be carried out: its steps store it, `done` makes it count."""
+
+    @property
+    def steps(self) -> list[Step]: ...
+
+    @property
+    def keys(self) -> list[PinKey]: ...
+
+    def done(self) -> None: ...
 
 
 class Pins(Protocol):
@@ -18,11 +38,9 @@ class Pins(Protocol):
 
     def documents(self) -> list[JsonObject]: ...
 
-    def differences(self, upstream: str, name: str) -> list[JsonObject]: ...
+    def differences(self, upstream: str, name: str) -> JsonObject: ...
 
-    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]: ...
-
-    def accept(self, upstream: str, name: str | None = None) -> None: ...
+    def to_accept(self, reviewed: Reviewed) -> Accepts: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +79,26 @@ class Operations:
     async def _diff_pin(self, call: Call) -> Response:
         upstream, name = _named(call.query)
         try:
-            changes = self.pins.differences(upstream, name)
+            found = self.pins.differences(upstream, name)
         except KeyError:
             return problem(404, "no such pin")
-        return answer({"upstream": upstream, "name": name, "changes": [*changes]})
+        return answer({"upstream": upstream, "name": name, **found})
 
     async def _accept_pin(self, call: Call) -> Response:
-        body = as_object(call.body)
-        upstream, name = body.get("upstream"), body.get("name")
-        if not isinstance(upstream, str) or not isinstance(name, str | None):
-            raise ConfigError("give {upstream, name}; name null accepts all of the upstream")
-        steps = self.pins.to_accept(upstream, name)
-        accepted = 0
-        for step in steps:
+        upstream, reviewed = _reviewed(as_object(call.body))
+        try:
+            accepts = self.pins.to_accept(reviewed)
+        except ValueError as fault:
+            return problem(409, f"{fault}: nothing was accepted; compare it before you accept")
+        for step in accepts.steps:
             if isinstance(step, Persist):
                 await self.store.put(step.table, step.key, step.value)
-                accepted += 1
-        self.pins.accept(upstream, name)  # only once it is stored
-        self.accepted({"upstream": upstream, "name": name, "accepted": accepted})
-        return answer({"accepted": accepted})
+        accepts.done()  # only once it is stored
+        pins: list[Json] = [
+            {"kind": key[1], "name": key[2], "digest": reviewed[key]} for key in accepts.keys
+        ]
+        self.accepted({"upstream": upstream, "pins": pins})
+        return answer({"accepted": len(pins)})
 
     async def _explain(self, call: Call) -> Response:
         decision_id = as_object(call.body).get("decision_id")
@@ -100,3 +119,21 @@ def _named(query: Mapping[str, str]) -> tuple[str, str]:
         return query["upstream"], query["name"]
     except KeyError as missing:
         raise ConfigError("give ?upstream=…&name=…") from missing
+
+
+def _reviewed(body: JsonObject) -> tuple[str, Reviewed]:
+    upstream, pins = body.get("upstream"), as_list(body.get("pins"))
+    found: dict[PinKey, str] = {}
+    for pin in map(as_object, pins):
+        match pin:
+            case {"kind": str(kind), "name": str(name), "digest": str(digest)}:
+                found[str(upstream), kind, name] = digest
+            case _:
+                pass  # found to be missing below
+    whole = 0 < len(found) == len(pins) <= _REVIEWED
+    if not isinstance(upstream, str) or not whole:
+        raise ConfigError(
+            "give {upstream, pins: [{kind, name, digest}]}: each pin once, with the digest that "
+            f"was reviewed, up to {_REVIEWED} pins"
+        )
+    return upstream, found

@@ -82,6 +82,24 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Definitions that a person accepts, as they will stand: stored first, taken up then."""
+
+    pins: Mapping[Key, Pin]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [
+            Persist(table=TABLE, key=store_key(*key), value=_row(pin))
+            for key, pin in self.pins.items()
+        ]
+
+    @property
+    def keys(self) -> list[Key]:
+        return [*self.pins]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """What an upstream says of one name: the words that are pinned, their bytes and digest."""
 
@@ -98,6 +116,13 @@ class Change:
     member: str
     before: Json
     after: Json
+
+
+class ReviewError(ValueError):
+    """What a person reviewed is not what the upstream says by now."""
+
+    def __init__(self, upstream: str, kind: str, name: str) -> None:
+        super().__init__(f"{upstream} says something else of {name} ({kind}) by now")
 
 
 def definition_digest(upstream: str, definition: JsonObject) -> str:
@@ -251,31 +276,22 @@ class PinTable:
             self._dues.owe((upstream, kind, _WHOLE))
         return self.owed(upstream, kind)
 
-    def accept(self, upstream: str, name: str | None = None, kind: str | None = None) -> list[Step]:
-        """A person accepts the latest definition of `name`, or of all; nothing else changes."""
-        steps = self.accepting(upstream, name, kind)
-        for key in self._to_accept(upstream, name, kind):
-            self._pins[key] = _accepted(self._pins[key])
-        return steps
+    def accepting(self, reviewed: Mapping[Key, str]) -> "Acceptance":
+        """What it comes to that a person accepts the definitions with these digests; nothing is
+        changed yet. Raises `ReviewError` where one of them is no longer the latest."""
+        for key, seen in reviewed.items():
+            if key not in self._pins or self._pins[key].seen != seen:
+                raise ReviewError(*key)
+        waiting = {key: self._pins[key] for key in reviewed if not self._pins[key].fits}
+        return Acceptance(pins={key: _accepted(pin) for key, pin in waiting.items()})
 
-    def accepting(
-        self, upstream: str, name: str | None = None, kind: str | None = None
-    ) -> list[Step]:
-        """The steps that `accept` comes to, one for each pin; nothing is changed yet."""
-        return [
-            Persist(table=TABLE, key=store_key(*key), value=_row(_accepted(self._pins[key])))
-            for key in self._to_accept(upstream, name, kind)
-        ]
-
-    def _to_accept(self, upstream: str, name: str | None, kind: str | None) -> list[Key]:
-        return [
-            key
-            for key, pin in self._pins.items()
-            if pin.upstream == upstream
-            and name in (None, pin.name)
-            and kind in (None, pin.kind)
-            and not pin.fits
-        ]
+    def accept(self, acceptance: "Acceptance") -> None:
+        """What was stored counts, and nothing else: what the upstream has said in the meantime is
+        another definition, that nobody has reviewed."""
+        for key, pin in acceptance.pins.items():
+            now = self._pins[key]
+            self._pins[key] = pin if now.seen == pin.seen else _overtaken(pin, now)
+            self._dues.owe(key)  # a listing may have stored it as it was, after us
 
     def load(self, items: Mapping[str, JsonObject]) -> None:
         """Take up what was stored. An object that cannot be read is a difference, not a pin."""
@@ -360,6 +376,11 @@ def _row(pin: Pin) -> JsonObject:
 
 def _accepted(pin: Pin) -> Pin:
     return replace(pin, state=PinState.PINNED, digest=pin.seen, pinned=pin.current)
+
+
+def _overtaken(accepted: Pin, now: Pin) -> Pin:
+    """The accepted words, and those that came after them."""
+    return replace(now, state=PinState.CHANGED, digest=accepted.digest, pinned=accepted.pinned)
 
 
 def _loaded(upstream: str, kind: str, value: JsonObject) -> Pin | None:

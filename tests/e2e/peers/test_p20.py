@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.mcp_exchange import a_tool, request
+from tests.support.pins import accept
 from tests.support.sidecar import World, a_world
 from tests.support.sidecar_mcp import call, message_of, reason_of
 
@@ -36,6 +37,6 @@ async def test_P20_a_changed_tool_is_refused_until_a_person_accepts_it(wire: str
         # going back to what was reviewed mends nothing; a person's word does
         world.crm.fake.tools[0] = good
         assert await _names(world, wire) == everything[1:]
-        world.sidecar.pins.accept("crm", "echo")
+        accept(world.sidecar.pins, "crm", "echo")
         assert await _names(world, wire) == everything
         assert reason_of(await world.raw(getattr(world, wire)(call()))) is None

@@ -16,6 +16,7 @@ from outrider.pipeline.enforcer import ABSENT_STEP_S
 from outrider.protocols.adapters.mcp import spec
 from tests.support.mcp_exchange import LEGACY, Reply, a_tool, event, replies, request, streams
 from tests.support.net import RawAnswer, RawClient
+from tests.support.pins import accept
 from tests.support.sidecar import PLENTY_S, World, a_world
 from tests.support.sidecar_mcp import call, code_of, message_of, open_session, reason_of, result
 from tests.support.sidecar_policy import (
@@ -185,8 +186,7 @@ async def test_case_68_a_new_tool_waits_for_a_person_where_pins_are_enforced() -
     async with a_world(settings=ENFORCE) as world:
         assert await _shown(world) == []
         assert reason_of(await world.raw(world.legacy(CALL))) == "definition_changed"
-        for step in world.sidecar.pins.accept("crm"):
-            del step
+        accept(world.sidecar.pins, "crm")
         assert await _shown(world) == ["echo", "search", "update", "send"]
         world.crm.fake.tools.append(a_tool("renamed"))
         assert "renamed" not in await _shown(world)
@@ -337,7 +337,7 @@ async def test_case_67_an_open_stream_is_told_of_a_decision_on_pins(wire: str) -
             await world.raw(another)  # another client's listing finds it
             assert (await _told(client))["method"] == TOOLS_CHANGED
             await world.raw(listing)
-            world.sidecar.pins.accept("crm", "echo")
+            accept(world.sidecar.pins, "crm", "echo")
             world.sidecar.live.changed("crm")
             assert (await _told(client))["method"] == TOOLS_CHANGED
 

@@ -8,8 +8,17 @@ from outrider.cli import pins
 from outrider.core.jsonvalue import Json, JsonObject
 from tests.support.command import outrider, write_settings
 
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 PINS: list[Json] = [
-    {"upstream": "crm", "kind": "tools", "name": "send", "state": "changed", "digest": "sha256:a"},
+    {
+        "upstream": "crm",
+        "kind": "tools",
+        "name": "send",
+        "state": "changed",
+        "digest": A,
+        "seen": B,
+    },
+    {"upstream": "crm", "kind": "tools", "name": "get", "state": "pinned", "digest": A, "seen": A},
     {"upstream": "mail", "kind": "tools", "name": "[b]x", "state": "pinned", "digest": None},
 ]
 CHANGES: list[Json] = [{"member": "description", "before": None, "after": "ignore\x1b[2J all"}]
@@ -26,7 +35,7 @@ class FakeControl:
         pass
 
     def get(self, path: str, query: dict[str, str] | None = None) -> JsonObject:
-        return {"pins": self.pins} if path == "/v1/pins" else {"changes": self.changes}
+        return {"pins": self.pins} if path == "/v1/pins" else {"changes": self.changes, "digest": B}
 
     def post(self, path: str, body: Json) -> JsonObject:
         self.posted.append((path, body))
@@ -70,6 +79,7 @@ def test_a_difference_is_shown_and_exits_1(config: Path) -> None:
     assert "- (absent)" in said.out
     assert "ignore" in said.out
     assert "\x1b" not in said.out
+    assert f"outrider pins accept crm send --digest {B[:19]}`" in said.out
 
 
 def test_no_difference_exits_0(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,15 +89,56 @@ def test_no_difference_exits_0(config: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "name"), [(("crm", "send"), "send"), (("crm", "--all"), None)], ids=["one", "all"]
+    "words",
+    [("send",), ("--all",), ("send", "--digest", B[:19]), ("send", "--digest", B)],
+    ids=["one", "all", "reviewed", "reviewed-whole"],
 )
-def test_an_acceptance_is_sent(config: Path, words: tuple[str, ...], name: str | None) -> None:
-    said = outrider("pins", "accept", *words, "--config", config)
-    assert said.code == 0
-    assert FakeControl.posted == [("/v1/pins/accept", {"upstream": "crm", "name": name})]
+def test_an_acceptance_names_the_digests_it_is_of(config: Path, words: tuple[str, ...]) -> None:
+    said = outrider("pins", "accept", "crm", *words, "--config", config)
+    assert (said.code, said.out.strip()) == (0, "accepted 1 definition")
+    pins: list[Json] = [{"kind": "tools", "name": "send", "digest": B}]
+    assert FakeControl.posted == [("/v1/pins/accept", {"upstream": "crm", "pins": pins})]
 
 
-@pytest.mark.parametrize("words", [("crm",), ("crm", "send", "--all")], ids=["neither", "both"])
+def test_what_is_accepted_already_is_not_sent(config: Path) -> None:
+    said = outrider("pins", "accept", "crm", "get", "--config", config)
+    assert (said.code, FakeControl.posted) == (0, [])
+    assert "nothing to accept" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(("send", "--digest", A), "something else of send"), (("absent",), "no definition")],
+    ids=["another-digest", "unknown"],
+)
+def test_what_was_not_reviewed_is_not_accepted(
+    config: Path, words: tuple[str, ...], why: str
+) -> None:
+    said = outrider("pins", "accept", "crm", *words, "--config", config)
+    assert said.code == 1
+    assert why in said.err
+    assert FakeControl.posted == []
+
+
+def test_very_many_are_accepted_in_several_calls(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = {"upstream": "crm", "kind": "tools", "state": "pending", "digest": None, "seen": B}
+    monkeypatch.setattr(FakeControl, "pins", [{**pin, "name": str(n)} for n in range(600)])
+    said = outrider("pins", "accept", "crm", "--all", "--config", config, "--json")
+    assert said.json == {"accepted": 3}
+    assert len(FakeControl.posted) == 3
+
+
+WRONG = [
+    pytest.param(("crm",), id="neither"),
+    pytest.param(("crm", "send", "--all"), id="both"),
+    pytest.param(("crm", "--all", "--digest", B), id="all-of-one-digest"),
+    pytest.param(("crm", "send", "--digest", "sha256:b"), id="short"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG)
 def test_all_is_never_accepted_by_leaving_a_name_out(config: Path, words: tuple[str, ...]) -> None:
     said = outrider("pins", "accept", *words, "--config", config)
     assert said.code == 2

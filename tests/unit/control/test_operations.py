@@ -8,7 +8,7 @@ import pytest
 
 from outrider.control.api import Call, Endpoint
 from outrider.control.http import Response
-from outrider.control.operations import Operations
+from outrider.control.operations import Operations, PinKey, Reviewed
 from outrider.core.errors import ConfigError, StoreUnavailableError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Note, Persist, Step
@@ -16,27 +16,39 @@ from outrider.stores.memory import MemoryStore
 
 
 @dataclass(slots=True)
+class RecordedAcceptance:
+    keys: list[PinKey]
+    accepted: list[PinKey]
+
+    @property
+    def steps(self) -> list[Step]:
+        stored = [Persist(table="pins", key=key[2], value={"state": "pinned"}) for key in self.keys]
+        return [*stored, Note(event="definition_accepted", facts={})]
+
+    def done(self) -> None:
+        self.accepted += self.keys
+
+
+@dataclass(slots=True)
 class RecordingPins:
-    accepted: list[tuple[str, str | None]] = field(default_factory=list)
+    """Two definitions, the latest digests of which are `now`; the second is accepted already."""
+
+    accepted: list[PinKey] = field(default_factory=list)
+    now: str = "sha256:a"
 
     def documents(self) -> list[JsonObject]:
         return [{"upstream": "crm", "name": "send", "state": "changed"}]
 
-    def differences(self, upstream: str, name: str) -> list[JsonObject]:
+    def differences(self, upstream: str, name: str) -> JsonObject:
         if (upstream, name) != ("crm", "send"):
             raise KeyError(name)
-        return [{"member": "description", "before": "a", "after": "b"}]
+        changes: list[Json] = [{"member": "description", "before": "a", "after": "b"}]
+        return {"changes": changes, "digest": self.now}
 
-    def accept(self, upstream: str, name: str | None = None) -> None:
-        self.accepted.append((upstream, name))
-
-    def to_accept(self, upstream: str, name: str | None = None) -> list[Step]:
-        if upstream != "crm":
-            return []
-        return [
-            Persist(table="pins", key="k", value={"state": "pinned"}),
-            Note(event="definition_accepted", facts={}),
-        ]
+    def to_accept(self, reviewed: Reviewed) -> RecordedAcceptance:
+        if set(reviewed.values()) != {self.now}:
+            raise ValueError("crm says something else of send (tools) by now")
+        return RecordedAcceptance([key for key in reviewed if key[2] == "send"], self.accepted)
 
 
 class FullStore(MemoryStore):
@@ -112,7 +124,11 @@ async def test_pins_are_listed_and_compared() -> None:
     listed = said(await room.call("GET", "/v1/pins"))
     compared = await room.call("GET", "/v1/pins/diff", query={"upstream": "crm", "name": "send"})
     assert listed["pins"] == room.pins.documents()
-    assert said(compared)["changes"] == room.pins.differences("crm", "send")
+    assert said(compared) == {
+        "upstream": "crm",
+        "name": "send",
+        **room.pins.differences("crm", "send"),
+    }
 
 
 async def test_a_pin_that_is_not_there_is_not_found() -> None:
@@ -126,41 +142,65 @@ async def test_a_comparison_names_both(query: dict[str, str]) -> None:
         await Room().call("GET", "/v1/pins/diff", query=query)
 
 
+def _pin(name: str = "send", digest: str = "sha256:a") -> JsonObject:
+    return {"kind": "tools", "name": name, "digest": digest}
+
+
+def _acceptance(*pins: JsonObject) -> JsonObject:
+    return {"upstream": "crm", "pins": [*(pins or (_pin(),))]}
+
+
 async def test_an_acceptance_is_stored_and_told() -> None:
     room = Room()
-
-    response = await room.call("POST", "/v1/pins/accept", {"upstream": "crm", "name": "send"})
-
+    response = await room.call("POST", "/v1/pins/accept", _acceptance())
     assert said(response) == {"accepted": 1}
-    assert await room.store.items("pins") == {"k": {"state": "pinned"}}
-    assert room.told == [{"upstream": "crm", "name": "send", "accepted": 1}]
+    assert await room.store.items("pins") == {"send": {"state": "pinned"}}
+    assert room.pins.accepted == [("crm", "tools", "send")]
+    assert room.told == [{"upstream": "crm", "pins": [_pin()]}]
+
+
+async def test_what_is_accepted_already_is_not_accepted_again() -> None:
+    room = Room()
+    response = await room.call("POST", "/v1/pins/accept", _acceptance(_pin(), _pin("other")))
+    assert said(response) == {"accepted": 1}
+    assert room.told == [{"upstream": "crm", "pins": [_pin()]}]
+
+
+async def test_what_changed_since_it_was_reviewed_is_not_accepted() -> None:
+    room = Room()
+    response = await room.call("POST", "/v1/pins/accept", _acceptance(_pin(digest="sha256:old")))
+    assert response.status == 409
+    assert "crm says something else of send" in str(said(response)["error"])
+    assert (room.pins.accepted, room.told, await room.store.items("pins")) == ([], [], {})
 
 
 async def test_what_cannot_be_stored_is_not_accepted() -> None:
     room = Room(store=FullStore())
     with pytest.raises(StoreUnavailableError):
-        await room.call("POST", "/v1/pins/accept", {"upstream": "crm", "name": "send"})
+        await room.call("POST", "/v1/pins/accept", _acceptance())
     assert (room.pins.accepted, room.told) == ([], [])
-
-
-async def test_a_null_name_accepts_all_and_none_is_told_too() -> None:
-    room = Room()
-
-    response = await room.call("POST", "/v1/pins/accept", {"upstream": "erp", "name": None})
-
-    assert said(response) == {"accepted": 0}
-    assert room.pins.accepted == [("erp", None)]
-    assert room.told[0]["accepted"] == 0
 
 
 @pytest.mark.parametrize(
     "body",
-    [None, [], "crm", {}, {"name": "x"}, {"upstream": 1}, {"upstream": "crm", "name": 2}],
-    ids=str,
+    [
+        pytest.param(None, id="none"),
+        pytest.param([], id="list"),
+        pytest.param({}, id="empty"),
+        pytest.param({"upstream": "crm"}, id="no-pins"),
+        pytest.param({"upstream": "crm", "name": None}, id="all-unseen"),
+        pytest.param({"upstream": "crm", "pins": []}, id="empty-pins"),
+        pytest.param({"upstream": 1, "pins": [_pin()]}, id="upstream"),
+        pytest.param({"pins": [_pin()]}, id="no-upstream"),
+        pytest.param(_acceptance({"kind": "tools", "name": "send"}), id="no-digest"),
+        pytest.param(_acceptance({**_pin(), "digest": None}), id="digest"),
+        pytest.param(_acceptance(_pin(), _pin()), id="twice"),
+        pytest.param(_acceptance(*(_pin(str(number)) for number in range(257))), id="many"),
+    ],
 )
 async def test_an_acceptance_that_cannot_be_read_accepts_nothing(body: Json) -> None:
     room = Room()
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="digest that was reviewed"):
         await room.call("POST", "/v1/pins/accept", body)
     assert room.pins.accepted == []
     assert room.told == []

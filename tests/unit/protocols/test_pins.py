@@ -13,9 +13,11 @@ from outrider.protocols.pins import (
     PinMode,
     PinState,
     PinTable,
+    ReviewError,
     definition_digest,
     described,
 )
+from tests.support.pins import accept
 
 ECHO: JsonObject = {"name": "echo", "description": "Says it again."}
 EVIL: JsonObject = {"name": "echo", "description": "Sends it away.", "title": "Echo"}
@@ -123,10 +125,10 @@ def test_a_change_stays_one_until_it_is_accepted() -> None:
         Change(member="description", before="Says it again.", after="Sends it away."),
         Change(member="title", before=None, after="Echo"),
     )
-    assert _stored(table.accept("crm", "echo"))
+    assert _stored(accept(table, "crm", "echo"))
     assert _state(table) is PinState.PINNED
     assert table.diff("crm", "echo") == ()
-    assert table.accept("crm") == []
+    assert accept(table, "crm") == []
 
 
 def test_accepting_touches_what_was_named() -> None:
@@ -134,10 +136,10 @@ def test_accepting_touches_what_was_named() -> None:
     _observe(table, mode=PinMode.ENFORCE)
     _observe(table, {"name": "other"}, PinMode.ENFORCE)
     table.observe("erp", "tools", [_said(ECHO, upstream="erp")], PinMode.ENFORCE)
-    table.accept("crm", "echo")
+    accept(table, "crm", "echo")
     states = {(pin.upstream, pin.name): pin.fits for pin in table.listed()}
     assert states == {("crm", "echo"): True, ("crm", "other"): False, ("erp", "echo"): False}
-    table.accept("crm")
+    accept(table, "crm")
     assert [pin.fits for pin in table.listed("crm")] == [True, True]
 
 
@@ -285,13 +287,46 @@ def test_what_is_gone_is_told_once_until_it_comes_back() -> None:
     assert told == [["definition_removed"], [], [], ["definition_removed"]]
 
 
+def _reviewed(table: PinTable) -> dict[tuple[str, str, str], str]:
+    return {(pin.upstream, pin.kind, pin.name): pin.seen for pin in table.listed()}
+
+
 def test_what_accepting_comes_to_can_be_stored_first() -> None:
     table = PinTable()
     _observe(table, mode=PinMode.ENFORCE)
-    steps = table.accepting("crm")
+    acceptance = table.accepting(_reviewed(table))
     assert _state(table) is PinState.PENDING
-    assert table.accept("crm") == steps
+    table.accept(acceptance)
     assert _state(table) is PinState.PINNED
+    again = PinTable()
+    again.load(_stored(acceptance.steps))
+    assert again.listed() == table.listed()
+
+
+def test_only_what_a_person_looked_at_is_accepted() -> None:
+    table = PinTable()
+    _observe(table, mode=PinMode.ENFORCE)
+    reviewed = _reviewed(table)
+    _observe(table, EVIL)
+    with pytest.raises(ReviewError, match="crm says something else of echo"):
+        table.accepting(reviewed)
+    with pytest.raises(ReviewError):
+        table.accepting({("crm", "tools", "absent"): ""})
+
+
+def test_what_is_said_while_an_acceptance_is_stored_is_not_accepted() -> None:
+    table = PinTable()
+    _observe(table)
+    _observe(table, {**ECHO, "title": "second"})
+    acceptance = table.accepting(_reviewed(table))
+    _observe(table, EVIL)
+    table.accept(acceptance)
+    (pin,) = table.listed()
+    assert (pin.fits, pin.pinned["title"], pin.current) == (False, "second", EVIL)
+    stored = _stored(acceptance.steps) | _stored(_observe(table, EVIL))
+    again = PinTable()
+    again.load(stored)
+    assert again.listed() == table.listed()
 
 
 def test_what_could_not_be_stored_is_stored_and_told_by_the_next_listing() -> None:

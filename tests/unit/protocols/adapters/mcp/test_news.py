@@ -27,6 +27,7 @@ from tests.support.mcp_exchange import (
     replies,
     request,
 )
+from tests.support.pins import accept
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
@@ -226,7 +227,7 @@ def test_a_definition_that_is_accepted_or_withdrawn_is_news() -> None:
     assert world.told(stream) == [TOOLS]
     world.lists()
     assert world.told(stream) == []
-    world.sidecar.pins.accept("crm", "echo")
+    accept(world.sidecar.pins, "crm", "echo")
     assert world.told(stream) == [TOOLS]
 
 
