@@ -20,6 +20,8 @@ _PATTERN: Final = 60
 _BACKTRACKING: Final = 1500
 _UNIQUE: Final = 30
 _FORMAT: Final = 5
+_MULTIPLE: Final = 12
+_FRACTION: Final = 60
 _TURN: Final = 3
 _IN_PLACE: Final = ("not", "if", "then", "else")
 _IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
@@ -251,6 +253,8 @@ def _weight(schema: JsonObject) -> int:
     weight = 1 + sum(_size(schema[key]) for key in _WORDS if key in schema)
     weight += len(_members(schema.get("properties"))) // 4
     weight += _UNIQUE * ("uniqueItems" in schema) + _FORMAT * ("format" in schema)
+    if "multipleOf" in schema:
+        weight += _MULTIPLE if _is_whole(schema["multipleOf"]) else _FRACTION
     patterns = [*_members(schema.get("patternProperties"))]
     if isinstance(pattern := schema.get("pattern"), str):
         patterns.append(pattern)
@@ -260,6 +264,11 @@ def _weight(schema: JsonObject) -> int:
 def _pattern_weight(pattern: str) -> int:
     backtracks = "(?" in pattern or any(f"\\{digit}" in pattern for digit in "123456789k")
     return max(_BACKTRACKING if backtracks else _PATTERN, weigh(pattern).states)
+
+
+def _is_whole(step: Json) -> bool:
+    """Whether to divide by `step` is cheap: fractions are, exactly, very long numbers."""
+    return isinstance(step, int) and step.bit_length() <= 53
 
 
 def _size(value: Json) -> int:

@@ -26,6 +26,10 @@ _NODES: Final = 10_000
 _BUILD: Final = 60_000
 _WORK: Final = 1_500_000
 _TEXT_UNIT: Final = 512
+_STEP_LEAST: Final = 1e-30  # to divide by what is smaller, or larger, takes very long numbers
+_STEP_MOST: Final = 1e30
+_NEAR: Final = 1 << 64
+_FAR: Final = 16  # times as long takes it to divide a number beyond it
 _TEXT_WORK: Final = 4_000_000
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _DIALECTS: Final = (
@@ -49,7 +53,8 @@ class Compiled:
     """A schema ready to judge with, or why it cannot be used (`fault`, one closed word).
 
     `states` are those of its patterns, as `patterns.weigh` reckons them: by the property of the
-    whole that they are within, under "" those that may judge any.
+    whole that they are within, under "" those that may judge any, which is all of them where the
+    schema refers to parts of itself.
     """
 
     validator: Validates | None = None
@@ -160,6 +165,7 @@ def _looked_at(schema: Json) -> tuple[str | None, dict[str, int]]:
     if not isinstance(schema, dict):
         return "not_object", states
     nodes = subschemas = build = 0
+    refers = False
     level: list[tuple[Json, int, str]] = [(schema, 0, "")]
     while level:
         node, depth, within = level.pop()
@@ -170,6 +176,7 @@ def _looked_at(schema: Json) -> tuple[str | None, dict[str, int]]:
             subschemas += 1
             if subschemas > _SUBSCHEMAS:
                 return "too_large", states
+            refers = refers or not _REFERENCES.isdisjoint(node)
             for pattern in _patterns(node):
                 weight = weigh(pattern)
                 build += weight.build
@@ -179,7 +186,7 @@ def _looked_at(schema: Json) -> tuple[str | None, dict[str, int]]:
             if (fault := _fault_of(node, nested=depth > 0)) is not None:
                 return fault, states
         level.extend(_within(node, depth + 1, within, is_root=node is schema))
-    return None, states
+    return None, Counter({"": states.total()}) if refers and states else states
 
 
 def _within(
@@ -206,7 +213,7 @@ def _patterns(node: JsonObject) -> list[str]:
 
 
 def _is_larger(value: Json, limit: int) -> bool:
-    """Whether `value` has more parts than `limit`; long text counts as several."""
+    """Whether `value` has more parts than `limit`; long text and great numbers count as several."""
     size = 1
     level: list[Json] = [value]
     while level:
@@ -219,6 +226,8 @@ def _is_larger(value: Json, limit: int) -> bool:
         elif isinstance(node, list):
             size += len(node)
             level.extend(node)
+        elif isinstance(node, int | float) and not -_NEAR < node < _NEAR:
+            size += _FAR
         if size > limit:
             return True
     return False
@@ -249,6 +258,9 @@ def _fault_of(node: JsonObject, *, nested: bool) -> str | None:
         # An inner base would give local references another meaning.
         if isinstance(node.get(key), str) and ("$ref" in node or "type" in node):
             return "inner_base"
+    step = node.get("multipleOf")
+    if isinstance(step, int | float) and not _STEP_LEAST <= step <= _STEP_MOST:
+        return "multiple_of"
     dialect = node.get("$schema")
     if isinstance(dialect, str) and dialect.rstrip("#") not in _DIALECTS:
         return "dialect"

@@ -113,6 +113,63 @@ def test_a_pattern_that_any_property_may_refer_to_counts_for_all() -> None:
     assert compiled.accepts({"a": "x", "b": "x" * 1000})
 
 
+REFERENCES = [
+    pytest.param({"$ref": "#/properties/a"}, {}, id="ref"),
+    pytest.param({"items": {"anyOf": [{"$ref": "#/properties/a"}]}}, {}, id="deep"),
+    pytest.param({"$dynamicRef": "#x"}, {"$dynamicAnchor": "x"}, id="dynamic"),
+    pytest.param({"$ref": "#x"}, {"$anchor": "x"}, id="anchor"),
+]
+
+
+@pytest.mark.parametrize(("refers", "marks"), REFERENCES)
+def test_a_pattern_counts_for_all_where_one_property_may_refer_to_another(
+    refers: JsonObject, marks: JsonObject
+) -> None:
+    named: JsonObject = {"a": {"pattern": "^[a-z]{1,64}$", **marks}, "b": refers}
+    compiled = compile_schema({"type": "object", "properties": named})
+    assert compiled.fault is None
+    assert compiled.would_take_long({"b": "x" * 100_000})
+    assert not compiled.accepts({"b": "x" * 100_000})
+    assert compiled.accepts({"a": "x", "b": "x", "c": "x" * 1000})
+
+
+def test_a_reference_without_any_pattern_leaves_text_as_long_as_it_is() -> None:
+    named: JsonObject = {"a": {"type": "string"}, "b": {"$ref": "#/properties/a"}}
+    compiled = compile_schema({"type": "object", "properties": named})
+    assert compiled.accepts({"b": "x" * 100_000})
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [(1, None), (0.01, None), (1e-30, None), (1e30, None)]
+    + [(step, "multiple_of") for step in (1e-300, 5e-324, 1e-31, 1e31, 10**400, 0, -1)],
+)
+def test_a_step_that_takes_very_long_numbers_to_divide_by_is_refused(
+    step: float, fault: str | None
+) -> None:
+    assert first_fault({"items": {"multipleOf": step}}) == fault
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "count", "fits"),
+    [
+        pytest.param(5, 10, 50_000, True, id="whole"),
+        pytest.param(5, 10, 200_000, False, id="whole-very-many"),
+        pytest.param(0.01, 0.5, 10_000, True, id="fraction"),
+        pytest.param(0.01, 0.5, 50_000, False, id="fraction-many"),
+        pytest.param(0.01, 1e300, 500, True, id="far"),
+        pytest.param(0.01, 1e300, 10_000, False, id="far-many"),
+        pytest.param(0.01, -1e300, 10_000, False, id="far-below"),
+    ],
+)
+def test_what_is_divided_is_bounded_by_what_it_takes(
+    step: float, value: float, count: int, fits: bool
+) -> None:
+    compiled = compile_schema({"items": {"type": "number", "multipleOf": step}})
+    assert compiled.would_take_long([value] * count) is not fits
+    assert compiled.accepts([value] * count) is fits
+
+
 def test_only_what_is_compiled_anew_is_counted() -> None:
     schemas = Schemas()
     for digest in ("a", "b", "a"):
