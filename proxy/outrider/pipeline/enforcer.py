@@ -12,6 +12,7 @@ from typing import Final
 
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError, is_panic
 from outrider.core.exchange import Ending, Exchange, Reply
+from outrider.core.manifest import Manifest, Zones
 from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
 from outrider.core.vocabulary import ProtocolName, Reason
@@ -132,7 +133,14 @@ class Enforcer:
         return self._parse(passage, body)
 
     def _parse(self, passage: Passage, body: bytes | None) -> Conversation:
-        subject, policy, route, adapter = passage.bound
+        return self._parse_under(passage, body, passage.bound[1].manifest)
+
+    def _parse_under(
+        self, passage: Passage, body: bytes | None, manifest: Manifest
+    ) -> Conversation:
+        subject, route, adapter = passage.subject, passage.route, passage.adapter
+        if subject is None or route is None or adapter is None:
+            raise RuntimeError("read before authentication and routing")
         passage.body, passage.read_s = body, self._parts.clock.monotonic_s()
         passage.conversation = adapter.parse(
             Inbound(
@@ -142,7 +150,7 @@ class Enforcer:
                 source=passage.exchange.body,
                 route=route,
                 subject=subject,
-                manifest=policy.manifest,
+                manifest=manifest,
                 trace=passage.exchange.trace,
             )
         )
@@ -325,14 +333,21 @@ class Enforcer:
         if passage.body_read or passage.adapter is None or passage.route is None:
             return
         try:
-            passage.policy = passage.policy or self._parts.decider.active()
             need = passage.adapter.need(passage.head, passage.route)
             if need.judged:
                 passage.body_read = True
                 limit = min(need.limit_bytes, ENVELOPE_BYTES)
-                self._parse(passage, await passage.exchange.body.read(limit))
+                body = await passage.exchange.body.read(limit)
+                self._parse_under(passage, body, self._manifest(passage))
         except EnforcementError:
             return
+
+    def _manifest(self, passage: Passage) -> Manifest:
+        """The manifest in force, or an empty one: enough to see whose message it is."""
+        try:
+            return (passage.policy or self._parts.decider.active()).manifest
+        except EnforcementError:
+            return Manifest(upstreams={}, zones=Zones())
 
 
 async def _read_in_turns(body: bytes, limits: JsonLimits) -> Document:

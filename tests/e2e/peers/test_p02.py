@@ -4,7 +4,7 @@ import pytest
 
 from outrider.core.errors import ConfigError
 from tests.support.sidecar import a_world
-from tests.support.sidecar_mcp import call, reason_of
+from tests.support.sidecar_mcp import call, message_of, reason_of
 from tests.support.sidecar_policy import ENGINES, Files, a_policy, write_policy
 
 NOTHING: list[Files] = [
@@ -30,6 +30,8 @@ async def test_P02_no_policy_means_no_passage(files: Files, engine: str) -> None
             "policy_unavailable",
             "policy_unavailable",
         )
+        # A client of the legacy wire sends nothing more after a status of 5xx.
+        assert (mcp.status, message_of(mcp)["id"], "result" in message_of(mcp)) == (200, 1, True)
         write_policy(world.policy, a_policy())
         assert await world.sidecar.keeper.reload()
         await world.until(lambda: not world.sidecar.health.missing())

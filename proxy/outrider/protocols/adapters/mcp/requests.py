@@ -253,6 +253,8 @@ def _set_level(turn: Turn, desk: Desk) -> Read:
 
 
 def _listing(turn: Turn, desk: Desk) -> Read:
+    if turn.params.get("cursor", "") is None:
+        del turn.params["cursor"]  # some clients write what they leave out
     if not isinstance(turn.params.get("cursor", ""), str):
         raise _invalid("cursor must be a string")
     return _told(turn)

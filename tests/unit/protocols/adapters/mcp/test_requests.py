@@ -148,6 +148,13 @@ PARAMS = [
 ]
 
 
+def test_a_cursor_of_null_is_none_and_does_not_leave() -> None:
+    sidecar = Sidecar()
+    answered = sidecar.post(request("tools/list", {"cursor": None}))
+    assert (answered.status, answered.code) == (200, None)
+    assert b"cursor" not in bytes(sidecar.upstream.received[-1].body)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("method", "params"), PARAMS)
 def test_params_that_cannot_be_read_are_refused(method: str, params: JsonObject) -> None:
     sidecar = Sidecar()
