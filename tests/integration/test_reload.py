@@ -75,3 +75,56 @@ async def test_what_of_policy_is_fixed_at_the_start_is_named(
         config.write_text(yaml.safe_dump(_settings(policy=policy)))
         with pytest.raises(ConfigError, match=rf"policy\.{next(iter(changes))}: cannot change"):
             await sidecar.reload()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"upstreams": {"d": {"url": "http://[::1/d", "prefix": "/d"}}}, id="url"),
+        pytest.param({"policy": {"path": "a\0b", "watch": False}}, id="nul-in-a-path"),
+        pytest.param({"data_dir": "~nobody-of-that-name"}, id="home-of-nobody"),
+    ],
+)
+async def test_a_slip_of_the_pen_is_told_and_changes_nothing(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    write_tree(tmp_path / "deny", {"outrider/main.rego": DENY_ALL})
+    config = tmp_path / "outrider.yaml"
+    config.write_text(yaml.safe_dump(_settings()))
+    async with Sidecar(await asyncio.to_thread(load, config, {}), os.environ) as sidecar:
+        before = sidecar.plane, sidecar.loaded
+        config.write_text(yaml.safe_dump(_settings(**changes)))
+        await sidecar.try_reload()
+        assert (sidecar.plane, sidecar.loaded) == before
+        assert not _last_reload_was_good(sidecar)
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError("x"), RuntimeError("x"), RecursionError(), KeyError()]
+)
+async def test_whatever_a_reading_raises_leaves_the_last_good_settings(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+) -> None:
+    write_tree(tmp_path / "deny", {"outrider/main.rego": DENY_ALL})
+    config = tmp_path / "outrider.yaml"
+    config.write_text(yaml.safe_dump(_settings()))
+    async with Sidecar(await asyncio.to_thread(load, config, {}), os.environ) as sidecar:
+        before = sidecar.plane, sidecar.loaded
+
+        def fails(*_: object) -> None:
+            raise fault
+
+        with monkeypatch.context() as patch:
+            patch.setattr("outrider.app.sidecar.load", fails)
+            await sidecar.try_reload()
+        assert (sidecar.plane, sidecar.loaded) == before
+        assert not _last_reload_was_good(sidecar)
+        await sidecar.reload()
+        assert sidecar.plane is not before[0]
+        assert _last_reload_was_good(sidecar)
+
+
+def _last_reload_was_good(sidecar: Sidecar) -> bool:
+    return bool(sidecar.metrics.registry.get_sample_value("outrider_config_last_reload_successful"))

@@ -151,13 +151,17 @@ class PinsView:
         ]
 
     def differences(self, upstream: str, name: str) -> JsonObject:
-        """What differs, and the digest of the latest definition, which is what can be accepted."""
+        """What differs, and the digest of the latest definition, which is what can be accepted.
+        `new` says why one that was never accepted waits; null for others."""
         changes: list[Json] = [
             {"member": change.member, "before": change.before, "after": change.after}
             for change in self._pins.diff(upstream, name)
         ]
         pin = self._pins.get(upstream, "tools", name)
-        return {"changes": changes, "digest": pin.seen if pin is not None else None}
+        new = None
+        if pin is not None and pin.digest is None and not pin.fits:
+            new = suspicion(pin.current) or ("added" if pin.current else "unreadable")
+        return {"changes": changes, "digest": pin.seen if pin is not None else None, "new": new}
 
     def to_accept(self, reviewed: Reviewed) -> "Accepting":
         """What accepting comes to. Nothing is accepted yet. Raises `ValueError` where something

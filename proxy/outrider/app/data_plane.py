@@ -163,7 +163,7 @@ def _opted(upstream: Upstream, limits: Limits) -> RouteRules:
         case_insensitive=http.case_insensitive,
         body_methods=frozenset(http.body_methods),
         gzip=not opaque,
-        https=upstream.url.startswith("https://"),
+        https=urlsplit(upstream.url).scheme == "https",
         body_bytes=limits.opaque_body_bytes if opaque else limits.body_bytes,
     )
 

@@ -345,12 +345,16 @@ class Sidecar:
             fresh = await asyncio.to_thread(load, self.loaded.source, self._environ)
             _check_reloadable(self.loaded, fresh)
             plane = await self._plane(fresh)
+            rules = data_plane.gate_rules(fresh, plane.routes, self.egress.ports)
             await self.keeper.reload(policy_parts.source_of(fresh))  # last: it is in force at once
-        except ConfigError:
+        except Exception as fault:
             self.metrics.reloaded(ok=False, unix_s=self.clock.unix_s())
-            raise
+            if isinstance(fault, ConfigError):
+                raise
+            # A reader that failed in a way we did not think of is no reason to stop what runs.
+            raise ConfigError(f"the settings cannot be read: {type(fault).__name__}") from fault
         before, self.plane, self.loaded = self.plane, plane, fresh
-        self._edge.rules = data_plane.gate_rules(fresh, plane.routes, self.egress.ports)
+        self._edge.rules = rules
         self.logs.set_level(fresh.settings.telemetry.log_level)
         before.pool.retire()
         self._configured()

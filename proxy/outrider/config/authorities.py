@@ -4,9 +4,9 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from outrider.config.checks import Fault
+from outrider.config.checks import split_url
+from outrider.config.faults import Fault
 from outrider.config.settings import Settings
 
 CA_BYTES: Final = 4 << 20
@@ -19,7 +19,7 @@ def authority_faults(settings: Settings, base: Path) -> Iterator[Fault]:
             continue
         found = (
             _flaw(base / Path(upstream.ca_file).expanduser())
-            if urlsplit(upstream.url).scheme == "https"
+            if (url := split_url(upstream.url)) is not None and url.scheme == "https"
             else "or leave it out: this upstream's url is not https"
         )
         if found is not None:

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from outrider.config.faults import Fault
 from outrider.config.settings import (
     LACKS_FOR_PRODUCTION,
     Listener,
@@ -14,26 +14,21 @@ from outrider.config.settings import (
     Settings,
     Upstream,
 )
+from outrider.config.texts import path_faults
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?"
 )
+_URL: Final = re.compile(r"(?i:https?)://[!-~]+")
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+")
+_PORT_DIGITS: Final = 5
 _FRAMING: Final = frozenset(
     {"host", "content-type", "content-length", "content-encoding", "transfer-encoding", "accept"}
     | {"connection", "expect", "te", "trailer", "upgrade", "traceparent", "last-event-id"}
 )
 _LOOPBACK_NAMES: Final = frozenset({"localhost"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One setting that cannot be used: its key, its value, and what may stand there."""
-
-    key: str
-    value: object
-    allowed: str
 
 
 def faults_of(settings: Settings) -> tuple[Fault, ...]:
@@ -46,6 +41,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_credentials(settings),
         *_agent_credentials(settings),
         *_policy(settings),
+        *path_faults(settings),
     )
 
 
@@ -122,21 +118,22 @@ def _upstreams(settings: Settings) -> Iterator[Fault]:
 
 
 def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Fault]:
-    url = urlsplit(upstream.url)
-    try:
-        port_is_good = url.port is None or url.port > 0
-    except ValueError:
-        port_is_good = False
-    plain = url.scheme == "http"
-    if url.scheme not in {"http", "https"} or not url.hostname or not port_is_good:
+    url = split_url(upstream.url)
+    if url is None:
         yield Fault(
-            key=f"{key}.url", value=upstream.url, allowed="give http(s)://host[:port][/path]"
+            key=f"{key}.url",
+            value=upstream.url,
+            allowed="give http(s)://host[:port][/path] in ASCII without spaces",
         )
     elif url.username or url.query or url.fragment:
         yield Fault(
             key=f"{key}.url", value=upstream.url, allowed="leave out userinfo, query and fragment"
         )
-    elif plain and not settings.allow_plain and not is_loopback(f"{url.hostname}:{url.port or 80}"):
+    elif (
+        url.scheme == "http"
+        and not settings.allow_plain
+        and not is_loopback(f"{url.hostname}:{url.port or 80}")
+    ):
         yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https, or set allow_plain")
     if upstream.prefix is None and not upstream.hosts:
         yield Fault(
@@ -200,10 +197,28 @@ def _policy(settings: Settings) -> Iterator[Fault]:
         )
 
 
+def split_url(text: str) -> SplitResult | None:
+    """`text` in its parts where it is an http(s) URL with a host and, if any, a port there is."""
+    if not _URL.fullmatch(text):
+        return None
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+        if "[" in url.netloc:
+            ipaddress.IPv6Address(host.replace("%", "/"))  # a scope names an interface of ours
+        elif not _NAME.fullmatch(host):
+            return None
+    except ValueError:
+        return None
+    return url if port is None or port > 0 else None
+
+
 def split_address(address: str) -> tuple[str, int] | None:
     """`host:port` or `[v6]:port` as its parts, or None where it is neither."""
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > _PORT_DIGITS:
+        return None
+    if int(port) > 65535:
         return None
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:

@@ -5,6 +5,7 @@ nothing is half-read. The only reader of the environment.
 """
 
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from outrider.config.authorities import authority_faults
-from outrider.config.checks import Fault, faults_of
+from outrider.config.checks import faults_of
+from outrider.config.faults import Fault
 from outrider.config.settings import Settings
+from outrider.config.texts import text_faults
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 
@@ -25,6 +28,8 @@ FILE_BYTES: Final = 1 << 20
 SEPARATOR: Final = "__"
 OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
 _SHOWN: Final = 80
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring = 2, _SHOWN
 _ADAPTER: Final = TypeAdapter(Settings)
 
 
@@ -135,6 +140,7 @@ def _depth(text: str) -> int:
 
 def validate(document: JsonObject) -> Settings:
     """`document` as settings. Raises `ConfigError`, one line a fault."""
+    _refuse(text_faults(document))
     try:
         settings = _ADAPTER.validate_python(document)
     except ValidationError as fault:
@@ -216,5 +222,6 @@ def _fault_line(fault: Fault) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    # A container may hold itself, or one value many times over: it is never written out whole.
+    text = _BRIEF.repr(value) if isinstance(value, list | dict) else repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

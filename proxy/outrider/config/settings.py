@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+Uid = Annotated[int, Field(ge=0, le=0xFFFFFFFE)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
@@ -35,7 +36,7 @@ class Listener:
     """Path of a Unix socket, relative to the settings file; peers are known by their uid."""
     unix_mode: Annotated[int, Field(ge=0, le=0o777)] = 0o660
     """Mode of the Unix socket file; who may write to it may connect."""
-    uids: tuple[int, ...] = ()
+    uids: tuple[Uid, ...] = ()
     """Peer uids accepted on the Unix socket; empty accepts our own uid alone."""
     bearer: bool = False
     """True lets a JWT-SVID in `Proxy-Authorization` count without mTLS (loopback or Unix only)."""

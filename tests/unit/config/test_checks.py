@@ -124,6 +124,28 @@ def test_the_base_is_good() -> None:
             "port",
             id="bad-port",
         ),
+        *(
+            pytest.param({"/upstreams/crm/url": url}, "upstreams.crm.url", "http(s)", id=name)
+            for name, url in {
+                "bracket-open": "http://[::1/desk",
+                "bracket-without-address": "http://[crm]/",
+                "scoped-address": "http://[fe80::1%25eth0]/",
+                "no-host": "http:///desk",
+                "name-of-dots": "http://crm..example/",
+                "label-too-long": f"http://{'a' * 64}.example/",
+                "host-beyond-ascii": "http://ex\u00e4mple/",
+                "host-that-folds": "http://ex\u2100mple/",
+                "space-in-path": "http://crm.example/a b",
+                "port-of-many-digits": f"http://crm.example:{'1' * 4000}/",
+                "port-zero": "http://crm.example:0/",
+            }.items()
+        ),
+        pytest.param(
+            {"/listeners/egress/addresses": ["127.0.0.1:" + "1" * 4000]},
+            "listeners.egress.addresses",
+            "host:port",
+            id="port-of-many-digits-to-listen-on",
+        ),
         pytest.param(
             {"/allow_plain": False, "/upstreams/crm/url": "http://crm.example/"},
             "upstreams.crm.url",
@@ -214,6 +236,10 @@ def test_each_rule_refuses_with_key_and_remedy(
         pytest.param(
             {"/upstreams/crm/prefix": None, "/upstreams/crm/hosts": ["crm.example:8080"]},
             id="hosts-alone",
+        ),
+        *(
+            pytest.param({"/upstreams/crm/url": url}, id=f"url {url}")
+            for url in ("HTTPS://Crm_1.example.", "http://[::1]:8080/a%20b", "http://10.0.0.1:1")
         ),
         pytest.param({"/upstreams/crm/networks": ["10.0.0.0/8", "fd00::/8"]}, id="networks"),
         pytest.param({"/upstreams/crm/credential": "key"}, id="known-credential"),
