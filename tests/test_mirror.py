@@ -8,7 +8,6 @@ UNIT = Path(__file__).parent / "unit"
 
 WITHOUT = {
     # composition: held by tests/e2e, which run nothing else
-    "app/control_plane.py",
     "app/data_plane.py",
     "app/explaining.py",
     "app/policy.py",

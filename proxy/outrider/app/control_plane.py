@@ -15,6 +15,7 @@ from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import RecordKind
 from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
+from outrider.protocols.adapters.mcp.edits import suspicion
 from outrider.protocols.pins import Acceptance, PinTable
 
 if TYPE_CHECKING:

@@ -22,6 +22,12 @@ app = typer.Typer(no_args_is_help=True, help="List, compare and accept pinned to
 
 _STYLE = {"pinned": "green", "changed": "bold red", "pending": "yellow"}
 _SHOWN = 2000
+_NEW = {
+    "added": "it was added after the list had been seen whole, or nothing is trusted unreviewed",
+    "long_description": "its description is long enough to hide instructions in",
+    "invisible_characters": "its words hold invisible characters",
+    "unreadable": "what was stored of it cannot be read",
+}
 _SHORT = len("sha256:") + 12
 _DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}\Z")
 _AT_ONCE = 256  # the most that one call of the control API accepts
@@ -85,9 +91,13 @@ def diff(
         print_json(found)
     elif not changes:
         out.print("[green]no difference[/]")
+    new = found.get("new")
+    if isinstance(new, str) and not as_json:
+        out.print(f"[yellow]new, waits for a person[/]: {plain(_NEW.get(new, new))}")
     for change in changes if not as_json else ():
         out.print(f"[bold]{plain(_text(change.get('member')))}[/]")
-        out.print(f"  [red]- {plain(_value(change.get('before')))}[/]", soft_wrap=True)
+        if new is None:
+            out.print(f"  [red]- {plain(_value(change.get('before')))}[/]", soft_wrap=True)
         out.print(f"  [green]+ {plain(_value(change.get('after')))}[/]", soft_wrap=True)
     if changes:
         if not as_json:

@@ -30,12 +30,15 @@ class FakeControl:
     posted: list[tuple[str, Json]] = []  # noqa: RUF012 - reset by the fixture
     changes: list[Json] = CHANGES
     pins: list[Json] = PINS
+    new: str | None = None
 
     def __init__(self, _: object) -> None:
         pass
 
     def get(self, path: str, query: dict[str, str] | None = None) -> JsonObject:
-        return {"pins": self.pins} if path == "/v1/pins" else {"changes": self.changes, "digest": B}
+        if path == "/v1/pins":
+            return {"pins": self.pins}
+        return {"changes": self.changes, "digest": B, "new": self.new}
 
     def post(self, path: str, body: Json) -> JsonObject:
         self.posted.append((path, body))
@@ -80,6 +83,27 @@ def test_a_difference_is_shown_and_exits_1(config: Path) -> None:
     assert "ignore" in said.out
     assert "\x1b" not in said.out
     assert f"outrider pins accept crm send --digest {B[:19]}`" in said.out
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("added", "it was added"),
+        ("long_description", "description is long"),
+        ("invisible_characters", "invisible characters"),
+        ("unreadable", "cannot be read"),
+        ("later_word", "later_word"),
+    ],
+)
+def test_what_was_never_accepted_is_told_as_new_with_why(
+    config: Path, monkeypatch: pytest.MonkeyPatch, why: str, said: str
+) -> None:
+    monkeypatch.setattr(FakeControl, "new", why)
+    told = outrider("pins", "diff", "crm", "send", "--config", config)
+    assert told.code == 1
+    assert "new, waits for a person: " in told.out
+    assert said in told.out
+    assert "(absent)" not in told.out
 
 
 def test_no_difference_exits_0(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
