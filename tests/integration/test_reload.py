@@ -11,6 +11,7 @@ from outrider.app import Sidecar
 from outrider.config.load import load
 from outrider.core.errors import ConfigError
 from tests.support.policy import ALLOW_ALL, DENY_ALL, write_tree
+from tests.support.sidecar import World, a_world
 
 
 def _settings(**changes: object) -> dict[str, object]:
@@ -30,6 +31,7 @@ def _settings(**changes: object) -> dict[str, object]:
         pytest.param({"credentials": {"c": {"file": "x", "header": "not a header"}}}, id="header"),
         pytest.param({"stores": {"kind": "memory"}}, id="fixed-at-start"),
         pytest.param({"limits": {"body_bytes": 1}}, id="range"),
+        pytest.param({"limits": {"audit_queue": 64}}, id="fixed-limit"),
     ],
 )
 async def test_a_file_that_fails_changes_no_policy(
@@ -124,6 +126,32 @@ async def test_whatever_a_reading_raises_leaves_the_last_good_settings(
         await sidecar.reload()
         assert sidecar.plane is not before[0]
         assert _last_reload_was_good(sidecar)
+
+
+async def test_limits_are_taken_by_everything_they_bind() -> None:
+    async with a_world() as world:
+        big = b'{"x":"' + b"a" * 3000 + b'"}'
+        assert (await world.post("/desk/tickets", big)).status == 200
+        await _take(world, "limits", body_bytes=2000)
+        assert (await world.post("/desk/tickets", big)).status == 413
+        await _take(world, "limits", body_bytes=4000, buffered_bytes=2048)
+        assert (await world.post("/desk/tickets", big)).status == 503
+        await _take(world, "limits", body_bytes=4000, connection_requests=1)
+        async with world.client() as client:
+            await client.send(world.head("GET", "/desk/tickets"))
+            assert (await client.answer()).field("connection") == "close"
+        await _take(world, "limits", in_flight=1, wait_queue=0)
+        leave = await world.sidecar.plane.enforcer._parts.slots.enter("spiffe://x/y", "desk")
+        assert (await world.get("/desk/tickets")).status == 503
+        leave()
+
+
+async def _take(world: World, key: str, **changes: object) -> None:
+    file = world.room / "outrider.yaml"
+    document = yaml.safe_load(file.read_text())
+    document[key] = changes
+    file.write_text(yaml.safe_dump(document))
+    await world.sidecar.reload()
 
 
 def _last_reload_was_good(sidecar: Sidecar) -> bool:

@@ -63,6 +63,7 @@ FIRST_POLICY_S: Final = 2.0
 FIXED_AT_START: Final = (
     "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
     "policy.entrypoint", "policy.max_staleness_s", "policy.opa", "policy.watch",
+    "limits.audit_queue",
 )  # fmt: skip
 """What a reload cannot change; a file that changes it is refused whole."""
 
@@ -354,7 +355,9 @@ class Sidecar:
             # A reader that failed in a way we did not think of is no reason to stop what runs.
             raise ConfigError(f"the settings cannot be read: {type(fault).__name__}") from fault
         before, self.plane, self.loaded = self.plane, plane, fresh
-        self._edge.rules = rules
+        limits = fresh.settings.limits
+        self._edge.take(rules, limits)
+        self._slots.resize(limits)
         self.logs.set_level(fresh.settings.telemetry.log_level)
         before.pool.retire()
         self._configured()

@@ -89,9 +89,17 @@ class Edge:
         self.body_terms = body_terms(parts.limits, parts.clock, parts.budget)
         self.draining = False
         self.connections: set[AgentConnection] = set()
+        self._budget = parts.budget
         self._pressure = parts.pressure
         self._uids = parts.uids
         self._agents: Counter[str] = Counter()
+
+    def take(self, rules: GateRules, limits: Limits) -> None:
+        """Other rules and limits from the next request on; what a connection's parser takes of a
+        head changes with the next connection."""
+        self.rules, self.limits = rules, limits
+        self._budget.resize(limits.buffered_bytes)
+        self.body_terms = body_terms(limits, self.clock, self._budget)
 
     @property
     def level(self) -> Level:

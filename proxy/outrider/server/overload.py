@@ -34,6 +34,10 @@ class BufferBudget:
         self.held += count
         self._events.buffered_bytes(self.held)
 
+    def resize(self, limit_bytes: int) -> None:
+        """Another bound from now on; what is held stays held."""
+        self._limit_bytes = limit_bytes
+
     def give_back(self, count: int) -> None:
         self.held -= count
         self._events.buffered_bytes(self.held)
@@ -104,6 +108,11 @@ class FairSlots:
     def acquire(self, agent: str, upstream: str) -> "_Place":
         """A context manager; entering raises `OverloadError` where none comes free in time."""
         return _Place(self, agent, upstream)
+
+    def resize(self, limits: Limits) -> None:
+        """Other bounds from now on: who is inside stays, who waits may come in by them."""
+        self._limits = limits
+        self._admit()
 
     def ratio(self) -> float:
         return self.in_flight / self._limits.in_flight

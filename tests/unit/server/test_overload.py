@@ -138,3 +138,33 @@ def test_a_budget_is_taken_before_and_given_back_after():
     budget.take(4)
     budget.give_back(10)
     assert budget.held == 0
+
+
+async def test_other_bounds_hold_from_now_on_and_let_in_who_waits():
+    books = slots(in_flight=1)
+    leave = await books.enter("a", "u")
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(books.enter("b", "u"))
+        await asyncio.sleep(0)
+        books.resize(Limits(in_flight=2, wait_queue=0))
+    assert books.in_flight == 2
+    books.resize(Limits(in_flight=1, wait_queue=0))
+    leave()
+    with pytest.raises(OverloadError):
+        await books.enter("c", "u")  # one is inside by the old bound
+    waiting.result()()
+    (await books.enter("c", "u"))()
+    assert books.in_flight == 0
+
+
+def test_a_budget_of_another_size_keeps_what_is_held():
+    budget = BufferBudget(limit_bytes=10, events=NoEvents())
+    budget.take(10)
+    budget.resize(4)
+    budget.give_back(7)
+    with pytest.raises(OverloadError):
+        budget.take(2)
+    budget.take(1)
+    budget.resize(6)
+    budget.take(2)
+    assert budget.held == 6
