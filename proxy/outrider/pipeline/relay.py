@@ -8,6 +8,7 @@ caller; what is to be stored is stored before anything later leaves.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -45,6 +46,8 @@ from outrider.pipeline.passage import Leg, Passage
 logger = logging.getLogger("outrider.pipeline")
 
 UNAUTHORIZED = 401
+LARGE_AT_ONCE: Final = 2
+"""Large answers worked on at a time; the others wait as bytes, first come first served."""
 _WITHDRAWN: Final = "definition_changed"  # from now on it is offered to nobody
 
 
@@ -55,6 +58,8 @@ class Relay:
         self._parts = parts
         self._admission = admission
         self._answer_bytes = answer_bytes
+        # Decoded, an answer takes many times its bytes: so many are decoded at a time, in turn.
+        self._large_work = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def send(self, passage: Passage, leg: Leg, plan: Plan) -> Watcher:
         """Forward `leg` under its permit; the watcher of the answer that began to arrive."""
@@ -209,7 +214,10 @@ class Relay:
                 },
             )
 
-    async def _carry_out(self, passage: Passage, steps: list[Step]) -> list[bytes]:
+    async def _carry_out(
+        self, passage: Passage, steps: list[Step], *, at_work: bool = False
+    ) -> list[bytes]:
+        """What `steps` come to. `at_work`: they belong to a large work that has its place."""
         out: list[bytes] = []
         for step in steps:
             match step:
@@ -217,13 +225,15 @@ class Relay:
                     if data:
                         out.append(data)
                 case Judge(asks=(), then=then):
-                    await asyncio.sleep(0)  # the loop's turn, before a large work goes on
-                    out += await self._carry_out(passage, then(()))
+                    # a place from the first turn of a large work to its last step
+                    async with nullcontext() if at_work else self._large_work:
+                        await asyncio.sleep(0)
+                        out += await self._carry_out(passage, then(()), at_work=True)
                 case Judge(asks=asks, phase=Phase.LIST, then=then):
                     verdicts = await self._admission.visible(passage, asks, Phase.LIST)
-                    out += await self._carry_out(passage, then(verdicts))
+                    out += await self._carry_out(passage, then(verdicts), at_work=at_work)
                 case Judge():
-                    out += await self._judge_within(passage, step)
+                    out += await self._judge_within(passage, step, at_work=at_work)
                 case Persist(table=table, key=key, value=value):
                     await self._parts.store.put(table, key, value)
                 case Note():
@@ -232,10 +242,10 @@ class Relay:
                     assert_never(step)
         return out
 
-    async def _judge_within(self, passage: Passage, judge: Judge) -> list[bytes]:
+    async def _judge_within(self, passage: Passage, judge: Judge, *, at_work: bool) -> list[bytes]:
         faults = await self._admission.answer_within(passage, judge.asks)
         verdicts = tuple([fault is None for fault in faults])
-        out = await self._carry_out(passage, judge.then(verdicts))
+        out = await self._carry_out(passage, judge.then(verdicts), at_work=at_work)
         for fault in faults:
             if fault is not None and judge.refusal:
                 raise RefusedWithinError(judge.refusal, fault)

@@ -1,16 +1,22 @@
 """With a permit to the upstream and back: never without one, and a credential never twice."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
 import pytest
 
 from outrider.core.decision import grant_permit
 from outrider.core.errors import CredentialUnavailableError
 from outrider.core.exchange import Ending
-from outrider.core.ports import Emit, Note, Step
+from outrider.core.ports import Emit, Judge, Note, Step
+from outrider.core.vocabulary import Phase
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.live import LiveExchange
 from outrider.pipeline.obligations import EMPTY
 from outrider.pipeline.passage import Leg, Passage
-from outrider.pipeline.relay import Relay
+from outrider.pipeline.relay import LARGE_AT_ONCE, Relay
 from tests.support.builders import a_decision, a_response_head, a_subject, an_action, an_exchange
 from tests.support.pipeline import FixedIncoming, PlainWatcher, Rig
 
@@ -110,3 +116,94 @@ async def test_only_what_was_withdrawn_is_told_to_other_answers(
         reply = await rig.enforcer().handle(an_exchange())
         reply.settle(Ending.SENT, 0)
     assert told == woken
+
+
+@dataclass(slots=True)
+class LargeAnswers:
+    """Answers to one relay whose work takes turns until it is let end."""
+
+    relay: Relay
+    begun: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    may_end: set[int] = field(default_factory=set)
+    faults: set[int] = field(default_factory=set)
+
+    async def answer(self, number: int) -> bytes:
+        _, passage, leg = _relay(Rig())
+        leg.incoming = FixedIncoming()
+        steps: list[Step] = [self._turn(lambda: self._begin(number))]
+        watcher = PlainWatcher(a_response_head(), on_chunk=lambda _: steps)
+        return (await self.relay.collect(passage, leg, watcher))[1]
+
+    def _turn(self, then: Callable[[], list[Step]]) -> Judge:
+        return Judge(asks=(), phase=Phase.RESPONSE, then=lambda _verdicts: then())
+
+    def _begin(self, number: int) -> list[Step]:
+        self.begun.append(number)
+        return [self._turn(lambda: self._go_on(number))]
+
+    def _go_on(self, number: int) -> list[Step]:
+        if number in self.faults:
+            raise CredentialUnavailableError("broken")
+        if number not in self.may_end:
+            return [self._turn(lambda: self._go_on(number))]
+        self.ended.append(number)
+        return [Emit(data=b"%d" % number)]
+
+
+@asynccontextmanager
+async def _under_way(count: int) -> AsyncIterator[tuple[LargeAnswers, list[asyncio.Task[bytes]]]]:
+    relay, _, _ = _relay(Rig())
+    answers = LargeAnswers(relay)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(answers.answer(number)) for number in range(count)]
+        await _a_while()
+        yield answers, tasks
+        answers.may_end |= {*range(count)}
+
+
+async def _a_while() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_few_large_answers_are_worked_on_at_once_and_the_others_wait_in_order() -> None:
+    async with _under_way(LARGE_AT_ONCE + 3) as (answers, tasks):
+        assert answers.begun == [0, 1]
+        answers.may_end.add(1)
+        await _a_while()
+        assert (answers.begun, tasks[1].result()) == ([0, 1, 2], b"1")
+        answers.may_end |= {0, 2}
+        await _a_while()
+        assert answers.begun == [0, 1, 2, 3, 4]
+    assert sorted(answers.ended) == [0, 1, 2, 3, 4]
+
+
+async def test_a_caller_who_leaves_gives_the_place_or_the_wait_up() -> None:
+    async with _under_way(LARGE_AT_ONCE + 3) as (answers, tasks):
+        tasks[2].cancel()  # waits
+        tasks[0].cancel()  # works
+        await _a_while()
+        assert answers.begun == [0, 1, 3]
+        tasks[3].cancel()
+        tasks[1].cancel()
+        await _a_while()
+        assert answers.begun == [0, 1, 3, 4]
+    assert answers.ended == [4]
+
+
+async def test_a_work_that_fails_gives_its_place_up() -> None:
+    relay, _, _ = _relay(Rig())
+    answers = LargeAnswers(relay, faults={*range(3)}, may_end={3})
+    for number in range(3):
+        with pytest.raises(CredentialUnavailableError):
+            await answers.answer(number)
+    assert await answers.answer(3) == b"3"
+
+
+async def test_what_is_small_waits_for_no_large_answer() -> None:
+    async with _under_way(LARGE_AT_ONCE) as (answers, _):
+        _, passage, leg = _relay(Rig())
+        leg.incoming = FixedIncoming()
+        watcher = PlainWatcher(a_response_head(), on_chunk=lambda _: [Emit(data=b"small")])
+        assert (await answers.relay.collect(passage, leg, watcher))[1] == b"small"
