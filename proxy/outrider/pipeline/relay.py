@@ -16,7 +16,9 @@ from outrider.core.decision import Permit
 from outrider.core.errors import (
     CredentialUnavailableError,
     ObligationError,
+    OverloadError,
     TooLargeError,
+    UpstreamFailedError,
     UpstreamUnavailableError,
 )
 from outrider.core.exchange import Outgoing, ResponseHead
@@ -172,7 +174,11 @@ class Relay:
         if leg.lease is None or leg.permit is None or not reads:
             raise CredentialUnavailableError("the upstream refused the credential")
         lease = leg.lease = await provider.renew(leg.lease)
-        incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, lease))
+        try:
+            incoming = await self._parts.upstream.send(leg.permit, _with_lease(outgoing, lease))
+        except (UpstreamUnavailableError, OverloadError) as fault:
+            # "nothing was written" is true of this try alone: the first one's bytes had left
+            raise UpstreamFailedError("the upstream cannot be asked again") from fault
         if incoming.head.status == UNAUTHORIZED:
             incoming.abort()
             raise CredentialUnavailableError("the upstream refused a fresh credential")

@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from outrider.core.decision import grant_permit
-from outrider.core.errors import CredentialUnavailableError
+from outrider.core.errors import (
+    CredentialUnavailableError,
+    EnforcementError,
+    OverloadError,
+    UpstreamUnavailableError,
+)
 from outrider.core.exchange import Ending
 from outrider.core.ports import Emit, Judge, Note, Step
-from outrider.core.vocabulary import Phase
+from outrider.core.vocabulary import Phase, Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.live import LiveExchange
 from outrider.pipeline.obligations import EMPTY
@@ -69,6 +74,22 @@ async def test_a_fresh_credential_that_is_refused_too_is_not_renewed_again() -> 
     sent = [request.secret_headers[0][1].reveal() for request in rig.upstream.requests]
     assert sent == [b"Bearer token-1", b"Bearer fresh"]
     assert [answer.aborted for answer in answers] == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "fault", [UpstreamUnavailableError("refused", cause="connect"), OverloadError("busy")], ids=repr
+)
+async def test_a_second_try_that_never_left_does_not_unsay_the_first(
+    fault: EnforcementError,
+) -> None:
+    rig = Rig(configured_credential=True)
+    rig.upstream.answers = [FixedIncoming(head=a_response_head(401)), fault]
+    async with rig.jobs:
+        reply = await rig.enforcer().handle(an_exchange())
+        reply.settle(Ending.SENT, 0)
+    assert len(rig.upstream.requests) == 2
+    assert rig.adapter.refusals[-1].reason is Reason.UPSTREAM_ERROR
+    assert rig.audit.of("outcome")[0]["outcome"]["status"] == "unknown"
 
 
 @pytest.mark.parametrize(
