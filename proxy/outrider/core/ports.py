@@ -485,6 +485,13 @@ def prelude_of(conversation: Conversation) -> Callable[[], Conversation | None] 
     return found
 
 
+def waiting_of(conversation: Conversation) -> object | None:
+    """The one conversation that waits for what is asked within the answer of another; None where
+    there is none or more than one. (MCP: a call whose server asks on the session's own stream.)"""
+    found: Callable[[], object | None] | None = getattr(conversation, "waiting", None)
+    return found() if found is not None else None
+
+
 # --- upstream -------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from outrider.core.ports import (
     Question,
     TaskNames,
     optional_of,
+    waiting_of,
 )
 from outrider.core.vocabulary import (
     Effect,
@@ -159,7 +160,12 @@ class Admission:
         for ask in asks:
             leg = Leg(conversation=passage.bound_leg.conversation)
             leg.actions = self.completed(passage, (ask,))
-            faults.append(await self._fault_within(passage, leg))
+            fault = await self._fault_within(passage, leg)
+            faults.append(fault)
+            waiting = waiting_of(leg.conversation)
+            if fault is not None and waiting is not None:
+                said = f"the server asked the agent for {ask.name}"
+                self._parts.live.end(waiting, RefusedWithinError(said, fault))
         return tuple(faults)
 
     async def _fault_within(self, passage: Passage, leg: Leg) -> EnforcementError | None:

@@ -90,7 +90,7 @@ class Enforcer:
             if passage.entry.cut_for is None:
                 raise
             _uncancel()
-            return await self._refuse(passage, _cut(passage.entry.cut_for))
+            return await self._refuse(passage, _cut(passage.entry))
         except Exception:  # the last door
             logger.exception("an exchange failed inside", extra=_internal(passage))
         except BaseException as fault:  # a panic in a Rust extension is no `Exception`
@@ -154,6 +154,7 @@ class Enforcer:
                 trace=passage.exchange.trace,
             )
         )
+        passage.entry.conversation = passage.conversation
         return passage.conversation
 
     async def _converse(self, passage: Passage, conversation: Conversation) -> Reply:
@@ -258,7 +259,7 @@ class Enforcer:
             if passage.entry.cut_for is None:
                 raise
             _uncancel()
-            yield self._last_words(passage, leg, _cut(passage.entry.cut_for))
+            yield self._last_words(passage, leg, _cut(passage.entry))
         finally:
             if not leg.complete and leg.conversation.runs_on and passage.reason is None:
                 passage.running_out = True
@@ -377,8 +378,8 @@ def _uncancel() -> int:
     return 0 if task is None else task.uncancel()
 
 
-def _cut(reason: Reason) -> EnforcementError:
-    return EnforcementError("the exchange was cut", reason=reason)
+def _cut(entry: LiveExchange) -> EnforcementError:
+    return entry.why or EnforcementError("the exchange was cut", reason=entry.cut_for)
 
 
 def _nobody() -> Reply:

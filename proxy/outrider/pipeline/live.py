@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from outrider.core.errors import EnforcementError
 from outrider.core.vocabulary import Reason
 
 
@@ -12,7 +13,7 @@ class LiveExchange:
     """One exchange under way: whose it is and how far it came. Mutable; owned by the pipeline.
 
     `wake` stands where its answer tells of what its caller may see; it is `stale` from a change
-    of that until the answer has looked again.
+    of that until the answer has looked again. `why` says more of a cut than its reason.
     """
 
     id: str
@@ -20,7 +21,9 @@ class LiveExchange:
     task: str | None = None
     upstream: str | None = None
     tools: tuple[str, ...] = ()
+    conversation: object | None = None
     cut_for: Reason | None = None
+    why: EnforcementError | None = None
     abandoned: bool = False
     wake: Callable[[], None] | None = None
     stale: bool = False
@@ -55,6 +58,13 @@ class LiveExchanges:
             if entry.wake is not None and upstream in (None, entry.upstream):
                 entry.stale = True
                 entry.wake()
+
+    def end(self, conversation: object, why: EnforcementError) -> None:
+        """End the exchange that `conversation` is of, in the words of `why`."""
+        for entry in self._live.values():
+            if entry.conversation is conversation:
+                entry.why = why
+        self.cut(lambda entry: entry.conversation is conversation, why.reason)
 
     def cut(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
         """End every exchange that `which` picks, for `reason`; the ids of those that were cut."""

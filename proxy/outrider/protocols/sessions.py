@@ -162,6 +162,10 @@ class Scope:
     def finish(self, id_: RpcId) -> None:
         self._flights.pop(id_, None)
 
+    def under_way(self) -> list[object]:
+        """The conversations of the requests that are under way."""
+        return [*self._flights.values()]
+
     def is_in_flight(self, id_: RpcId) -> bool:
         return id_ in self._flights
 

@@ -1,11 +1,14 @@
 """What an ordinary agent does under the shipped library, through the real listener."""
 
 import asyncio
+import contextlib
 from typing import Any
+
+import pytest
 
 from outrider.core.jsonvalue import JsonObject, as_object
 from tests.support.mcp_exchange import event, replies, request, streams
-from tests.support.sidecar import World, a_world
+from tests.support.sidecar import PLENTY_S, World, a_world
 from tests.support.sidecar_mcp import (
     call,
     events_of,
@@ -92,3 +95,37 @@ def _denial(message: JsonObject) -> tuple[str, JsonObject]:
     assert told["isError"] is True
     meta = as_object(told["_meta"])
     return str(told["content"]), as_object(meta["dev.outrider/decision"])
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_what_a_server_asks_on_the_sessions_own_stream_ends_the_one_call_that_waits(
+    calls: int,
+) -> None:
+    asked = request("sampling/createMessage", {"messages": [], "maxTokens": 5}, 70)
+    async with _shipped() as world, contextlib.AsyncExitStack() as stack:
+        session = await open_session(world)
+        await world.raw(world.legacy(CALL, session=session))
+        hold = hold_answers(world)
+        waiting = []
+        for id_ in range(1, calls + 1):
+            client = await stack.enter_async_context(world.client())
+            await client.send(world.legacy(call(id_=id_), session=session))
+            await client.answer(head_only=True)
+            waiting.append(client)
+        world.crm.fake.answers["GET"] = streams(event(asked))
+        stream = await stack.enter_async_context(world.client())
+        fields = ("Accept: text/event-stream", f"Mcp-Session-Id: {session}")
+        await stream.send(world.head("GET", "/crm", *fields))
+        await world.until(lambda: _refused_sampling(world))
+        if calls > 1:  # nobody can say which of them asked
+            hold.set()
+        async with asyncio.timeout(PLENTY_S):
+            told = await waiting[0].reader.readuntil(b"\r\n0\r\n\r\n")
+        denied = b"the server asked the agent for sampling/createMessage" in told
+        assert denied is (calls == 1)
+        hold.set()
+
+
+def _refused_sampling(world: World) -> bool:
+    asked = "crm/sampling/createMessage"
+    return any(record["action"].get("resource") == asked for record in world.decisions())

@@ -181,3 +181,14 @@ async def test_what_has_no_task_to_end_is_marked_like_the_rest() -> None:
     await entered.wait()
     assert live.cut(lambda one: one.tools == ("crm/a",), Reason.QUARANTINED) == ("a",)
     assert (entry.cut_for, other.cut_for) == (Reason.QUARANTINED, None)
+
+
+def test_only_the_exchange_of_that_conversation_is_ended_and_says_why() -> None:
+    live = LiveExchanges()
+    mine, other = (LiveExchange(id=name, conversation=object()) for name in ("mine", "other"))
+    for entry in (mine, other):
+        live._live[entry.id] = entry
+    why = EnforcementError("its server asked", reason=Reason.POLICY)
+    live.end(mine.conversation, why)
+    assert (mine.why, mine.cut_for) == (why, Reason.POLICY)
+    assert (other.why, other.cut_for) == (None, None)

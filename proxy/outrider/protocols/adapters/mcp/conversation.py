@@ -324,6 +324,16 @@ class Stream:
     def asks(self) -> tuple[Ask, ...]:
         return (plumbing(self.turn, "GET"),)
 
+    def waiting(self) -> Call | None:
+        """The session's call that waits while its server asks here, if it can be only one."""
+        under_way = self.turn.scope.under_way()
+        calls = [
+            one
+            for one in under_way
+            if isinstance(one, Call) and one.turn.method in spec.INPUT_METHODS
+        ]
+        return calls[0] if len(calls) == 1 else None
+
     @property
     def task_name(self) -> str | None:
         return None
