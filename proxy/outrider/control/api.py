@@ -98,6 +98,7 @@ class ControlApi:
                 status=401, body=b'{"error":"unauthenticated"}',
                 headers=(("www-authenticate", "Bearer"),),
             )  # fmt: skip
+        request.vouch()
         if methods is None:
             self._note(request, "unknown")
             return problem(404, "no such operation")

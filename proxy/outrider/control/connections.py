@@ -1,7 +1,8 @@
 """The connections of an administrative listener, bounded in number, in size and in time.
 
-Laws: a connection over the bound is closed unheard; one that sends no whole head, or takes no
-answer, in time is dropped; what cannot be read is answered in fixed words and logged in none.
+Laws: over the bound the stranger who has been here longest makes room, one whose token is known
+never does; a connection that sends no whole head, or takes no answer, in time is dropped; what
+cannot be read is answered in fixed words and logged in none.
 """
 
 import asyncio
@@ -47,14 +48,26 @@ class BoundedServer(web.Server):
     def __call__(self) -> "BoundedConnection":
         return BoundedConnection(self, head_s=self._head_s, send_s=self._send_s)
 
-    def has_room(self, peer: object) -> bool:
-        """Whether one more connection from `peer`, a socket's name for it, is taken."""
-        open_now = self.connections
-        if len(open_now) >= CONNECTIONS:
-            return False
+    def make_room(self, peer: object) -> bool:
+        """Whether one more connection from `peer`, a socket's name for it, is taken.
+
+        Where it would be one too many, a stranger's goes for it: the oldest that asks nothing,
+        else the oldest. A crowd that is always there then keeps nobody out who asks at once.
+        """
+        open_now = [each for each in self.connections if each.transport is not None]
         host = _host(peer)
-        same = sum(_host(connection.peername) == host for connection in open_now)
-        return host is None or same < PER_PEER
+        crowd = [each for each in open_now if host is not None and _host(each.peername) == host]
+        if len(crowd) < PER_PEER:
+            if len(open_now) < CONNECTIONS:
+                return True
+            crowd = open_now
+        strangers = [
+            each for each in crowd if isinstance(each, BoundedConnection) and not each.known
+        ]
+        if not strangers:
+            return False
+        min(strangers, key=lambda each: each.asks).force_close()  # of equals the first, the oldest
+        return True
 
     def _request(
         self,
@@ -72,7 +85,7 @@ class BoundedServer(web.Server):
 class BoundedConnection(web.RequestHandler):
     """One connection, for seconds unless it asks and takes the answers."""
 
-    __slots__ = ("_bounded", "_send_s")
+    __slots__ = ("_bounded", "_send_s", "known")
 
     def __init__(self, server: BoundedServer, *, head_s: float, send_s: float) -> None:
         super().__init__(
@@ -88,10 +101,17 @@ class BoundedConnection(web.RequestHandler):
         )
         self._bounded = server
         self._send_s = send_s
+        self.known = False
+        """Whether whoever is at the other end has shown a token that we know."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether a request of it is being answered."""
+        return self._current_request is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = cast("asyncio.Transport", transport)  # the event loop's own class may differ
-        if not self._bounded.has_room(stream.get_extra_info("peername")):
+        if not self._bounded.make_room(stream.get_extra_info("peername")):
             self._force_close = True
             stream.abort()
             return

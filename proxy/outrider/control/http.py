@@ -23,7 +23,7 @@ from aiohttp.web_request import BaseRequest
 
 from outrider.config.checks import split_address
 from outrider.config.settings import Listener
-from outrider.control.connections import COMMON, BoundedServer
+from outrider.control.connections import COMMON, BoundedConnection, BoundedServer
 from outrider.core.errors import (
     ConfigError,
     EnforcementError,
@@ -40,11 +40,16 @@ _BODY_S: Final = 10.0
 _BACKLOG: Final = 128
 
 
+def _nobody() -> None:
+    """Nothing is kept of who called."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One administrative request after the gate. `uid` is the Unix socket peer's, else None.
 
-    `body` is what is known of the body already; `source` gives the one still to come.
+    `body` is what is known of the body already; `source` gives the one still to come. `vouch` is
+    called once the caller is known: from then on its connection makes room for no other.
     """
 
     method: str
@@ -54,6 +59,7 @@ class Request:
     uid: int | None
     body: bytes = b""
     source: Callable[[], Awaitable[bytes]] | None = None
+    vouch: Callable[[], None] = _nobody
 
     async def read_body(self) -> bytes:
         """The whole body; for a handler that knows who calls.
@@ -196,8 +202,15 @@ class Edge:
                 headers=dict(gated.head.headers),
                 uid=_peer_uid(request),
                 source=partial(_body, request) if gated.head.has_body else None,
+                vouch=partial(_vouch, request),
             )
         )
+
+
+def _vouch(request: BaseRequest) -> None:
+    connection = request.protocol
+    if isinstance(connection, BoundedConnection):
+        connection.known = True
 
 
 async def _body(request: BaseRequest) -> bytes:

@@ -1,7 +1,7 @@
 """Who may call the control API, what is recorded of it, and what it never says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 import pytest
@@ -109,6 +109,24 @@ async def test_who_shows_no_right_token_is_refused_and_nothing_runs(
     assert room.calls == []
     assert room.noted == [("GET /v1/thing", "unauthenticated")]
     assert room.counted == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "vouched"),
+    [
+        pytest.param({}, 1, id="right-token"),
+        pytest.param({"path": "/v1/nothing"}, 1, id="right-token-wrong-path"),
+        pytest.param({"headers": {}}, 0, id="no-token"),
+        pytest.param({"headers": {"authorization": "Bearer " + "x" * 43}}, 0, id="wrong-token"),
+    ],
+)
+async def test_only_who_shows_a_token_is_vouched_for(
+    changes: dict[str, object], vouched: int
+) -> None:
+    calls: list[str] = []
+    request = replace(a_request(**changes), vouch=lambda: calls.append("known"))
+    await Room().api().handle(request)
+    assert len(calls) == vouched
 
 
 async def test_the_agents_own_uid_never_counts_even_with_the_token() -> None:

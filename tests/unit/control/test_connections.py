@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from outrider.control.connections import PER_PEER, BoundedServer
+from outrider.control.connections import PER_PEER, BoundedConnection, BoundedServer
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -16,6 +16,13 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 async def small(_: BaseRequest) -> web.StreamResponse:
     return web.Response(body=b"ok")
+
+
+async def vouching(request: BaseRequest) -> web.StreamResponse:
+    connection = request.protocol
+    assert isinstance(connection, BoundedConnection)
+    connection.known = True
+    return await small(request)
 
 
 async def large(_: BaseRequest) -> web.StreamResponse:
@@ -78,42 +85,79 @@ async def a_room(
         await server.shutdown(1.0)
 
 
-async def test_an_idle_crowd_from_one_place_is_bounded_and_leaves_when_its_time_is_up() -> None:
-    async with a_room(head_s=0.3) as room:
+async def test_an_idle_crowd_from_one_place_is_bounded_and_keeps_nobody_out() -> None:
+    async with a_room(head_s=5) as room:
         crowd = [await room.connect(b"GET / HTTP/1.1\r\nho") for _ in range(PER_PEER)]
         await room.until_open(PER_PEER)
 
-        assert await room.said(ASK) == b""
+        reader, _ = await room.connect(ASK)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         assert len(room.server.connections) == PER_PEER
+        assert await rest(crowd[0][0]) == b""  # the oldest went for it
+        assert not crowd[1][0].at_eof()
+
+
+async def test_an_idle_crowd_leaves_when_its_time_is_up() -> None:
+    async with a_room(head_s=0.3) as room:
+        crowd = [await room.connect(b"GET / HTTP/1.1\r\nho") for _ in range(PER_PEER)]
         for reader, _ in crowd:
             assert await rest(reader) == b""
         await room.until_open(0)
-        reader, _ = await room.connect(ASK)
-        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
 
-async def test_room_is_counted_by_peer_and_in_all() -> None:
-    async with a_room() as room:
-        for _ in range(PER_PEER - 1):
+async def test_a_crowd_that_never_ends_leaves_whoever_is_known_alone() -> None:
+    async with a_room(vouching) as room:
+        reader, writer = await room.connect(ASK)
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        for _ in range(PER_PEER * 2):
             await room.connect()
-        await room.until_open(PER_PEER - 1)
-        assert room.server.has_room(("127.0.0.1", 9))
-        await room.connect()
-        await room.until_open(PER_PEER)
-        assert not room.server.has_room(("127.0.0.1", 9))
-        assert room.server.has_room(("127.0.0.2", 9))
-        assert room.server.has_room("")
+        writer.write(ASK)
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        assert len(room.server.connections) <= PER_PEER
 
 
-async def test_nothing_is_taken_beyond_the_bound_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outrider.control.connections.CONNECTIONS", 2)
-    async with a_room() as room:
-        await room.connect()
-        await room.connect()
-        await room.until_open(2)
-        assert not room.server.has_room(("127.0.0.2", 9))
-        assert not room.server.has_room("")
+async def test_who_is_known_makes_room_for_nobody() -> None:
+    async with a_room(vouching) as room:
+        for _ in range(PER_PEER):
+            reader, _ = await room.connect(ASK)
+            await reader.readuntil(b"ok")
         assert await room.said(ASK) == b""
+        assert len(room.server.connections) == PER_PEER
+
+
+async def test_who_asks_stays_longer_than_who_only_sits_there() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(_: BaseRequest) -> web.StreamResponse:
+        await go_on.wait()
+        return web.Response(body=b"ok")
+
+    async with a_room(slow) as room:
+        asking, _ = await room.connect(ASK)
+        await room.until_open(1)
+        idle = [await room.connect() for _ in range(PER_PEER - 1)]
+        await room.until_open(PER_PEER)
+        await room.connect()
+        assert await rest(idle[0][0]) == b""
+        go_on.set()
+        assert (await asking.readline()).startswith(b"HTTP/1.1 200")
+
+
+async def test_room_is_made_among_those_from_the_same_place_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("outrider.control.connections.CONNECTIONS", 2)
+    monkeypatch.setattr("outrider.control.connections.PER_PEER", 2)
+    async with a_room() as room:
+        first, _ = await room.connect()
+        second, _ = await room.connect()
+        await room.until_open(2)
+        assert room.server.make_room(("127.0.0.2", 9))  # all places are taken: the oldest goes
+        assert await rest(first) == b""
+        await room.until_open(1)
+        assert room.server.make_room(("127.0.0.1", 9))
+        assert room.server.make_room("")  # a Unix socket's peers have no address
+        assert not second.at_eof()
 
 
 async def test_a_connection_kept_alive_is_let_go_when_idle() -> None:
