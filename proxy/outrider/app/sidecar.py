@@ -359,7 +359,7 @@ class Sidecar:
         self._edge.take(rules, limits)
         self._slots.resize(limits)
         self.logs.set_level(fresh.settings.telemetry.log_level)
-        before.pool.retire()
+        before.pool.retire(plane.pool, _unmoved(before.loaded, fresh))
         self._configured()
 
     def _configured(self) -> None:
@@ -439,6 +439,16 @@ def _first_of(group: BaseExceptionGroup) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
+
+
+def _unmoved(before: Loaded, after: Loaded) -> frozenset[str]:
+    """The upstreams that are where they were: what was let go there may still go."""
+    now = after.settings.upstreams
+    return frozenset(
+        name
+        for name, upstream in before.settings.upstreams.items()
+        if name in now and (upstream.url, upstream.networks) == (now[name].url, now[name].networks)
+    )
 
 
 def _check_reloadable(before: Loaded, after: Loaded) -> None:

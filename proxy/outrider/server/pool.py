@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable
 from contextlib import aclosing, nullcontext, suppress
 from dataclasses import replace
 from typing import Final
@@ -71,19 +71,31 @@ class UpstreamPool:
             raise UpstreamUnavailableError("the upstream is not configured", cause="unknown")
         return await line.send(outgoing)
 
+    def line(self, name: str) -> "Line | None":
+        return self._lines.get(name)
+
     def replace(self, origin: Origin) -> None:
         """Take a new revision of an upstream; connections of the old end after their exchange."""
         self._lines[origin.name].replace(origin)
 
-    def retire(self) -> None:
-        """Use no connection again: idle ones go now, the others after their exchange."""
-        for line in self._lines.values():
-            line.retire()
+    def retire(self, successor: "UpstreamPool | None" = None, same: Container[str] = ()) -> None:
+        """Use no connection again: idle ones go now, the others after their exchange.
+
+        What has no connection yet goes by `successor` where its upstream is among the `same`, is
+        where it was, that is, and is refused elsewhere: the permit was for another place.
+        """
+        for name, line in self._lines.items():
+            heir = successor.line(name) if successor is not None and name in same else None
+            line.retire(heir)
 
     def close(self) -> None:
         """Drop every connection."""
         for line in self._lines.values():
             line.close()
+
+
+class _RetiredError(Exception):
+    """The line takes nothing new."""
 
 
 class Line:
@@ -112,6 +124,8 @@ class Line:
         )
         self._idle: dict[tuple[str, str], list[UpstreamConnection]] = {}
         self._all: set[UpstreamConnection] = set()
+        self._retired = False
+        self._heir: Line | None = None
         self.replace(origin)
 
     def replace(self, origin: Origin) -> None:
@@ -128,7 +142,8 @@ class Line:
             for connection in list(kept):
                 connection.drop()
 
-    def retire(self) -> None:
+    def retire(self, heir: "Line | None" = None) -> None:
+        self._retired, self._heir = True, heir
         self.replace(replace(self._origin, revision="(retired)"))
 
     def close(self) -> None:
@@ -137,8 +152,15 @@ class Line:
 
     async def send(self, outgoing: Outgoing) -> Answer:
         length = announced_length(outgoing)
+        try:
+            connection = await self._connection(outgoing.lease_fingerprint)
+        except _RetiredError:
+            if self._heir is None:
+                raise UpstreamUnavailableError(
+                    "the upstream's settings have changed", cause="retired"
+                ) from None
+            return await self._heir.send(outgoing)
         head = request_head(outgoing, self._origin.authority, length)
-        connection = await self._connection(outgoing.lease_fingerprint)
         try:
             connection.begin(outgoing.method, decode=_is_watched(outgoing))
             if isinstance(outgoing.body, bytes):
@@ -160,9 +182,8 @@ class Line:
         except BaseException:
             self._breaker.gave_up()
             raise
-        key = (self._origin.revision, fingerprint)
         try:
-            return self._checkout(key) or await self._dial(key)
+            return await self._open(fingerprint)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, EnforcementError):
@@ -170,6 +191,17 @@ class Line:
             else:
                 self._breaker.gave_up()
             raise
+
+    async def _open(self, fingerprint: str) -> UpstreamConnection:
+        """A connection to the origin as it is when this returns. Raises `_RetiredError`."""
+        while not self._retired:
+            origin = self._origin
+            key = (origin.revision, fingerprint)
+            connection = self._checkout(key) or await self._dial(key)
+            if origin is self._origin:
+                return connection
+            connection.drop()  # what it trusts, or where it leads, has changed meanwhile
+        raise _RetiredError
 
     def _checkout(self, key: tuple[str, str]) -> UpstreamConnection | None:
         """The idle connection used last, if it still lives; dead ones go."""

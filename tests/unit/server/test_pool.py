@@ -1,3 +1,6 @@
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from outrider.core.errors import UpstreamUnavailableError
@@ -34,3 +37,82 @@ async def test_a_large_body_leaves_whole():
     async with RecordingUpstream() as upstream, running_pool(upstream.port) as pool:
         await whole(await pool.send(b"x" * 300_000, method="POST"))
         assert len(upstream.seen[0].body) == 300_000
+
+
+async def test_who_waits_for_a_line_that_is_retired_goes_where_the_upstream_is_now():
+    async with (
+        RecordingUpstream() as old,
+        RecordingUpstream() as new,
+        running_pool(old.port, connections=1) as before,
+        running_pool(new.port) as after,
+        asyncio.TaskGroup() as group,
+    ):
+        place = before.pool._lines["crm"]._turnstile
+        await place.enter()
+        waiting = group.create_task(before.send())
+        await asyncio.sleep(0)
+        before.pool.retire(after.pool, {"crm"})
+        place.leave()
+        await whole(await waiting)
+        await whole(await before.send())  # decided before the change, sent after it
+        assert (len(old.seen), len(new.seen)) == (0, 2)
+        assert new.seen[0].field("host") == f"127.0.0.1:{new.port}"
+
+
+async def test_who_waits_for_an_upstream_that_has_moved_is_refused():
+    async with (
+        RecordingUpstream() as old,
+        RecordingUpstream() as new,
+        running_pool(old.port, connections=1) as before,
+        running_pool(new.port) as after,
+        asyncio.TaskGroup() as group,
+    ):
+        place = before.pool._lines["crm"]._turnstile
+        await place.enter()
+        waiting = group.create_task(_refused(before))
+        await asyncio.sleep(0)
+        before.pool.retire(after.pool, set())
+        place.leave()
+        assert (await waiting).cause == "retired"
+        assert (await _refused(before)).cause == "retired"
+        assert (old.seen, new.seen) == ([], [])
+
+
+async def test_who_waits_while_an_upstream_is_replaced_goes_to_the_new_one():
+    async with (
+        RecordingUpstream() as old,
+        RecordingUpstream() as new,
+        running_pool(old.port, connections=1) as pool,
+        asyncio.TaskGroup() as group,
+    ):
+        place = pool.pool._lines["crm"]._turnstile
+        await place.enter()
+        waiting = group.create_task(pool.send())
+        await asyncio.sleep(0)
+        origin = pool.pool._lines["crm"]._origin
+        now = replace(origin, port=new.port, authority=f"127.0.0.1:{new.port}", revision="2")
+        pool.pool.replace(now)
+        place.leave()
+        await whole(await waiting)
+        assert (len(old.seen), len(new.seen)) == (0, 1)
+        assert new.seen[0].field("host") == f"127.0.0.1:{new.port}"
+
+
+async def test_what_was_dialled_before_a_change_carries_nothing_after_it():
+    async with RecordingUpstream() as old, running_pool(old.port) as pool:
+        line = pool.pool._lines["crm"]
+        resolve = line._resolver.resolve
+
+        async def retired_meanwhile(*place):
+            pool.pool.retire()
+            return await resolve(*place)
+
+        line._resolver.resolve = retired_meanwhile
+        assert (await _refused(pool)).cause == "retired"
+        assert (old.seen, line._all, line._turnstile.inside) == ([], set(), 0)
+
+
+async def _refused(pool):
+    with pytest.raises(UpstreamUnavailableError) as caught:
+        await pool.send()
+    return caught.value
