@@ -47,8 +47,11 @@ def _caught(handler: ast.ExceptHandler) -> set[str]:
     return {ast.unparse(kind) for kind in kinds}
 
 
-def test_there_is_one_last_door() -> None:
-    assert [path for path, _ in _handlers("Exception")] == ["pipeline/enforcer.py"]
+def test_there_is_one_last_door_for_exchanges_and_one_for_settings_read_again() -> None:
+    """The second refuses a file, whatever reading it raises, and raises on what it makes of it."""
+    doors = _handlers("Exception")
+    assert [path for path, _ in doors] == ["app/sidecar.py", "pipeline/enforcer.py"]
+    assert any(isinstance(node, ast.Raise) for node in ast.walk(doors[0][1]))
     assert _handlers("bare") == []
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from outrider.config.checks import split_url
-from outrider.config.faults import Fault
 from outrider.config.settings import Settings
+from outrider.config.texts import Fault
 
 CA_BYTES: Final = 4 << 20
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from outrider.config.faults import Fault
 from outrider.config.settings import (
     LACKS_FOR_PRODUCTION,
     Listener,
@@ -14,7 +13,7 @@ from outrider.config.settings import (
     Settings,
     Upstream,
 )
-from outrider.config.texts import path_faults
+from outrider.config.texts import Fault, path_faults
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(

@@ -7,7 +7,7 @@ nothing is half-read. The only reader of the environment.
 import os
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from outrider.config.authorities import authority_faults
 from outrider.config.checks import faults_of
-from outrider.config.faults import Fault
-from outrider.config.settings import Settings
-from outrider.config.texts import text_faults
+from outrider.config.settings import Profile, Settings
+from outrider.config.texts import Fault, text_faults
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 
@@ -146,7 +145,17 @@ def validate(document: JsonObject) -> Settings:
     except ValidationError as fault:
         raise ConfigError("\n".join(sorted({_line(entry) for entry in fault.errors()}))) from fault
     _refuse(faults_of(settings))
-    return settings
+    return filled(settings)
+
+
+def filled(settings: Settings) -> Settings:
+    """`settings` with what their profile decides where nobody else did."""
+    if settings.audit.inputs is not None:
+        return settings
+    # queries hold what agents asked with: in production they are kept only where somebody says so
+    production = settings.profile is Profile.PRODUCTION
+    audit = replace(settings.audit, inputs="digest" if production else "store")
+    return replace(settings, audit=audit)
 
 
 def _refuse(faults: Iterable[Fault]) -> None:

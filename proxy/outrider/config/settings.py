@@ -285,8 +285,9 @@ class Limits:
 class Audit:
     path: str = "audit"
     """Directory of the chain's files (created 0700), under `data_dir` if relative."""
-    inputs: Literal["store", "digest"] = "digest"
-    """`store` keeps each query beside the chain, so that `outrider explain` can replay it."""
+    inputs: Literal["store", "digest"] | None = None
+    """`store` keeps each query beside the chain, so that `outrider explain` can replay it; `digest`
+    keeps none. Default: `store` for profile demo and development, `digest` for production."""
     file_bytes: Bytes = 256 << 20
     """Size at which the chain goes on in a new file, bytes."""
     inputs_bytes: Bytes = 256 << 20

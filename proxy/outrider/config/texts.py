@@ -5,10 +5,10 @@ Looked at before anything is made of it: what takes a path or a host raises in w
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from outrider.config.faults import Fault
 from outrider.config.settings import Listener, Settings
 from outrider.core.jsonvalue import Json, JsonObject
 
@@ -16,6 +16,15 @@ _TEXT_CHARS: Final = 4096
 _NAME_BYTES: Final = 255  # of one part of a path, where files lie
 _SOCKET_BYTES: Final = 107  # the kernel's own bound
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One setting that cannot be used: its key, its value, and what may stand there."""
+
+    key: str
+    value: object
+    allowed: str
 
 
 def text_faults(document: Json) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """Settings are read whole, or refused with every fault: key, value and what may stand there."""
 
 from pathlib import Path
+from typing import Literal
 
 import orjson
 import pytest
@@ -9,14 +10,15 @@ from outrider.config.load import (
     cache_dir,
     default_path,
     dump,
+    filled,
     load,
     parse_yaml,
     schema,
     validate,
 )
-from outrider.config.settings import Profile
+from outrider.config.settings import Audit, Profile, Settings
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 
 SPIFFE_ID = "spiffe://acme.test/ns/support/sa/triage"
 
@@ -264,6 +266,29 @@ def test_variables_of_our_own_are_no_settings() -> None:
     assert default_path({}) is None
     assert cache_dir(environ) == Path("/c")
     assert cache_dir({"XDG_CACHE_HOME": "/home/.c"}) == Path("/home/.c/outrider")
+
+
+@pytest.mark.parametrize(
+    ("profile", "named", "kept"),
+    [
+        pytest.param("demo", None, "store", id="demo"),
+        pytest.param("development", None, "store", id="development"),
+        pytest.param("production", None, "digest", id="production"),
+        pytest.param("development", "digest", "digest", id="development-that-says-so"),
+        pytest.param("production", "store", "store", id="production-that-says-so"),
+    ],
+)
+def test_queries_are_kept_by_default_but_in_production(
+    profile: str, named: Literal["store", "digest"] | None, kept: str
+) -> None:
+    settings = Settings(profile=Profile(profile), audit=Audit(inputs=named))
+    assert filled(settings).audit.inputs == kept
+
+
+def test_what_the_profile_decides_stands_among_the_settings() -> None:
+    assert as_object(dump(validate({}))["audit"])["inputs"] == "store"
+    audit = as_object(dump(validate({"audit": {"inputs": "digest"}}))["audit"])
+    assert audit["inputs"] == "digest"
 
 
 # --- giving back ----------------------------------------------------------------------------
