@@ -82,7 +82,8 @@ class UpstreamPool:
         """Use no connection again: idle ones go now, the others after their exchange.
 
         What has no connection yet goes by `successor` where its upstream is among the `same`, is
-        where it was, that is, and is refused elsewhere: the permit was for another place.
+        where it was, that is. Its permit was for no other place: where the upstream has moved, what
+        waits for its turn is refused, and what comes at once still goes where it was let go.
         """
         for name, line in self._lines.items():
             heir = successor.line(name) if successor is not None and name in same else None
@@ -151,15 +152,13 @@ class Line:
             connection.drop()
 
     async def send(self, outgoing: Outgoing) -> Answer:
+        if self._heir is not None:
+            return await self._heir.send(outgoing)
         length = announced_length(outgoing)
         try:
             connection = await self._connection(outgoing.lease_fingerprint)
         except _RetiredError:
-            if self._heir is None:
-                raise UpstreamUnavailableError(
-                    "the upstream's settings have changed", cause="retired"
-                ) from None
-            return await self._heir.send(outgoing)
+            return await self._by_heir(outgoing)
         head = request_head(outgoing, self._origin.authority, length)
         try:
             connection.begin(outgoing.method, decode=_is_watched(outgoing))
@@ -172,18 +171,24 @@ class Line:
             connection.drop()
             raise
 
+    async def _by_heir(self, outgoing: Outgoing) -> Answer:
+        if self._heir is None:
+            raise UpstreamUnavailableError("the upstream has moved", cause="retired")
+        return await self._heir.send(outgoing)
+
     # --- finding a connection ---
 
     async def _connection(self, fingerprint: str) -> UpstreamConnection:
         if not self._breaker.admits():
             raise UpstreamUnavailableError("the upstream failed too often", cause="breaker")
+        was_retired = self._retired
         try:
             await self._turnstile.enter()
         except BaseException:
             self._breaker.gave_up()
             raise
         try:
-            return await self._open(fingerprint)
+            return await self._open(fingerprint, waited=self._retired and not was_retired)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, EnforcementError):
@@ -192,16 +197,20 @@ class Line:
                 self._breaker.gave_up()
             raise
 
-    async def _open(self, fingerprint: str) -> UpstreamConnection:
-        """A connection to the origin as it is when this returns. Raises `_RetiredError`."""
-        while not self._retired:
+    async def _open(self, fingerprint: str, *, waited: bool) -> UpstreamConnection:
+        """A connection to the origin as it is when this returns. Raises `_RetiredError` where
+        there is to be none of this line any more; `waited`: it was retired meanwhile."""
+        if waited:
+            raise _RetiredError
+        while True:
             origin = self._origin
             key = (origin.revision, fingerprint)
             connection = self._checkout(key) or await self._dial(key)
-            if origin is self._origin:
+            if origin is self._origin or (self._retired and self._heir is None):
                 return connection
             connection.drop()  # what it trusts, or where it leads, has changed meanwhile
-        raise _RetiredError
+            if self._heir is not None:
+                raise _RetiredError
 
     def _checkout(self, key: tuple[str, str]) -> UpstreamConnection | None:
         """The idle connection used last, if it still lives; dead ones go."""
@@ -309,6 +318,7 @@ class Line:
             now_s - connection.born_s < self._limits.age_s
             and connection.requests < self._limits.requests
             and connection.key[0] == self._origin.revision
+            and not self._retired
         )
         if not reusable or connection.state is not State.IDLE:
             return

@@ -74,8 +74,22 @@ async def test_who_waits_for_an_upstream_that_has_moved_is_refused():
         before.pool.retire(after.pool, set())
         place.leave()
         assert (await waiting).cause == "retired"
-        assert (await _refused(before)).cause == "retired"
         assert (old.seen, new.seen) == ([], [])
+
+
+async def test_what_comes_at_once_still_goes_where_it_was_let_go():
+    async with RecordingUpstream() as old, running_pool(old.port) as pool:
+        pool.pool.retire()
+        for _ in range(2):
+            await whole(await pool.send())
+        assert (len(old.seen), old.connections) == (2, 2)  # nothing is kept of the line
+
+
+async def test_a_move_drops_nothing_that_is_being_dialled():
+    async with RecordingUpstream() as old, running_pool(old.port) as pool:
+        _retire_at_the_dial(pool)
+        await whole(await pool.send())
+        assert len(old.seen) == 1
 
 
 async def test_who_waits_while_an_upstream_is_replaced_goes_to_the_new_one():
@@ -99,17 +113,28 @@ async def test_who_waits_while_an_upstream_is_replaced_goes_to_the_new_one():
 
 
 async def test_what_was_dialled_before_a_change_carries_nothing_after_it():
-    async with RecordingUpstream() as old, running_pool(old.port) as pool:
-        line = pool.pool._lines["crm"]
-        resolve = line._resolver.resolve
-
-        async def retired_meanwhile(*place):
-            pool.pool.retire()
-            return await resolve(*place)
-
-        line._resolver.resolve = retired_meanwhile
-        assert (await _refused(pool)).cause == "retired"
+    async with (
+        RecordingUpstream() as old,
+        RecordingUpstream() as new,
+        running_pool(old.port) as pool,
+        running_pool(new.port) as after,
+    ):
+        _retire_at_the_dial(pool, after.pool, {"crm"})
+        await whole(await pool.send())
+        line = pool.pool.line("crm")
         assert (old.seen, line._all, line._turnstile.inside) == ([], set(), 0)
+        assert len(new.seen) == 1
+
+
+def _retire_at_the_dial(pool, *by):
+    line = pool.pool.line("crm")
+    resolve = line._resolver.resolve
+
+    async def retired_meanwhile(*place):
+        pool.pool.retire(*by)
+        return await resolve(*place)
+
+    line._resolver.resolve = retired_meanwhile
 
 
 async def _refused(pool):
