@@ -57,7 +57,8 @@ def upstream_hosts(settings: Settings) -> dict[str, str]:
     for name, upstream in settings.upstreams.items():
         url = urlsplit(upstream.url)
         port = url.port or (443 if url.scheme == "https" else 80)
-        found[name] = f"{url.hostname}:{port}"
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        found[name] = f"{host}:{port}"
     return found
 
 

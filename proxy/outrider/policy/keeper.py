@@ -239,8 +239,13 @@ class PolicyKeeper:
         return True
 
     def _load(self, source: PolicySource) -> tuple[Release, InputPaths | None]:
-        release = source.load()
-        return release, self._gate(release)
+        try:
+            release = source.load()
+            return release, self._gate(release)
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as fault:
+            # No reader is known to raise these; one that did must not end what runs.
+            logger.exception("policy cannot be read", extra={"event": "policy_unreadable"})
+            raise ConfigError("the policy cannot be read; the log says why") from fault
 
     async def _settled(self, source: PolicySource) -> object:
         """The fingerprint of a tree nobody is in the middle of writing."""

@@ -324,3 +324,21 @@ async def test_whoever_is_told_of_a_first_policy_finds_it_unconfirmed_not_stale_
     await keeper.reload()
     assert seen == [Reason.POLICY_STALE]
     assert keeper.active()
+
+
+class UnreadableSource(PolicySource):
+    """A tree that a reader stumbles over in a way of its own."""
+
+    def load(self):
+        raise RecursionError
+
+
+async def test_a_reader_that_stumbles_refuses_the_files_and_ends_nothing(tmp_path):
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}))
+    await keeper.reload()
+    before = keeper.active()
+    write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+    with pytest.raises(ConfigError, match="the log says why"):
+        await keeper.reload(UnreadableSource(path=tmp_path))
+    assert keeper.active() is before
+    assert "the log says why" in keeper.status().last_error
