@@ -8,7 +8,7 @@ Law: one thread moves them. Another may read: it copies in one step, under the i
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
@@ -53,11 +53,18 @@ class Spread:
 
 
 class _Family(Collector, Generic[Child]):
-    """The children of one metric, by the values of its labels."""
+    """The children of one metric, by the values of its labels; `make` gives a new one."""
 
     def __init__(
-        self, name: str, text: str, labels: Iterable[str], *, registry: CollectorRegistry
+        self,
+        name: str,
+        text: str,
+        labels: Iterable[str],
+        *,
+        make: Callable[[], Child],
+        registry: CollectorRegistry,
     ) -> None:
+        self._make: Callable[[], Child] = make
         self._name = name
         self._text = text
         self._labels = tuple(labels)
@@ -70,41 +77,35 @@ class _Family(Collector, Generic[Child]):
         if found is None:
             if len(values) != len(self._labels):
                 raise ValueError(f"{self._name} has {len(self._labels)} labels")
-            found = self._children[values] = self._made()
+            found = self._children[values] = self._make()
         return found
 
     def remove(self, *values: str) -> None:
         """Raises `KeyError` where there is no such child."""
         del self._children[values]
 
-    def _made(self) -> Child:
-        raise NotImplementedError
-
 
 class TallyFamily(_Family[Tally]):
     """A counter."""
 
+    _shown: type[CounterMetricFamily | GaugeMetricFamily] = CounterMetricFamily
+
+    def __init__(
+        self, name: str, text: str, labels: Iterable[str], *, registry: CollectorRegistry
+    ) -> None:
+        super().__init__(name, text, labels, make=Tally, registry=registry)
+
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        family = self._shown(self._name, self._text, labels=self._labels)
         for values, child in list(self._children.items()):
             family.add_metric(values, float(child.count))
         yield family
 
-    def _made(self) -> Tally:
-        return Tally()
 
-
-class LevelFamily(_Family[Tally]):
+class LevelFamily(TallyFamily):
     """A gauge that is counted up and down."""
 
-    def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for values, child in list(self._children.items()):
-            family.add_metric(values, float(child.count))
-        yield family
-
-    def _made(self) -> Tally:
-        return Tally()
+    _shown = GaugeMetricFamily
 
 
 class SpreadFamily(_Family[Spread]):
@@ -119,8 +120,7 @@ class SpreadFamily(_Family[Spread]):
         bounds: tuple[float, ...],
         registry: CollectorRegistry,
     ) -> None:
-        super().__init__(name, text, labels, registry=registry)
-        self._bounds: Final = bounds
+        super().__init__(name, text, labels, make=lambda: Spread(bounds), registry=registry)
         self._names: Final = [_name(bound) for bound in (*bounds, float("inf"))]
 
     def collect(self) -> Iterable[Metric]:
@@ -130,9 +130,6 @@ class SpreadFamily(_Family[Spread]):
             buckets = list(zip(self._names, reached, strict=True))
             family.add_metric(values, buckets, child.total)
         yield family
-
-    def _made(self) -> Spread:
-        return Spread(self._bounds)
 
 
 def _name(bound: float) -> str:
