@@ -83,21 +83,13 @@ class Admission:
 
         Raises `EnforcementError`; every decision made is then on the chain.
         """
-        leg.actions = self.completed(passage, leg.conversation.asks)
-        self._check_cut_off(passage, leg.actions)
-        await self._judge_optional(passage, leg.conversation)
-        for action in leg.actions:
-            self._cover(passage, action, leg.actions[0])
-        questions = self._questions(passage, leg.actions, approval)
-        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
-        decisions = tuple(judged.decision for judged in leg.judged)
-        planned = await self._plan_or_refuse(passage, leg, questions, decisions)
+        questions, planned = await self._judge(passage, leg, approval)
         leg.edits = planned.edits
         ends_s = passage.task.ends_unix_s if passage.task is not None else None
         if ends_s is not None:
             left_s = max(0.0, ends_s - self._parts.clock.unix_s())
             leg.edits = replace(planned.edits, lifetime_s=left_s)
-        leg.permit = grant_permit(decisions, leg.actions)  # 13: mint
+        leg.permit = grant_permit(leg.decisions, leg.actions)  # 13: mint
         if leg.permit is None:
             raise MalformedError("nothing that a permit could be for")
         await self._record(passage, leg, questions, Effect.ALLOW, None)  # 14: record
@@ -116,18 +108,23 @@ class Admission:
             task = await self._parts.binder.bind(passage.bound[0], names, policy)
             passage.judge_under(policy, task)
         fresh = Leg(conversation=conversation)
-        fresh.actions = self.completed(passage, conversation.asks)
-        self._check_cut_off(passage, fresh.actions)
-        await self._judge_optional(passage, conversation)
-        for action in fresh.actions:
-            self._cover(passage, action, fresh.actions[0])
-        questions = self._questions(passage, fresh.actions, None)
-        fresh.judged = await self._parts.decider.decide(policy, questions)
-        decisions = tuple(judged.decision for judged in fresh.judged)
-        planned = await self._plan_or_refuse(passage, fresh, questions, decisions)
+        _, planned = await self._judge(passage, fresh, None)
         edits = replace(planned.edits, lifetime_s=leg.edits.lifetime_s)
-        if grant_permit(decisions, fresh.actions) is None or edits != leg.edits:
+        if grant_permit(fresh.decisions, fresh.actions) is None or edits != leg.edits:
             raise ObligationError("policy asks another thing of this answer than when it began")
+
+    async def _judge(
+        self, passage: Passage, leg: Leg, approval: ApprovalFacts | None
+    ) -> tuple[tuple[Question, ...], Plan]:
+        """Fill `leg` up to its decisions: what was asked of policy, and what its answers ask."""
+        leg.actions = self.completed(passage, leg.conversation.asks)
+        self._check_cut_off(passage, leg.actions)
+        await self._judge_optional(passage, leg.conversation)
+        for action in leg.actions:
+            self._cover(passage, action, leg.actions[0])
+        questions = self._questions(passage, leg.actions, approval)
+        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
+        return questions, await self._plan_or_refuse(passage, leg, questions, leg.decisions)
 
     def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:
         if not asks:

@@ -77,7 +77,8 @@ class Enforcer:
             passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
         self._parts.metrics.in_flight(1)
         passage.reason = fault.reason
-        return self._refusal(passage, fault, close=True)
+        reply, _ = self._refusal(passage, fault, close=True)
+        return reply
 
     async def _behind_the_door(self, passage: Passage, work: Awaitable[Reply]) -> Reply:
         """The last door: whatever goes wrong in `work` is a refusal, or the caller has left."""
@@ -308,26 +309,29 @@ class Enforcer:
         if passage.conversation is None and fault.reason in _BEFORE_BODY:
             await self._read_envelope(passage)
         unread = passage.head.has_body and not passage.body_read
-        reply = self._refusal(passage, fault, close=unread)
-        named = passage.protocol == ProtocolName.MCP
-        if named and self._closing.refusal(passage, fault).reason is Reason.UNRECOGNISED:
+        reply, said = self._refusal(passage, fault, close=unread)
+        if said is Reason.UNRECOGNISED and passage.protocol == ProtocolName.MCP:
             # A hidden name was decided on and an unknown one was not: told at even steps, the
             # two take alike (PROTOCOLS §4.5).
             spent_s = self._parts.clock.monotonic_s() - passage.read_s
             await asyncio.sleep(-spent_s % ABSENT_STEP_S)
         return reply
 
-    def _refusal(self, passage: Passage, fault: EnforcementError, *, close: bool) -> Reply:
+    def _refusal(
+        self, passage: Passage, fault: EnforcementError, *, close: bool
+    ) -> tuple[Reply, Reason]:
+        """The answer that refuses, and the reason that it tells."""
         self._closing.record_refusal(passage, fault)
         refusal = self._closing.refusal(passage, fault)
         refused = self._closing.words(passage, refusal, fault)
-        return Reply(
+        reply = Reply(
             status=refused.status,
             headers=refused.headers,
             body=refused.body,
             settle=partial(self._closing.settle, passage),
             close=close or refusal.close,
         )
+        return reply, refusal.reason
 
     async def _read_envelope(self, passage: Passage) -> None:
         """Read just enough to refuse in the protocol's words. Any fault leaves the plain form."""

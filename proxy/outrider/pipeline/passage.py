@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from outrider.core.action import Action
-from outrider.core.decision import Permit
+from outrider.core.decision import Decision, Permit
 from outrider.core.exchange import Exchange, RequestHead
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import (
@@ -52,6 +52,10 @@ class Leg:
     bytes_in: int = 0
     complete: bool = False
     ended: bool = False
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        return tuple(judged.decision for judged in self.judged)
 
     def abort(self) -> None:
         """Give up on the answer, where one began to arrive."""
