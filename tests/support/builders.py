@@ -17,6 +17,7 @@ from outrider.core.exchange import (
     Peer,
     RequestHead,
     ResponseHead,
+    TlsPeer,
     TraceContext,
 )
 from outrider.core.grant import Grant, parse_grant
@@ -104,6 +105,17 @@ def a_response_head(status: int = 200, **changes: Any) -> ResponseHead:
 def a_peer(**changes: Any) -> Peer:
     fields: dict[str, Any] = {"transport": "tcp", "address": "127.0.0.1:50000", "loopback": True}
     return Peer(**fields | changes)
+
+
+def a_tls_peer(spiffe_id: str = "spiffe://acme.test/ns/desk/sa/planner", **changes: Any) -> TlsPeer:
+    fields: dict[str, Any] = {
+        "spiffe_id": spiffe_id,
+        "trust_domain": spiffe_id.removeprefix("spiffe://").partition("/")[0],
+        "expires_unix_s": 4_000_000_000.0,
+        "leaf_sha256": "1f" * 32,
+        "anchor_sha256": "ca" * 32,
+    }
+    return TlsPeer(**fields | changes)
 
 
 def a_trace(**changes: Any) -> TraceContext:

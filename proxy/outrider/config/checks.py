@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from outrider.config.identity_checks import identity_faults, remote_faults
 from outrider.config.settings import (
     LACKS_FOR_PRODUCTION,
     Listener,
@@ -56,9 +57,10 @@ def _production(settings: Settings) -> Iterator[Fault]:
 
 
 def _identity(settings: Settings) -> Iterator[Fault]:
+    yield from identity_faults(settings)
     spiffe_id = settings.identity.spiffe_id
     if spiffe_id is None:
-        if settings.upstreams:
+        if settings.upstreams and settings.identity.source == "none":
             yield Fault(
                 key="identity.spiffe_id",
                 value=None,
@@ -73,7 +75,7 @@ def _identity(settings: Settings) -> Iterator[Fault]:
 
 
 def _listeners(settings: Settings) -> Iterator[Fault]:
-    for name in ("egress", "control", "telemetry"):
+    for name in ("egress", "ingress", "control", "telemetry"):
         listener: Listener = getattr(settings.listeners, name)
         key = f"listeners.{name}"
         if not listener.addresses and listener.unix is None:
@@ -95,11 +97,14 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
 
 
 def _upstreams(settings: Settings) -> Iterator[Fault]:
-    prefixes: dict[str, str] = {}
-    hosts: dict[str, str] = {}
+    places: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+        "egress": ({}, {}),
+        "ingress": ({}, {}),
+    }
     for name, upstream in settings.upstreams.items():
         key = f"upstreams.{name}"
         yield from _upstream(key, upstream, settings)
+        prefixes, hosts = places[upstream.direction]
         if upstream.prefix is not None:
             other = prefixes.setdefault(upstream.prefix, name)
             if other != name:
@@ -186,6 +191,8 @@ def _credentials(settings: Settings) -> Iterator[Fault]:
 
 def _policy(settings: Settings) -> Iterator[Fault]:
     opa = settings.policy.opa
+    if settings.policy.engine == "opa" and opa.mode == "remote":
+        yield from remote_faults(settings)
     if settings.policy.engine == "opa" and opa.mode == "socket" and opa.socket is None:
         yield Fault(key="policy.opa.socket", value=None, allowed="give the path of OPA's socket")
     if settings.tasks.required:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from outrider.config.authorities import authority_faults
 from outrider.config.checks import faults_of
+from outrider.config.identity_checks import endpoint_of
 from outrider.config.settings import Profile, Settings
 from outrider.config.texts import Fault, text_faults
 from outrider.core.errors import ConfigError
@@ -25,6 +26,7 @@ PREFIX: Final = "OUTRIDER_"
 NESTING: Final = 32
 FILE_BYTES: Final = 1 << 20
 SEPARATOR: Final = "__"
+ENDPOINT_VARIABLE: Final = "SPIFFE_ENDPOINT_SOCKET"
 OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
 _SHOWN: Final = 80
 _BRIEF: Final = reprlib.Repr()
@@ -34,12 +36,16 @@ _ADAPTER: Final = TypeAdapter(Settings)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings with the folder that relative paths in them start from."""
+    """Settings with the folder that relative paths in them start from.
+
+    `workload_api` is the gRPC target of the Workload API, where our identity comes from there.
+    """
 
     settings: Settings
     base: Path
     source: Path | None
     pod_uid: str | None
+    workload_api: str | None = None
 
     def path(self, name: str) -> Path:
         """`name` as a path: absolute as it is, else from the settings file's folder."""
@@ -107,8 +113,28 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     settings = validate(document)
     _refuse(authority_faults(settings, base))
     return Loaded(
-        settings=settings, base=base, source=path, pod_uid=environ.get("OUTRIDER_POD_UID") or None
+        settings=settings,
+        base=base,
+        source=path,
+        pod_uid=environ.get("OUTRIDER_POD_UID") or None,
+        workload_api=_workload_api(settings, environ),
     )
+
+
+def _workload_api(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    if settings.identity.source != "workload_api":
+        return None
+    address = settings.identity.workload_api.address or environ.get(ENDPOINT_VARIABLE)
+    target = endpoint_of(address) if address else None
+    if target is None:
+        fault = Fault(
+            key="identity.workload_api.address",
+            value=address,
+            allowed=f"give unix:///absolute/path or tcp://<IP address>:<port>, here or as "
+            f"{ENDPOINT_VARIABLE}",
+        )
+        _refuse((fault,))
+    return target
 
 
 def parse_yaml(text: str) -> Json:

@@ -17,3 +17,14 @@ def shipped_rego() -> Path:
         if (place / "outrider").is_dir():
             return place
     raise ConfigError("the policy library that ships with Outrider is missing: install it again")
+
+
+def shipped_spire() -> Path:
+    """SPIRE's sample configuration and installer: inside the wheel, else `deploy/spire`.
+
+    Raises `ConfigError` where neither is there.
+    """
+    for place in (_PACKAGE / "_spire", _PACKAGE.parent.parent / "deploy" / "spire"):
+        if (place / "server.conf").is_file():
+            return place
+    raise ConfigError("SPIRE's sample configuration is missing: install Outrider again")

@@ -48,6 +48,9 @@ class Listeners:
         default_factory=lambda: Listener(addresses=("127.0.0.1:15001", "[::1]:15001"))
     )
     """Where the local agent's calls come in."""
+    ingress: Listener = field(default_factory=lambda: Listener(addresses=("0.0.0.0:15006",)))
+    """Where other agents call this one, over mutual TLS alone. It is opened where an upstream has
+    `direction: ingress`; that takes an `identity.source`."""
     control: Listener = field(default_factory=lambda: Listener(addresses=("127.0.0.1:15000",)))
     """Where operators look and change; behind a token, loopback or Unix socket alone."""
     telemetry: Listener = field(default_factory=lambda: Listener(addresses=("0.0.0.0:15020",)))
@@ -55,17 +58,86 @@ class Listeners:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadApi:
+    address: str | None = None
+    """`unix:///absolute/path` or `tcp://<IP address>:<port>` of the SPIFFE Workload API. Default:
+    what `SPIFFE_ENDPOINT_SOCKET` says."""
+    hint: str | None = None
+    """Take the SVID that carries this hint, and none where no one does."""
+    first_message_s: Seconds = 30.0
+    """Seconds to wait for the first message of a stream; then it is opened anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SvidFiles:
+    """An SVID in PEM files, as spiffe-helper writes them; read again when they change."""
+
+    directory: str | None = None
+    """Directory of the files, relative to the settings file."""
+    certificate: str = "svid.pem"
+    """The leaf certificate, then its intermediates."""
+    key: str = "svid_key.pem"
+    """The private key, unencrypted, for nobody else to read (0600)."""
+    bundle: str = "svid_bundle.pem"
+    """The authorities of our own trust domain alone: a file that pools several domains lets each
+    speak for the other."""
+    federated: dict[str, str] = field(default_factory=dict)
+    """Trust domain -> PEM file of its authorities, in the same directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcIssuer:
+    """An OpenID Connect issuer whose tokens name callers, as `oidc:<sub>@<name of this issuer>`."""
+
+    issuer: str
+    """The issuer's URL, https, exactly as in `iss`."""
+    audience: str
+    """What `aud` must hold."""
+    clients: tuple[str, ...] = ()
+    """Clients (`azp` or `client_id`) whose tokens are taken; empty takes any."""
+    algorithms: tuple[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"],
+        ...,
+    ] = ("RS256", "ES256")
+    """Signature algorithms that are taken."""
+    token: Literal["access", "kubernetes"] = "access"  # noqa: S105 - a kind of token
+    """`access`: OAuth access tokens (`typ: at+jwt`); `kubernetes`: projected service account
+    tokens, whose pod becomes the caller's instance. An ID token is neither."""
+    subject_type: Literal["agent", "service", "person"] = "service"
+    """What its subjects are, as policy is told."""
+    jwks_url: str | None = None
+    """Where its keys are, https. Default: what its discovery document says, on the same origin."""
+    ca_file: str | None = None
+    """PEM file of the CAs its server is verified by. Default: the system's."""
+    max_life_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    """Longest life of a token that is accepted, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
+    source: Literal["none", "workload_api", "files"] = "none"
+    """Where our SVID and the trust bundles come from. `none`: this sidecar holds no SVID, so that
+    no mutual TLS can be spoken and `spiffe_id` is taken on trust (laptop, demo)."""
+    workload_api: WorkloadApi = field(default_factory=WorkloadApi)
+    """With source `workload_api`."""
+    files: SvidFiles = field(default_factory=SvidFiles)
+    """With source `files`."""
+    oidc: dict[Name, OidcIssuer] = field(default_factory=dict)
+    """Issuers whose access tokens are taken as proof of identity, by a name of your own."""
     spiffe_id: str | None = None
-    """The sidecar's and its local agent's SPIFFE ID, until the Workload API gives it."""
+    """The sidecar's and its local agent's SPIFFE ID. With a source it picks the SVID of this ID,
+    and none where no one has it; default: the first SVID."""
     trust_domains: tuple[str, ...] = ()
-    """Trust domains whose subjects are accepted besides our own."""
+    """Trust domains whose JWT-SVIDs are accepted besides our own. Callers over mutual TLS are of
+    any domain whose bundle the source gave; who may do what is for policy to say."""
     trust_bundles: dict[str, str] = field(default_factory=dict)
     """Trust domain -> path of its SPIFFE bundle document (JWKS) for JWT-SVIDs."""
     audience: str | None = None
     """The one audience a JWT-SVID for this sidecar must name. Default: the SPIFFE ID."""
     attested_local: bool = True
-    """Accept the local agent by loopback or Unix socket under `spiffe_id`."""
+    """Accept the local agent by loopback or Unix socket under our own SPIFFE ID: proven is that it
+    shares our network namespace, or runs under an accepted uid; not which program it is. Takes a
+    valid SVID of ours where there is a `source`."""
     jwt_leeway_s: Annotated[int, Field(ge=0, le=30)] = 5
     """Seconds of clock difference forgiven in the times of a JWT-SVID."""
     jwt_max_life_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
@@ -74,9 +146,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpaSettings:
-    mode: Literal["child", "socket"] = "child"
+    mode: Literal["child", "socket", "remote"] = "child"
     """`child`: we start, feed and supervise an OPA; `socket`: one beside us listens on a Unix
-    socket."""
+    socket; `remote`: one elsewhere, over mutual TLS under our SVID."""
+    url: str | None = None
+    """`https://host:port` of OPA in mode `remote`."""
+    expect: tuple[str, ...] = ()
+    """SPIFFE IDs that OPA may prove in mode `remote`, as in `upstreams.*.tls.spiffe.expect`."""
     binary: str | None = None
     """Path of the OPA to run. Default: the one on PATH, else the one installed by `outrider opa
     install`."""
@@ -157,6 +233,20 @@ class HttpOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpiffePeer:
+    expect: tuple[str, ...] = ()
+    """SPIFFE IDs the upstream may prove: whole, or ending in `/*` for all below a path. At least
+    one; the trust domain's bundle must have come from our source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTls:
+    spiffe: SpiffePeer | None = None
+    """Verify the upstream by its SPIFFE ID, and show it our own SVID. Default: by the host name of
+    `url` and the CAs of `ca_file` or the system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """One upstream: where it is, how it is spoken to, and which requests go there."""
 
@@ -185,6 +275,11 @@ class Upstream:
     """Seconds between two pieces of an answer."""
     connections: Annotated[int, Field(ge=1, le=1024)] = 64
     """Connections to it at most, in use or idle."""
+    direction: Literal["egress", "ingress"] = "egress"
+    """`egress`: what the agent may reach. `ingress`: the local agent itself, for those who call in
+    by the ingress listener; no one reaches the one by the other's listener."""
+    tls: UpstreamTls = field(default_factory=UpstreamTls)
+    """How an https upstream is verified."""
     mcp: McpOptions = field(default_factory=McpOptions)
     """Settings of an upstream that speaks MCP. What a caller's `_meta` asks for of its own stands
     as `params._meta` among the arguments that policy and grants judge."""
@@ -265,6 +360,10 @@ class Limits:
     """Seconds a request body may take in all."""
     body_rate_bytes_s: Annotated[int, Field(ge=0, le=1 << 20)] = 1024
     """Slowest average rate of a request body after 10 s, bytes a second; 0: any."""
+    handshake_s: Seconds = 5.0
+    """Seconds of a TLS handshake with a caller."""
+    shutdown_s: Seconds = 2.0
+    """Seconds of a TLS connection's orderly end."""
     connect_s: Seconds = 2.0
     """Seconds to connect to an upstream."""
     tls_s: Seconds = 3.0
@@ -382,7 +481,6 @@ for _class in list(vars().values()):
         )
 
 LACKS_FOR_PRODUCTION: Final = (
-    "mutual TLS by the SPIFFE Workload API (identity is attested-local or a trust-bundle file)",
     "the task API (only standing grants bind a task)",
     "approvals (a hold is refused with `obligation`)",
     "leases from a credential broker (only `file` credentials, which production refuses)",

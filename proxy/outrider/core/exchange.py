@@ -48,11 +48,19 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsPeer:
-    """The verified other end of a TLS connection."""
+    """The verified other end of a TLS connection, as it was in the handshake.
+
+    `expires_unix_s` is the earliest end of its chain; the digests are hexadecimal SHA-256 of its
+    leaf and of the authority its chain ended at; `generation` is that of the trust it was verified
+    under.
+    """
 
     spiffe_id: str
+    trust_domain: str
     expires_unix_s: float
     leaf_sha256: str
+    anchor_sha256: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

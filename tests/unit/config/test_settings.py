@@ -59,13 +59,21 @@ def test_only_what_has_no_safe_default_is_required() -> None:
         for item in fields(described)
         if item.default is MISSING and item.default_factory is MISSING
     }
-    assert required == {"Upstream.url", "FileCredential.file"}
+    assert required == {
+        "Upstream.url",
+        "FileCredential.file",
+        "OidcIssuer.issuer",
+        "OidcIssuer.audience",
+    }
 
 
-def test_defaults_listen_to_this_machine_alone_but_for_the_metrics_page() -> None:
+def test_defaults_listen_to_this_machine_alone_but_for_callers_with_an_svid_and_the_metrics_page() -> (
+    None
+):
     listeners = Settings().listeners
     assert listeners.egress.addresses == ("127.0.0.1:15001", "[::1]:15001")
     assert listeners.control.addresses == ("127.0.0.1:15000",)
+    assert listeners.ingress.addresses == ("0.0.0.0:15006",)
     assert listeners.telemetry.addresses == ("0.0.0.0:15020",)
     assert not listeners.egress.bearer
 
@@ -84,7 +92,7 @@ def test_default_limits_are_those_of_the_design() -> None:
 
 def test_settings_say_what_production_still_lacks() -> None:
     assert Profile.PRODUCTION in Profile
-    assert any("TLS" in text for text in LACKS_FOR_PRODUCTION)
+    assert any("leases" in text for text in LACKS_FOR_PRODUCTION)
     assert all(text and text == text.strip() for text in LACKS_FOR_PRODUCTION)
 
 

@@ -6,12 +6,19 @@ import pytest
 
 from outrider.config.settings import Identity, Listener
 from outrider.core.errors import ConfigError, UnauthenticatedError
-from outrider.core.exchange import TlsPeer
 from outrider.core.vocabulary import Credential
 from outrider.identity.bundles import BundleSource
 from outrider.identity.causes import Cause
 from outrider.identity.subject import LocalIdentifier
-from tests.support.builders import AGENT, NOW_UNIX_S, FixedClock, a_head, a_peer, an_exchange
+from tests.support.builders import (
+    AGENT,
+    NOW_UNIX_S,
+    FixedClock,
+    a_head,
+    a_peer,
+    a_tls_peer,
+    an_exchange,
+)
 from tests.support.jwt import a_bundle, a_key, claims, mint
 
 KEY = a_key()
@@ -82,7 +89,7 @@ REFUSED = [
     ),
     pytest.param(
         {},
-        {"peer": a_peer(tls=TlsPeer(spiffe_id=AGENT, expires_unix_s=0, leaf_sha256=""))},
+        {"peer": a_peer(tls=a_tls_peer(AGENT))},
         Cause.NO_IDENTITY,
         id="tls-is-not-local",
     ),

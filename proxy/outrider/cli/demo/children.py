@@ -30,7 +30,10 @@ class BrokenPartError(OutriderError):
 
 
 class Child:
-    """One process. Its standard error, and its output unless we read it, go to `log`."""
+    """One process. Its standard error, and its output unless we read it, go to `log`.
+
+    With `user` it runs under that uid and gid and no other group; only root can ask for that.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Child:
         log: Path,
         environ: Mapping[str, str],
         is_read: bool = True,
+        user: int | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -52,6 +56,9 @@ class Child:
                 stdout=subprocess.PIPE if is_read else kept,
                 stderr=kept,
                 start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
             )
         if self._process.stdout is not None:
             threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
@@ -104,6 +111,11 @@ class Child:
         lines = self.log.read_text("utf-8", "replace").splitlines()[-_TAIL:]
         said = "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
         return BrokenPartError(f"{self.name} {how}\n{said}")
+
+    def kill(self) -> None:
+        """End it now, without a word to it."""
+        self._process.kill()
+        self._process.wait(_GRACE_S)
 
     def close(self) -> None:
         """Ask it to stop, then make its whole session stop. Idempotent."""

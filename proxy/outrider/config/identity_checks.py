@@ -1,0 +1,133 @@
+"""Rules between the settings of identity: who we are, whom we expect, whose tokens we take."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from outrider.config.settings import OidcIssuer, Settings
+from outrider.config.texts import Fault
+
+_EXPECTED: Final = re.compile(
+    r"spiffe://[a-z0-9._-]{1,255}/(?:\*|(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
+    r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)*(?:/\*)?)"
+)
+_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}")
+_UNIX: Final = re.compile(r"unix:(?://)?(/[^\x00-\x20?#%]+)")
+_TCP: Final = re.compile(r"tcp://(\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})")
+_URL_BYTES: Final = 2048
+_SOCKET_BYTES: Final = 107  # sun_path of Linux, less its NUL
+
+
+def identity_faults(settings: Settings) -> Iterator[Fault]:
+    identity = settings.identity
+    address = identity.workload_api.address
+    if address is not None and endpoint_of(address) is None:
+        yield Fault(
+            key="identity.workload_api.address",
+            value=address,
+            allowed="give unix:///absolute/path or tcp://<IP address>:<port>",
+        )
+    if identity.source == "files" and identity.files.directory is None:
+        yield Fault(
+            key="identity.files.directory", value=None, allowed="give the directory of svid.pem"
+        )
+    for domain in identity.files.federated:
+        if not _DOMAIN.fullmatch(domain):
+            yield Fault(
+                key="identity.files.federated", value=domain, allowed="give a trust domain's name"
+            )
+    for name, issuer in identity.oidc.items():
+        yield from _issuer(f"identity.oidc.{name}", issuer)
+    yield from _mutual(settings)
+
+
+def _mutual(settings: Settings) -> Iterator[Fault]:
+    """What takes an SVID of ours."""
+    lacks = settings.identity.source == "none"
+    for name, upstream in settings.upstreams.items():
+        key = f"upstreams.{name}"
+        spiffe = upstream.tls.spiffe
+        if spiffe is not None:
+            yield from _expected(f"{key}.tls.spiffe.expect", spiffe.expect)
+            if urlsplit(upstream.url).scheme.lower() != "https":
+                yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https for SPIFFE")
+            if upstream.ca_file is not None:
+                yield Fault(
+                    key=f"{key}.ca_file",
+                    value=upstream.ca_file,
+                    allowed="leave it out: with tls.spiffe the trust bundles decide, no CA else",
+                )
+        if lacks and (spiffe is not None or upstream.direction == "ingress"):
+            yield Fault(
+                key="identity.source",
+                value="none",
+                allowed=f"give workload_api or files: {key} takes an SVID of ours",
+            )
+
+
+def remote_faults(settings: Settings) -> Iterator[Fault]:
+    """Of `policy.opa` in mode `remote`."""
+    opa = settings.policy.opa
+    url = urlsplit(opa.url or "")
+    if url.scheme != "https" or not url.hostname or url.path.rstrip("/") or url.username:
+        yield Fault(key="policy.opa.url", value=opa.url, allowed="give https://host:port of OPA")
+    yield from _expected("policy.opa.expect", opa.expect)
+    if settings.identity.source == "none":
+        yield Fault(
+            key="identity.source",
+            value="none",
+            allowed="give workload_api or files: OPA is asked under our SVID in mode remote",
+        )
+
+
+def _expected(key: str, names: tuple[str, ...]) -> Iterator[Fault]:
+    allowed = "give SPIFFE IDs, whole or ending in /*, such as spiffe://acme.test/ns/crm/*"
+    if not names:
+        yield Fault(key=key, value=(), allowed=allowed)
+    for name in names:
+        if not _EXPECTED.fullmatch(name) or len(name) > _URL_BYTES:
+            yield Fault(key=key, value=name, allowed=allowed)
+
+
+def _issuer(key: str, issuer: OidcIssuer) -> Iterator[Fault]:
+    for name, text in (("issuer", issuer.issuer), ("jwks_url", issuer.jwks_url)):
+        if text is not None and not _is_https(text):
+            yield Fault(
+                key=f"{key}.{name}",
+                value=text,
+                allowed="give https://host[:port][/path] without userinfo, query or fragment",
+            )
+    if not issuer.audience:
+        yield Fault(key=f"{key}.audience", value="", allowed="give what `aud` must hold")
+    if not issuer.algorithms:
+        yield Fault(key=f"{key}.algorithms", value=(), allowed="give at least one")
+
+
+def _is_https(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return False
+    plain = not (url.username or url.password or url.query or url.fragment) and port != 0
+    return url.scheme == "https" and bool(url.hostname) and plain and text.isascii()
+
+
+def endpoint_of(address: str) -> str | None:
+    """The gRPC target of a Workload API address (SPIFFE Workload Endpoint §4), or None: only
+    `unix:` with an absolute path and `tcp://` with an IP literal and a port are addresses."""
+    unix = _UNIX.fullmatch(address)
+    if unix is not None:
+        path = unix.group(1)
+        fits = not path.startswith("//") and len(path.encode()) <= _SOCKET_BYTES
+        return f"unix:{path}" if fits else None
+    tcp = _TCP.fullmatch(address)
+    if tcp is None or not 0 < int(tcp.group(2)) <= 65535:
+        return None
+    try:
+        ipaddress.ip_address(tcp.group(1).strip("[]"))
+    except ValueError:
+        return None
+    return f"{tcp.group(1)}:{tcp.group(2)}"
