@@ -30,3 +30,16 @@ def test_says_so_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with pytest.raises(ConfigError, match="install it again"):
         paths.shipped_rego()
+
+
+def test_the_sample_of_spire_is_found_in_a_working_copy_and_in_a_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (paths.shipped_spire() / "agent.conf").is_file()
+    package = tmp_path / "site-packages" / "outrider"
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    with pytest.raises(ConfigError, match="sample configuration is missing"):
+        paths.shipped_spire()
+    (package / "_spire").mkdir(parents=True)
+    (package / "_spire" / "server.conf").touch()
+    assert paths.shipped_spire() == package / "_spire"

@@ -30,10 +30,7 @@ class BrokenPartError(OutriderError):
 
 
 class Child:
-    """One process. Its standard error, and its output unless we read it, go to `log`.
-
-    With `user` it runs under that uid and gid and no other group; only root can ask for that.
-    """
+    """One process. Its standard error, and its output unless we read it, go to `log`."""
 
     def __init__(
         self,
@@ -43,7 +40,6 @@ class Child:
         log: Path,
         environ: Mapping[str, str],
         is_read: bool = True,
-        user: int | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -56,9 +52,6 @@ class Child:
                 stdout=subprocess.PIPE if is_read else kept,
                 stderr=kept,
                 start_new_session=True,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
             )
         if self._process.stdout is not None:
             threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()

@@ -63,3 +63,11 @@ def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
     child.close()
     with pytest.raises(BrokenPartError, match="ended"):
         child.tell("anything")
+
+
+def test_one_that_is_killed_hears_nothing_of_it(tmp_path: Path) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True)"
+    with a_child(tmp_path, f"{deaf}; input()") as child:
+        child.line()
+        child.kill()
+        assert not child.is_running()
