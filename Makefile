@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench conformance clean lock
+.PHONY: help demo test test-spire coverage check bench conformance clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +17,7 @@ CORE_FILES := proxy/outrider/core/*,proxy/outrider/protocols/*,proxy/outrider/po
 CHILD_FILES := proxy/outrider/cli/demo/scripts/*
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	@echo "==> setting up $(VENV) (once)"
@@ -32,12 +32,16 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: $(VENV)/.run ## a governed agent in one terminal (ARGS='--engine opa', ARGS=--keep)
+demo: $(VENV)/.run ## a governed agent in one terminal (ARGS='--engine opa', ARGS=--keep, ARGS=--spire)
 	@$(BIN)/outrider demo $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite, with the pinned real OPA where it can be had
 	@$(BIN)/python -m tests.support.prepare
 	@$(BIN)/python -m pytest -q -rs $(ARGS)
+
+test-spire: $(VENV)/.dev ## what stands on real SPIRE; built where Go is, else it says what it skips
+	@$(BIN)/python -m tests.support.prepare spire
+	@$(BIN)/python -m pytest -q -rs -m spire tests/e2e/spire $(ARGS)
 
 coverage: $(VENV)/.dev ## the suite under branch coverage, and what it does not reach
 	@$(BIN)/python -m tests.support.prepare

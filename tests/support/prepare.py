@@ -1,10 +1,16 @@
-"""`python -m tests.support.prepare`: the servers that tests need, installed once, with progress."""
+"""`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
+
+A word after it prepares that one alone: `opa`, `spire` or `sdks`.
+"""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+from outrider.cli.demo.spire.programs import VERSION, find_programs
 from outrider.config.load import cache_dir
+from outrider.config.paths import shipped_spire
 from outrider.core.errors import ConfigError
 from outrider.policy.opa_install import OpaPlaces, find, install
 from tests.support import mcp_env
@@ -43,6 +49,24 @@ def sdks() -> None:
             _say(f"no mcp {version}, its tests will be skipped: {fault}")
 
 
+def spire() -> None:
+    """SPIRE: found, else built by our installer where Go is. Tests of it are skipped elsewhere."""
+    try:
+        found = find_programs(os.environ)
+    except ConfigError:
+        _say(f"building SPIRE {VERSION} (once; some eight minutes on two cores)")
+        done = subprocess.run(
+            [shipped_spire() / "install.sh"], stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode != 0:
+            _say("no SPIRE, its tests will be skipped")
+            return
+        found = find_programs(os.environ)
+    _say(f"SPIRE {VERSION}: {found.server.parent}")
+
+
+ALL = {"opa": opa, "spire": spire, "sdks": sdks}
+
 if __name__ == "__main__":
-    opa()
-    sdks()
+    for name in sys.argv[1:] or ALL:
+        ALL[name]()
