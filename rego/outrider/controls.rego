@@ -13,6 +13,8 @@ findings contains f if {
 	some f in _beyond_reading
 }
 
+findings contains f if some f in data.outrider.controls.identity_scope.findings
+
 findings contains f if some f in data.outrider.controls.identity_status.findings
 
 findings contains f if {

@@ -28,6 +28,8 @@ settings["HD-01"] := data.outrider.rules["HD-01"]
 
 settings["HD-02"] := data.outrider.rules["HD-02"]
 
+settings["ID-02"] := data.outrider.rules["ID-02"]
+
 settings["ID-03"] := data.outrider.rules["ID-03"]
 
 settings["SQ-31"] := data.outrider.rules["SQ-31"]

@@ -22,7 +22,10 @@ test_where_nobody_says_it_is_production if {
 	given.verdict(given.with_context(elsewhere, {"environment": null})).effect == "hold"
 	given.verdict(given.with_context(elsewhere, {"environment": ""})).effect == "hold"
 	given.verdict(given.with_subject(elsewhere, {"environment": null})).effect == "hold"
-	given.verdict(given.with_subject(elsewhere, {"environment": "Prod"})).effect == "hold"
+	given.verdict(given.with_subject(
+		given.with_context(elsewhere, {"environment": "Prod"}),
+		{"environment": "Prod"},
+	)).effect == "hold"
 }
 
 test_without_tags_anything_may_be_a_deployment if {
