@@ -351,7 +351,7 @@ class RecordingMetrics:
     def noted(self, event: str, protocol: ProtocolName) -> None:
         self.notes.append(event)
 
-    def in_flight(self, delta: int) -> None:
+    def in_flight(self, delta: int, direction: str) -> None:
         self.flying += delta
 
 

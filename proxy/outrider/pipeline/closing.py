@@ -112,7 +112,7 @@ class Closing:
             self.end_leg(passage, passage.leg, ending, bytes_out)
         passage.leave_place()
         self._parts.live.leave(passage.entry)
-        self._parts.metrics.in_flight(-1)
+        self._parts.metrics.in_flight(-1, passage.exchange.direction.value)
         self._parts.metrics.exchange_ended(
             direction=passage.exchange.direction.value,
             protocol=passage.protocol,

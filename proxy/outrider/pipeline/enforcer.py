@@ -60,7 +60,7 @@ class Enforcer:
         """
         passage = Passage(exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id))
         self._parts.live.enter(passage.entry)
-        self._parts.metrics.in_flight(1)
+        self._parts.metrics.in_flight(1, exchange.direction.value)
         try:
             return await self._behind_the_door(passage, self._enforce(passage))
         except asyncio.CancelledError:
@@ -75,7 +75,7 @@ class Enforcer:
         route = self._parts.routes.choose(exchange.head)
         if route is not None:
             passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
-        self._parts.metrics.in_flight(1)
+        self._parts.metrics.in_flight(1, exchange.direction.value)
         passage.reason = fault.reason
         reply, _ = self._refusal(passage, fault, close=True)
         return reply

@@ -23,7 +23,7 @@ from outrider.core.vocabulary import (
     Reason,
 )
 from outrider.telemetry.guard import LabelGuard
-from outrider.telemetry.tally import LevelFamily, SpreadFamily, TallyFamily
+from outrider.telemetry.tally import LevelFamily, SpreadFamily, Tally, TallyFamily
 
 FAST: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 REQUEST: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -35,6 +35,7 @@ NOTE_LABELS: Final[dict[str, tuple[str, ...]]] = {
 }
 UPSTREAMS: Final = 64
 """Upstreams that are told apart; further ones are `other`."""
+DIRECTIONS: Final = (Direction.EGRESS, Direction.INGRESS)
 LIVE_PROTOCOLS: Final = (ProtocolName.MCP, ProtocolName.HTTP, ProtocolName.UNKNOWN)
 NOTES: Final = {
     "credential_stripped": "agent_credentials_stripped_total",
@@ -44,6 +45,34 @@ NOTES: Final = {
     "hidden": "list_entries_hidden_total",
     "notify": "notifications_total",
 }
+
+# What identity tells (IDENTITY §10). It stands above telemetry, so its enums are written out here;
+# the tests hold them equal.
+ROLES: Final = ("server", "client")
+HANDSHAKES: Final = (
+    "ok", "wrong_authority", "no_bundle", "unknown_authority", "expired", "not_yet_valid", "leaf",
+    "spiffe_id", "path", "no_svid", "no_certificate", "not_expected", "protocol", "internal",
+)  # fmt: skip
+REVALIDATIONS: Final = ("expired", "withdrawn")
+SOURCE_STATES: Final = ("waiting", "serving", "disconnected", "redacted", "expired", "failed")
+UPDATES: Final = (
+    ("x509", "applied"), ("x509", "discarded"), ("jwt_bundle", "applied"),
+    ("jwt_bundle", "discarded"),
+)  # fmt: skip
+STREAM_ENDS: Final = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+    "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
+    "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+    "END",
+)  # fmt: skip
+TOKEN_KINDS: Final = ("jwt_svid", "oidc")
+TOKEN_RESULTS: Final = (
+    "ok", "no_identity", "uid_not_allowed", "bearer_not_allowed", "disagreeing", "malformed_token",
+    "header_name", "algorithm", "token_type", "subject", "unknown_domain", "unknown_key",
+    "bad_signature", "malformed_claim", "expired", "not_yet_valid", "too_long_lived",
+    "wrong_audience",
+)  # fmt: skip
+FETCHES: Final = ("ok", "denied", "failed")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -68,6 +97,7 @@ class Metrics:
         self._declare_upstreams()
         self._declare_audit()
         self._declare_state()
+        self._declare_identity()
 
     # --- declarations -------------------------------------------------------------------
 
@@ -110,9 +140,12 @@ class Metrics:
             ("direction",),
             registry=self.registry,
         )
-        self._flying = flying.labels(Direction.EGRESS.value)
+        self._flying = {direction.value: flying.labels(direction.value) for direction in DIRECTIONS}
         self._ended = {
-            (protocol, outcome): ended.labels(Direction.EGRESS.value, protocol.value, outcome.value)
+            (direction.value, protocol, outcome): ended.labels(
+                direction.value, protocol.value, outcome.value
+            )
+            for direction in DIRECTIONS
             for protocol in LIVE_PROTOCOLS
             for outcome in Outcome
         }
@@ -228,6 +261,71 @@ class Metrics:
         self._skew = self._gauge("clock_skew_seconds", "Wall clock against the monotonic one")
         self._build = self._gauge("build_info", "Build", "version", "revision", "python")
 
+    def _declare_identity(self) -> None:
+        self._handshakes = self._closed(
+            "identity_handshakes_total",
+            "TLS handshakes by our role and how they ended",
+            ("role", "reason"),
+            [(role, reason) for role in ROLES for reason in HANDSHAKES],
+        )
+        self._revalidations = self._closed(
+            "identity_revalidation_failures_total",
+            "Live connections ended since their peer's proof no longer held",
+            ("reason",),
+            [(reason,) for reason in REVALIDATIONS],
+        )
+        self._updates = self._closed(
+            "identity_workload_api_updates_total",
+            "Messages of the Workload API",
+            ("kind", "result"),
+            UPDATES,
+        )
+        self._reconnects = self._closed(
+            "identity_workload_api_reconnects_total",
+            "Streams of the Workload API that ended, by gRPC status",
+            ("code",),
+            [(code,) for code in STREAM_ENDS],
+        )
+        self._tokens = self._closed(
+            "identity_tokens_total",
+            "Bearer tokens of callers by what came of them",
+            ("kind", "result"),
+            [(kind, result) for kind in TOKEN_KINDS for result in TOKEN_RESULTS],
+        )
+        self._collisions = self._counter(
+            "identity_anchor_collisions_total",
+            "Authorities left out since another trust domain's has their name and another key",
+        )
+        fetch = self._spread(
+            "identity_jwt_fetch_seconds", "Time to fetch a JWT-SVID", REQUEST, "result"
+        )
+        self._fetch_s = {result: fetch.labels(result) for result in FETCHES}
+        self._svid_left = self._gauge(
+            "identity_svid_seconds_remaining", "Seconds that our SVID is still valid; 0 without one"
+        )
+        self._svid_life = self._gauge(
+            "identity_svid_lifetime_seconds", "Whole life of our SVID; 0 without one"
+        )
+        self._contact = self._gauge(
+            "identity_workload_api_last_contact_timestamp_seconds",
+            "When the source of our identity was last heard; 0 for never",
+        )
+        self._source_state = self._gauge(
+            "identity_workload_api_state",
+            "1 for the state that the source of our identity is in; no series without a source",
+            "state",
+        )
+        self._domains = self._gauge(
+            "identity_bundle_trust_domains", "Trust domains whose X.509 authorities are held"
+        )
+
+    def _closed(
+        self, name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], Tally]:
+        """The children of a counter that has these and no others."""
+        family = self._tally(name, text, *labels)
+        return {each: family.labels(*each) for each in values}
+
     # --- the pipeline's events (core.ports.Metrics) ----------------------------------------
 
     def decided(
@@ -261,7 +359,7 @@ class Metrics:
         if reason is not None:
             outcome = OUTCOME_OF[reason]
         protocol = protocol if protocol in self._own else ProtocolName.UNKNOWN
-        self._ended[(protocol, outcome)].inc()
+        self._ended[(direction, protocol, outcome)].inc()
         self._whole[(protocol, outcome is Outcome.ALLOWED)].observe(whole_s)
         self._own[protocol].observe(max(0.0, whole_s - upstream_s))
 
@@ -277,8 +375,8 @@ class Metrics:
         else:
             counter.labels(protocol.value).inc()
 
-    def in_flight(self, delta: int) -> None:
-        self._flying.inc(delta)
+    def in_flight(self, delta: int, direction: str) -> None:
+        self._flying[direction].inc(delta)
 
     # --- others' events -------------------------------------------------------------------
 
@@ -393,6 +491,59 @@ class Metrics:
 
     def built(self, facts: Mapping[str, str]) -> None:
         self._build.labels(facts["version"], facts["revision"], facts["python"]).set(1)
+
+    # --- identity's events (identity.events.IdentityEvents) ---------------------------------
+
+    def handshake(self, role: str, reason: str) -> None:
+        self._move(self._handshakes, role, reason)
+
+    def revalidation_failed(self, reason: str) -> None:
+        self._move(self._revalidations, reason)
+
+    def workload_update(self, kind: str, result: str) -> None:
+        self._move(self._updates, kind, result)
+
+    def workload_reconnect(self, code: str) -> None:
+        self._move(self._reconnects, code)
+
+    def anchor_collisions(self, count: int) -> None:
+        self._collisions.inc(count)
+
+    def token(self, kind: str, result: str) -> None:
+        self._move(self._tokens, kind, result)
+
+    def jwt_fetched(self, result: str, seconds: float) -> None:
+        spread = self._fetch_s.get(result)
+        if spread is not None:
+            spread.observe(seconds)
+        else:
+            self._overflow.labels("identity").inc()
+
+    def identity_is(
+        self,
+        *,
+        state: str,
+        remaining_s: float,
+        lifetime_s: float,
+        contact_unix_s: float | None,
+        trust_domains: int,
+    ) -> None:
+        """How identity is at rest, told once a second where there is a source. `state` is one of
+        `SOURCE_STATES`; seconds are 0 without an SVID."""
+        for name in SOURCE_STATES:
+            self._source_state.labels(name).set(name == state)
+        self._svid_left.set(remaining_s)
+        self._svid_life.set(lifetime_s)
+        self._contact.set(contact_unix_s or 0)
+        self._domains.set(trust_domains)
+
+    def _move(self, children: Mapping[tuple[str, ...], Tally], *values: str) -> None:
+        """Count; what is none of the closed values is counted as such, and ends no handshake."""
+        child = children.get(values)
+        if child is not None:
+            child.inc()
+        else:
+            self._overflow.labels("identity").inc()
 
     def _upstream(self, name: str) -> str:
         return name if name in self._upstreams else "other"
