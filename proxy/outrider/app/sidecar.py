@@ -20,6 +20,7 @@ from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
 from outrider.app.control_plane import ControlPlane
 from outrider.app.data_plane import DataPlane
+from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.state import open_state
 from outrider.config.load import Loaded, dump, load
 from outrider.control.health import Health, TelemetryPage
@@ -28,10 +29,11 @@ from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import Exchange, Reply
-from outrider.core.jsonvalue import digest
+from outrider.core.jsonvalue import JsonObject, digest
 from outrider.core.ports import ActivePolicy
 from outrider.core.vocabulary import Direction, Reason, RecordKind
 from outrider.identity.bundles import BundleSource
+from outrider.identity.snapshot import Snapshot
 from outrider.identity.subject import LocalIdentifier
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.live import LiveExchanges
@@ -87,6 +89,7 @@ class Sidecar:
         self.live = LiveExchanges()
         self.jobs = Jobs()
         self.quarantine = QuarantineList()
+        self.identity = OwnIdentity(loaded, self.clock, self.metrics)
         self._wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
         self.draining = False
@@ -118,9 +121,13 @@ class Sidecar:
         self.logs = logs
         self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
+        stack.push_async_callback(self.identity.close)
+        await self.identity.start()
         await self._open_policy()
         await self._listen_to_operators(stack)
         await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
+        for name, current in self.identity.jobs():
+            self.jobs.start(name, current)
         await self._start_policy()
         self._open_shares()
         self.plane = await self._plane(self.loaded)
@@ -132,6 +139,7 @@ class Sidecar:
             ("settings file", self._watch_settings()),
             ("pressure", self._pressure.run()),
             ("heartbeat", self._beat()),
+            ("identity", self._identity_watch().run()),
         ):
             if job is not None:
                 self.jobs.start(name, job)
@@ -337,6 +345,19 @@ class Sidecar:
         record["policy"] = {"revision": policy.revision, "digest": release.digest}
         self.audit.append_nowait(record)
         self.live.changed()
+
+    # --- identity -----------------------------------------------------------------------
+
+    def _identity_watch(self) -> IdentityWatch:
+        return IdentityWatch(self.identity, act=self._trust_is, record=self._identity_is)
+
+    def _trust_is(self, snapshot: Snapshot) -> None:
+        """What lived on trust that is gone ends now."""
+
+    def _identity_is(self, facts: JsonObject) -> None:
+        record = base(RecordKind.CONFIG, self.clock, None, None, None)
+        record["identity"] = facts
+        self.audit.append_nowait(record)
 
     # --- reload -------------------------------------------------------------------------
 
