@@ -110,7 +110,7 @@ def set_up(home: Path) -> Stage:
     """An empty stage in `home`: secrets, trust bundle and policy; settings come with `describe`."""
     stage = Stage(
         home=home,
-        ports=Ports(**dict(zip(("egress", "control", "telemetry"), _free_ports(3), strict=True))),
+        ports=Ports(**dict(zip(("egress", "control", "telemetry"), free_ports(3), strict=True))),
         issuer=Issuer("acme-1"),
         desk=secrets.token_hex(16),
         agent_secret=secrets.token_hex(16),
@@ -147,7 +147,8 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Distinct loopback ports nobody listens on now."""
     held = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
     try:
         for one in held:
