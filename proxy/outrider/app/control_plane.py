@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from outrider import __version__
 from outrider.app.explaining import explain_decision
+from outrider.app.identity_view import IdentityView
 from outrider.control.api import ControlApi
 from outrider.control.health import Check
 from outrider.control.opa_bundle import HOLDER, bundle_endpoint
@@ -27,6 +28,12 @@ class ControlPlane:
 
     def __init__(self, sidecar: "Sidecar") -> None:
         self._sidecar = sidecar
+        self.identity = IdentityView(
+            keeper=sidecar.identity.keeper,
+            loaded=sidecar.loaded,
+            clock=sidecar.clock,
+            instance=self._instance,
+        )
 
     def api(self) -> ControlApi:
         sidecar = self._sidecar
@@ -64,6 +71,7 @@ class ControlPlane:
                 name="listeners",
                 missing=lambda: say("not bound yet", unless=sidecar.listening),
             ),
+            *self.identity.checks(),
             Check(name="policy", missing=self._policy_missing),
             Check(
                 name="audit",
@@ -87,6 +95,7 @@ class ControlPlane:
             "profile": sidecar.loaded.settings.profile.value,
             "ready": not missing,
             "missing": {**missing},
+            "degraded": {**dict(sidecar.health.degraded())},
             "policy": policy,
             "audit": audit,
             "live": len(sidecar.live),
@@ -111,6 +120,10 @@ class ControlPlane:
         if isinstance(engine, OpaEngine) and not engine.healthy():
             return "the engine opa does not answer"
         return None
+
+    def _instance(self) -> str | None:
+        pod_uid = self._sidecar.loaded.pod_uid
+        return f"pod:{pod_uid}" if pod_uid else None
 
     def _accepted(self, facts: JsonObject) -> None:
         upstream = str(facts.get("upstream"))

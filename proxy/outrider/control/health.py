@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import orjson
 
@@ -13,12 +14,38 @@ from outrider.telemetry.exposition import Exposition
 _LAG_LIMIT_S = 5.0
 
 
+def _nothing() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One condition of readiness: None when it holds, else what is missing in a sentence."""
+    """One condition of readiness: None when it holds, else what is missing in a sentence.
+
+    `degraded` says what is wrong with one that still holds; `detail` how it is while nothing is.
+    """
 
     name: str
     missing: Callable[[], str | None]
+    degraded: Callable[[], str | None] = _nothing
+    detail: Callable[[], str | None] = _nothing
+
+
+class CheckState(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    """It still holds, and will not for long: ready, and somebody should act."""
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one check is, in a sentence, and since when it is so."""
+
+    name: str
+    state: CheckState
+    why: str
+    since_unix_s: float
 
 
 class Health:
@@ -28,7 +55,7 @@ class Health:
         self._checks = checks
         self._clock = clock
         self._lag_s = lag_s
-        self._since: dict[str, tuple[str | None, float]] = {}
+        self._since: dict[str, tuple[tuple[CheckState, str], float]] = {}
 
     def live(self) -> bool:
         """Whether the event loop still turns: nothing else is cured by a restart."""
@@ -36,18 +63,34 @@ class Health:
 
     def missing(self) -> tuple[tuple[str, str], ...]:
         """Name and sentence of every check that fails; empty when ready."""
-        return tuple((name, why) for name, why, _ in self.states() if why is not None)
+        return self._named(CheckState.MISSING)
 
-    def states(self) -> list[tuple[str, str | None, float]]:
+    def degraded(self) -> tuple[tuple[str, str], ...]:
+        """Name and sentence of every check that holds, but not for long."""
+        return self._named(CheckState.DEGRADED)
+
+    def _named(self, state: CheckState) -> tuple[tuple[str, str], ...]:
+        return tuple((one.name, one.why) for one in self.states() if one.state is state)
+
+    def states(self) -> list[Standing]:
         found = []
         for check in self._checks:
-            why = check.missing()
-            before, since = self._since.get(check.name, (None, self._clock.unix_s()))
-            if before != why:
-                since = self._clock.unix_s()
-            self._since[check.name] = (why, since)
-            found.append((check.name, why, since))
+            seen = _seen(check)
+            before = self._since.get(check.name)
+            if before is None or before[0] != seen:
+                before = self._since[check.name] = (seen, self._clock.unix_s())
+            found.append(
+                Standing(name=check.name, state=seen[0], why=seen[1], since_unix_s=before[1])
+            )
         return found
+
+
+def _seen(check: Check) -> tuple[CheckState, str]:
+    if (why := check.missing()) is not None:
+        return CheckState.MISSING, why
+    if (why := check.degraded()) is not None:
+        return CheckState.DEGRADED, why
+    return CheckState.OK, check.detail() or "ok"
 
 
 class TelemetryPage:
@@ -75,21 +118,25 @@ class TelemetryPage:
 
     def _ready(self, *, as_json: bool) -> Response:
         states = self._health.states()
-        failing = [(name, why) for name, why, _ in states if why is not None]
+        failing = [one for one in states if one.state is CheckState.MISSING]
         status = 503 if failing else 200
         if as_json:
             body = orjson.dumps(
                 [
                     {
-                        "name": name,
-                        "ok": why is None,
-                        "detail": why or "ok",
-                        "since": rfc3339(since),
+                        "name": one.name,
+                        "ok": one.state is not CheckState.MISSING,
+                        "state": one.state.value,
+                        "detail": one.why,
+                        "since": rfc3339(one.since_unix_s),
                     }
-                    for name, why, since in states
+                    for one in states
                 ]
             )
             return Response(status=status, body=body)
-        lines = [f"{name}: {why}" for name, why in failing] or ["ok"]
+        lines = [f"{one.name}: {one.why}" for one in failing] or ["ok"]
+        lines += [
+            f"{one.name}: degraded: {one.why}" for one in states if one.state is CheckState.DEGRADED
+        ]
         text = "\n".join(lines) + "\n"
         return Response(status=status, body=text.encode(), content_type="text/plain")

@@ -33,7 +33,16 @@ class Room:
         self.clock = FixedClock()
         self.failing: dict[str, str] = {}
         self.lag_s = 0.0
-        checks = tuple(Check(name=name, missing=partial(self.failing.get, name)) for name in NAMES)
+        self.degraded: dict[str, str] = {}
+        checks = tuple(
+            Check(
+                name=name,
+                missing=partial(self.failing.get, name),
+                degraded=partial(self.degraded.get, name),
+                detail=lambda: "serving",
+            )
+            for name in NAMES
+        )
         self.health = Health(checks, self.clock, lambda: self.lag_s)
         registry = CollectorRegistry()
         Counter("outrider_x", "X", registry=registry).inc()
@@ -63,6 +72,33 @@ async def test_each_check_fails_alone_and_is_named(room: Room, name: str) -> Non
 
     assert (response.status, response.body) == (503, f"{name}: it is not there\n".encode())
     assert room.health.missing() == ((name, "it is not there"),)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_is_degraded_is_named_and_leaves_us_ready(room: Room, name: str) -> None:
+    room.degraded[name] = "it runs out soon"
+
+    plain = await room.ask("/readyz")
+    told = orjson.loads((await room.ask("/readyz", query="format=json")).body)
+
+    assert (plain.status, plain.body) == (200, f"ok\n{name}: degraded: it runs out soon\n".encode())
+    assert [one["name"] for one in told if one["state"] == "degraded"] == [name]
+    assert all(one["ok"] for one in told)
+    assert room.health.missing() == ()
+    assert room.health.degraded() == ((name, "it runs out soon"),)
+
+
+async def test_what_is_missing_is_no_longer_merely_degraded(room: Room) -> None:
+    room.degraded["audit"] = room.failing["audit"] = "it is gone"
+    room.degraded["store"] = "it is slow"
+    response = await room.ask("/readyz")
+    assert response.status == 503
+    assert response.body == b"audit: it is gone\nstore: degraded: it is slow\n"
+
+
+async def test_as_json_a_check_that_holds_says_how_it_is(room: Room) -> None:
+    told = orjson.loads((await room.ask("/readyz", query="format=json")).body)
+    assert {(one["state"], one["detail"]) for one in told} == {("ok", "serving")}
 
 
 async def test_what_is_missing_does_not_end_a_life(room: Room) -> None:
