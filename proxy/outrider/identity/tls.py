@@ -1,0 +1,397 @@
+"""TLS between SPIFFE identities, with the standard library alone (IDENTITY §3).
+
+Laws: 1.3 only, nothing is resumed, the other end always shows a certificate; it is judged inside
+the handshake, so a connection that exists has a verified peer; its authority belongs to its own
+trust domain and to no other; whatever goes wrong is an `ssl.SSLError` with a closed reason, counted
+and logged once, without a word of the other end's; one context serves one generation of trust.
+"""
+
+import hashlib
+import logging
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, Self, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from outrider.core.errors import is_panic
+from outrider.core.exchange import TlsPeer
+from outrider.core.ports import Clock
+from outrider.identity._compat import key_file, verified_chain
+from outrider.identity.anchors import fingerprint
+from outrider.identity.events import IdentityEvents
+from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.reasons import HandshakeReason, PeerRefusedError, Role
+from outrider.identity.snapshot import OwnSvid, Snapshot
+from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_spiffe_id
+from outrider.identity.x509 import (
+    CHAIN_LIMIT,
+    check_leaf,
+    check_signing,
+    earliest_end_s,
+    exact_path,
+)
+
+logger = logging.getLogger("outrider.identity")
+
+_VERIFY_CODES: Final[Mapping[int, HandshakeReason]] = {
+    9: HandshakeReason.NOT_YET_VALID,
+    10: HandshakeReason.EXPIRED,
+    18: HandshakeReason.UNKNOWN_AUTHORITY,
+    19: HandshakeReason.UNKNOWN_AUTHORITY,
+    20: HandshakeReason.UNKNOWN_AUTHORITY,
+    21: HandshakeReason.UNKNOWN_AUTHORITY,
+}
+_ALPN: Final = ("http/1.1",)
+
+
+class HandshakeRefusedError(ssl.SSLCertVerificationError):
+    """A handshake that failed, for `reason`; the text is a fixed sentence."""
+
+    def __init__(self, reason: HandshakeReason, detail: str) -> None:
+        super().__init__(1, detail)
+        self.reason: Any = reason  # `ssl` says str, and a `HandshakeReason` is one
+        self.verify_code = 0
+        self.verify_message = detail
+
+
+class Expected:
+    """Which SPIFFE IDs an upstream may have: exact ones, and `spiffe://td/path/*`, whose prefix
+    ends at a whole segment. Raises `SpiffeIdError` for anything else, and for nothing at all."""
+
+    __slots__ = ("_exact", "_prefixes")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        exact, prefixes = set(), []
+        for pattern in patterns:
+            base = pattern.removesuffix("/*")
+            found = parse_spiffe_id(base)
+            if base != pattern:
+                prefixes.append(f"{found.text}/")
+            elif found.path:
+                exact.add(found.text)
+            else:
+                raise SpiffeIdError("a trust domain where a workload is expected")
+        if not exact and not prefixes:
+            raise SpiffeIdError("nobody is expected")
+        self._exact = frozenset(exact)
+        self._prefixes = tuple(prefixes)
+
+    def covers(self, spiffe_id: str) -> bool:
+        """Whether a verified ID is among those expected."""
+        return spiffe_id in self._exact or spiffe_id.startswith(self._prefixes)
+
+
+# --- judging ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """Who is taken, under one generation of trust; None as `snapshot`: nobody."""
+
+    role: Role
+    events: IdentityEvents
+    clock: Clock
+    expect: Expected | None
+    snapshot: Snapshot
+    authorities: Mapping[str, tuple[x509.Certificate, ...]]
+
+    def peer(self, chain: list[bytes]) -> TlsPeer:
+        """The peer whose verified chain is `chain`. Raises `PeerRefusedError`."""
+        if not chain:
+            raise PeerRefusedError(HandshakeReason.NO_CERTIFICATE, "no verified chain")
+        if len(chain) > CHAIN_LIMIT + 1:
+            raise PeerRefusedError(HandshakeReason.PATH, "a chain longer than is taken")
+        leaf = check_leaf(chain[0])
+        path = self._path(
+            leaf.spiffe_id, (leaf.certificate, *map(x509.load_der_x509_certificate, chain[1:]))
+        )
+        for signing in path[1:]:
+            check_signing(signing)
+        expires = earliest_end_s(path)
+        if expires <= self.clock.unix_s():
+            raise PeerRefusedError(HandshakeReason.EXPIRED, "the chain has ended")
+        if self.expect is not None and not self.expect.covers(leaf.spiffe_id.text):
+            raise PeerRefusedError(HandshakeReason.NOT_EXPECTED, "not who is expected here")
+        return TlsPeer(
+            spiffe_id=leaf.spiffe_id.text,
+            trust_domain=leaf.spiffe_id.trust_domain,
+            expires_unix_s=expires,
+            leaf_sha256=hashlib.sha256(chain[0]).hexdigest(),
+            anchor_sha256=fingerprint(path[-1]),
+            generation=self.snapshot.generation,
+        )
+
+    def _path(
+        self, spiffe_id: SpiffeId, chain: tuple[x509.Certificate, ...]
+    ) -> tuple[x509.Certificate, ...]:
+        """The chain as it ends in an authority of the leaf's own trust domain (X-16, X-17)."""
+        anchors = self.snapshot.anchors.get(spiffe_id.trust_domain)
+        if not anchors:
+            raise PeerRefusedError(HandshakeReason.NO_BUNDLE, "a trust domain without a bundle")
+        if fingerprint(chain[-1]) in anchors:
+            return chain
+        authorities = self.authorities[spiffe_id.trust_domain]
+        exact = exact_path(chain, authorities, self.clock.unix_s())
+        if exact is None:
+            raise PeerRefusedError(
+                HandshakeReason.WRONG_AUTHORITY, "not by an authority of its trust domain"
+            )
+        return exact
+
+    def took(self) -> None:
+        self.events.handshake(self.role, HandshakeReason.OK)
+
+    def refusal(self, fault: BaseException) -> HandshakeRefusedError:
+        """`fault` as the one error that leaves a handshake; counts and logs it."""
+        reason, detail = _reason_of(fault)
+        self.events.handshake(self.role, reason)
+        logger.warning(
+            "a TLS peer was refused",
+            extra={
+                "event": "tls_peer_refused",
+                "role": self.role.value,
+                "reason": reason.value,
+                "detail": detail,
+            },
+        )
+        return HandshakeRefusedError(reason, detail)
+
+
+def _reason_of(fault: BaseException) -> tuple[HandshakeReason, str]:
+    if isinstance(fault, PeerRefusedError):
+        return fault.reason, fault.detail
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        reason = _VERIFY_CODES.get(fault.verify_code, HandshakeReason.PATH)
+        return reason, "OpenSSL does not take the chain"
+    if isinstance(fault, ssl.SSLError):
+        if fault.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+            return HandshakeReason.NO_CERTIFICATE, "no certificate was shown"
+        return HandshakeReason.PROTOCOL, "the handshake broke off"
+    return HandshakeReason.INTERNAL, "a fault of ours"
+
+
+class SpiffeSSLObject(ssl.SSLObject):
+    """A connection whose other end is verified, or which does not come to be.
+
+    `__init__` never runs, so fields are class attributes until they are set.
+    """
+
+    spiffe_peer: TlsPeer | None = None
+    """Who is at the other end; set before the handshake ends."""
+
+    def do_handshake(self) -> None:
+        if self.spiffe_peer is not None:
+            return
+        context = cast("_Context", self.context)
+        judge = context.judge
+        try:
+            context.check()
+            super().do_handshake()
+            self.spiffe_peer = judge.peer(verified_chain(self))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except BaseException as fault:
+            if not isinstance(fault, Exception) and not is_panic(fault):
+                raise
+            raise judge.refusal(fault) from None
+        judge.took()
+
+
+# --- contexts ---
+
+
+class _Context(ssl.SSLContext):
+    """What connections of one generation are made with."""
+
+    judge: _Judge
+    refuses: PeerRefusedError | None = None
+    """Set where no handshake may even begin."""
+    generation: int = -1
+
+    def check(self) -> None:
+        """Raises why no handshake may begin."""
+        if self.refuses is not None:
+            raise self.refuses
+
+
+class RotatingContext(ssl.SSLContext):
+    """The one context a listener or connector is handed: each connection gets a context of the
+    trust and identity that hold when it begins. Nothing set on this one reaches those.
+
+    Without a valid SVID of our own the handshake is refused before a byte, with `no_svid`.
+    """
+
+    _make: "_Maker"
+    _made: _Context | None
+
+    def __new__(cls, maker: "_Maker") -> Self:
+        self = super().__new__(cls, _protocol(maker.role))
+        self._make = maker
+        self._made = None
+        return self
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """A connection under what holds now. `session` is ignored: nothing is resumed."""
+        _ = session
+        return self._current().wrap_bio(
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname or None,
+        )
+
+    def wrap_socket(self, *_: object, **__: object) -> NoReturn:
+        """Never: a blocking socket would not be judged."""
+        raise ssl.SSLError(1, "this context is for event loops only")
+
+    def _current(self) -> _Context:
+        """The context of the current generation, made when it is first asked for."""
+        maker = self._make
+        snapshot, own = maker.keeper.snapshot(), maker.keeper.own()
+        if own is None:
+            self._made = None
+            return maker.refusing(
+                PeerRefusedError(HandshakeReason.NO_SVID, "we hold no valid SVID")
+            )
+        if self._made is None or self._made.generation != snapshot.generation:
+            self._made = None
+            try:
+                self._made = maker.context(snapshot, own)
+            except (OSError, ValueError):
+                return maker.refusing(
+                    PeerRefusedError(HandshakeReason.INTERNAL, "no context could be made")
+                )
+        return self._made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maker:
+    role: Role
+    keeper: IdentityKeeper
+    events: IdentityEvents
+    clock: Clock
+    expect: Expected | None
+    alpn: tuple[str, ...]
+    keys_on_disk: bool
+
+    def context(self, snapshot: Snapshot, own: OwnSvid) -> _Context:
+        """Raises `OSError` (`ssl.SSLError`) or `ValueError` for material OpenSSL cannot use."""
+        authorities = _authorities(snapshot)
+        context = self._bare(snapshot, authorities)
+        context.set_alpn_protocols(list(self.alpn))
+        with key_file(_pem(own), on_disk=self.keys_on_disk) as path:
+            context.load_cert_chain(path)
+        ours = own.spiffe_id.trust_domain
+        # Our own first: where two look alike, OpenSSL goes by the order.
+        for domain in sorted(authorities, key=lambda name: (name != ours, name)):
+            der = b"".join(one.public_bytes(Encoding.DER) for one in authorities[domain])
+            if der:
+                context.load_verify_locations(cadata=der)
+        return context
+
+    def refusing(self, why: PeerRefusedError) -> _Context:
+        """A context without a key, whose every handshake is refused before it begins.
+
+        Raising where a connection is wrapped would leave its socket to no one.
+        """
+        context = self._bare(Snapshot(), {})
+        context.refuses = why
+        return context
+
+    def _bare(
+        self, snapshot: Snapshot, authorities: Mapping[str, tuple[x509.Certificate, ...]]
+    ) -> _Context:
+        context = _Context(_protocol(self.role))
+        context.check_hostname = False  # the name is the SPIFFE ID
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate may be an authority
+        if self.role is Role.SERVER:
+            context.num_tickets = 0
+        context.sslobject_class = SpiffeSSLObject
+        context.generation = snapshot.generation
+        context.judge = _Judge(
+            role=self.role,
+            events=self.events,
+            clock=self.clock,
+            expect=self.expect,
+            snapshot=snapshot,
+            authorities=authorities,
+        )
+        return context
+
+
+def _protocol(role: Role) -> ssl._SSLMethod:
+    return ssl.PROTOCOL_TLS_SERVER if role is Role.SERVER else ssl.PROTOCOL_TLS_CLIENT
+
+
+def _authorities(snapshot: Snapshot) -> dict[str, tuple[x509.Certificate, ...]]:
+    """Of each trust domain, the authorities that were not dropped."""
+    return {
+        domain: tuple(
+            one
+            for one in bundle.x509_authorities
+            if fingerprint(one) in snapshot.anchors.get(domain, ())
+        )
+        for domain, bundle in snapshot.x509.items()
+    }
+
+
+def _pem(own: OwnSvid) -> bytes:
+    key = own.svid.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key + b"".join(one.public_bytes(Encoding.PEM) for one in own.svid.cert_chain)
+
+
+def server_context(
+    keeper: IdentityKeeper, events: IdentityEvents, clock: Clock, *, keys_on_disk: bool = False
+) -> RotatingContext:
+    """The context of a listener: anyone with a SPIFFE identity we can verify is let in, whom
+    policy then judges. `keys_on_disk`: where memory cannot hold a key, a file may for a moment."""
+    return RotatingContext(
+        _Maker(
+            role=Role.SERVER,
+            keeper=keeper,
+            events=events,
+            clock=clock,
+            expect=None,
+            alpn=_ALPN,
+            keys_on_disk=keys_on_disk,
+        )
+    )
+
+
+def client_context(
+    keeper: IdentityKeeper,
+    events: IdentityEvents,
+    clock: Clock,
+    *,
+    expect: Expected,
+    alpn: tuple[str, ...] = _ALPN,
+    keys_on_disk: bool = False,
+) -> RotatingContext:
+    """The context of one upstream, who must be one of `expect`."""
+    return RotatingContext(
+        _Maker(
+            role=Role.CLIENT,
+            keeper=keeper,
+            events=events,
+            clock=clock,
+            expect=expect,
+            alpn=alpn,
+            keys_on_disk=keys_on_disk,
+        )
+    )
