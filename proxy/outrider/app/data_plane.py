@@ -1,6 +1,6 @@
 """What one version of the settings makes of the data plane; a reload makes it anew, whole."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,12 +12,12 @@ from outrider.core.exchange import Exchange, Reply, RequestHead
 from outrider.core.ports import Clock, CredentialProvider, Route
 from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits
-from outrider.core.vocabulary import ProtocolName
+from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.credentials.providers.file import FileProvider
 from outrider.identity.bundles import BundleSource
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
-from outrider.pipeline.routing import RouteTable
+from outrider.pipeline.routing import NO_ROUTES, RouteTable
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.protocols.gate import GateRules, RouteRules
@@ -31,10 +31,12 @@ from outrider.server.wheel import Wheel
 _NO_ROUTE: Final = RouteRules()
 
 
-def routes_of(settings: Settings) -> RouteTable:
-    """A route for each prefix and each host of each upstream."""
+def routes_of(settings: Settings, direction: Direction = Direction.EGRESS) -> RouteTable:
+    """A route for each prefix and each host of each upstream of `direction`, and of no other."""
     routes: list[Route] = []
     for name, upstream in settings.upstreams.items():
+        if upstream.direction != direction.value:
+            continue
         places = [(upstream.prefix, None)] if upstream.prefix else []
         for prefix, host in [*places, *(("", host) for host in upstream.hosts)]:
             routes.append(
@@ -42,7 +44,7 @@ def routes_of(settings: Settings) -> RouteTable:
                     name=name,
                     upstream=name,
                     protocol=ProtocolName(upstream.protocol),
-                    prefix=prefix or "",
+                    prefix=(prefix or "").rstrip("/"),
                     host=host,
                     base_path=urlsplit(upstream.url).path.rstrip("/"),
                     options=upstream.mcp if upstream.protocol == "mcp" else upstream.http,
@@ -120,13 +122,15 @@ def http_adapter(limits: Limits) -> HttpAdapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPlane:
-    """The enforcer of one version of the settings, and what must be closed after it."""
+    """The enforcer of one version of the settings, and what must be closed after it. `routes` are
+    those of egress."""
 
     loaded: Loaded
     routes: RouteTable
     pool: UpstreamPool
     bundles: BundleSource
     enforcer: Enforcer
+    ingress: RouteTable = NO_ROUTES
 
 
 def gate_rules(loaded: Loaded, routes: RouteTable, ports: tuple[int, ...]) -> GateRules:
@@ -138,21 +142,45 @@ def gate_rules(loaded: Loaded, routes: RouteTable, ports: tuple[int, ...]) -> Ga
     for address in listener.addresses:
         if not is_loopback(address):
             own |= {f"{address.rpartition(':')[0]}:{port}" for port in ports}
+    return GateRules(
+        hosts=frozenset(own) | routes.hosts,
+        origins=frozenset(f"http://{host}" for host in own),
+        route=_options(loaded, routes),
+        head_fields=limits.head_fields,
+        head_bytes=limits.head_bytes,
+        path_bytes=limits.path_bytes,
+        query_bytes=limits.query_string_bytes,
+    )
+
+
+def ingress_rules(loaded: Loaded, routes: RouteTable) -> GateRules:
+    """What the ingress listener accepts of peers that proved who they are: any valid Host, since
+    they call us by whatever name their settings give us and no browser has an SVID; no proxying."""
+    limits = loaded.settings.limits
+    return GateRules(
+        hosts=routes.hosts,
+        any_host=True,
+        scheme="https",
+        check_origin=False,
+        absolute=False,
+        instance=True,
+        route=_options(loaded, routes),
+        head_fields=limits.head_fields,
+        head_bytes=limits.head_bytes,
+        path_bytes=limits.path_bytes,
+        query_bytes=limits.query_string_bytes,
+    )
+
+
+def _options(loaded: Loaded, routes: RouteTable) -> Callable[[str, str], RouteRules]:
+    limits = loaded.settings.limits
     opted = {name: _opted(upstream, limits) for name, upstream in loaded.settings.upstreams.items()}
 
     def options(host: str, path: str) -> RouteRules:
         route = routes.find(host, path)
         return _NO_ROUTE if route is None else opted[route.upstream]
 
-    return GateRules(
-        hosts=frozenset(own) | routes.hosts,
-        origins=frozenset(f"http://{host}" for host in own),
-        route=options,
-        head_fields=limits.head_fields,
-        head_bytes=limits.head_bytes,
-        path_bytes=limits.path_bytes,
-        query_bytes=limits.query_string_bytes,
-    )
+    return options
 
 
 def _opted(upstream: Upstream, limits: Limits) -> RouteRules:
@@ -190,7 +218,7 @@ def refuse_at_gate(enforcer: Enforcer, refusal: GateRefusal) -> Reply:
         listener=refusal.listener,
         head=RequestHead(
             method=refusal.method or "",
-            scheme="http",
+            scheme="https" if refusal.direction is Direction.INGRESS else "http",
             host="",
             path=refusal.path or "",
             query="",

@@ -143,14 +143,12 @@ def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Faul
         yield Fault(
             key=f"{key}.prefix", value=None, allowed="give a path prefix such as /mcp/crm, or hosts"
         )
-    if upstream.prefix is not None and (
-        not _PREFIX.fullmatch(upstream.prefix) or upstream.prefix.startswith("/.outrider")
-    ):
+    if upstream.prefix is not None and not _is_prefix(upstream.prefix, upstream.direction):
         yield Fault(
             key=f"{key}.prefix",
             value=upstream.prefix,
             allowed="give /segments of letters, digits, . _ ~ - without a trailing /; "
-            "/.outrider is reserved",
+            "/.outrider is reserved; / alone, for everything, goes with direction ingress",
         )
     if upstream.credential is not None and upstream.credential not in settings.credentials:
         yield Fault(
@@ -165,6 +163,12 @@ def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Faul
             yield Fault(
                 key=f"{key}.networks", value=network, allowed="give a CIDR such as 10.0.0.0/8"
             )
+
+
+def _is_prefix(prefix: str, direction: str) -> bool:
+    if prefix == "/":
+        return direction == "ingress"
+    return bool(_PREFIX.fullmatch(prefix)) and not prefix.startswith("/.outrider")
 
 
 def _agent_credentials(settings: Settings) -> Iterator[Fault]:

@@ -255,7 +255,8 @@ class Upstream:
     protocol: Literal["mcp", "http"] = "http"
     """Which adapter reads its exchanges: `mcp` (Streamable HTTP) or `http` (plain, REST)."""
     prefix: str | None = None
-    """Path prefix on the egress listener, such as `/mcp/crm`; stripped before the upstream."""
+    """Path prefix on its listener, such as `/mcp/crm`; stripped before the upstream. With direction
+    `ingress` it may be `/`, for everything."""
     hosts: tuple[str, ...] = ()
     """Host names (with port where not default) routed here by Host or absolute-form target."""
     networks: tuple[str, ...] = ()

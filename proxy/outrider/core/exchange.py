@@ -135,7 +135,8 @@ class Reply:
     """The answer. `settle` is called exactly once by whoever writes it, whatever happens.
 
     A `body` that is an iterator is streamed with backpressure; if it raises, the connection is
-    aborted, never ended as if complete. `close` ends the connection after the answer.
+    aborted, never ended as if complete. `close` ends the connection after the answer; so does
+    `is_last`, asked once a streamed one was written, where that was not known at its beginning.
     """
 
     status: int
@@ -143,6 +144,7 @@ class Reply:
     body: bytes | AsyncIterator[bytes]
     settle: Callable[[Ending, int], None]
     close: bool = False
+    is_last: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from outrider.core.exchange import Ending, Exchange, Reply
 from outrider.core.manifest import Manifest, Zones
 from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
-from outrider.core.vocabulary import ProtocolName, Reason
+from outrider.core.vocabulary import Credential, ProtocolName, Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.closing import Closing
 from outrider.pipeline.hygiene import strip
@@ -58,7 +58,7 @@ class Enforcer:
         A caller that leaves cancels its exchange, save where the conversation says that its
         protocol runs on (legacy MCP): that is finished in the background and recorded.
         """
-        passage = Passage(exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id))
+        passage = _passage(exchange)
         self._parts.live.enter(passage.entry)
         self._parts.metrics.in_flight(1, exchange.direction.value)
         try:
@@ -71,8 +71,8 @@ class Enforcer:
     def refuse_unread(self, exchange: Exchange, fault: EnforcementError) -> Reply:
         """The refusal of a request that the listener's gate turned away: recorded and counted
         like any other, in the words of the protocol its path belongs to."""
-        passage = Passage(exchange=exchange, head=exchange.head, entry=LiveExchange(id=exchange.id))
-        route = self._parts.routes.choose(exchange.head)
+        passage = _passage(exchange)
+        route = self._parts.table(exchange.direction).choose(exchange.head)
         if route is not None:
             passage.route, passage.adapter = route, self._parts.adapters[route.protocol]
         self._parts.metrics.in_flight(1, exchange.direction.value)
@@ -104,15 +104,16 @@ class Enforcer:
 
     async def _enforce(self, passage: Passage) -> Reply:
         parts, exchange = self._parts, passage.exchange
-        clean = strip(exchange.head, parts.credential_headers)
+        clean = strip(exchange.head, parts.credential_headers, exchange.direction)
         passage.head, passage.task_header = clean.head, clean.task
-        route = parts.routes.choose(clean.head)
+        route = parts.table(exchange.direction).choose(clean.head)
         if route is not None:
             passage.route, passage.adapter = route, parts.adapters[route.protocol]
         passage.subject = await parts.identifier.authenticate(exchange)  # 4
         for _ in range(clean.credentials):
             parts.metrics.noted("credential_stripped", passage.protocol)
         passage.entry.agent = passage.subject.id
+        passage.entry.attested = passage.subject.credential is Credential.ATTESTED_LOCAL
         parts.quarantine.check(agent=passage.subject.id)  # 5
         if route is None:
             raise UnrecognisedError("no upstream is configured for this path or host")  # 6
@@ -243,8 +244,13 @@ class Enforcer:
         settle = partial(self._closing.settle, passage)
         if watcher.streaming:
             head = watcher.head()
-            body = self._stream(passage, leg, watcher)
-            return Reply(status=head.status, headers=head.headers, body=body, settle=settle)
+            return Reply(
+                status=head.status,
+                headers=head.headers,
+                body=self._stream(passage, leg, watcher),
+                settle=settle,
+                is_last=lambda: passage.entry.cut_for is Reason.UNAUTHENTICATED,
+            )
         head, data = await self._relay.collect(passage, leg, watcher)
         return Reply(status=head.status, headers=head.headers, body=data, settle=settle)
 
@@ -329,7 +335,7 @@ class Enforcer:
             headers=refused.headers,
             body=refused.body,
             settle=partial(self._closing.settle, passage),
-            close=close or refusal.close,
+            close=close or refusal.close or _is_nobody(passage, fault),
         )
         return reply, refusal.reason
 
@@ -374,6 +380,17 @@ async def _ignoring(work: Awaitable[Reply]) -> None:
 
 def _internal(passage: Passage) -> dict[str, str]:
     return {"event": "internal", "request_id": passage.exchange.id}
+
+
+def _passage(exchange: Exchange) -> Passage:
+    entry = LiveExchange(id=exchange.id, peer=exchange.peer.tls)
+    return Passage(exchange=exchange, head=exchange.head, entry=entry)
+
+
+def _is_nobody(passage: Passage, fault: EnforcementError) -> bool:
+    """Whether the connection's own proof of identity is what failed, or stands beside it: what
+    comes next on it would be refused alike."""
+    return fault.reason is Reason.UNAUTHENTICATED and passage.exchange.peer.tls is not None
 
 
 def _uncancel() -> int:

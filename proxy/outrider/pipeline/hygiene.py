@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from outrider.core.exchange import Headers, RequestHead
+from outrider.core.vocabulary import Direction
 
 CREDENTIAL_HEADERS: Final = frozenset(
     {
@@ -15,7 +16,8 @@ CREDENTIAL_HEADERS: Final = frozenset(
 _CREDENTIAL_PREFIX: Final = "x-amz-"
 _OWN_PREFIX: Final = "outrider-"
 _PREFIXES: Final = (_CREDENTIAL_PREFIX, _OWN_PREFIX)
-_IDENTITY: Final = "proxy-authorization"  # the agent's token for us, not for an upstream
+# Where the caller's token for us travels (CONTRACTS §4): no credential of an upstream's.
+_IDENTITY: Final = {Direction.EGRESS: "proxy-authorization", Direction.INGRESS: "authorization"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,14 @@ class Stripped:
     credentials: int
 
 
-def strip(head: RequestHead, credentials_in: frozenset[str] = CREDENTIAL_HEADERS) -> Stripped:
+def strip(
+    head: RequestHead,
+    credentials_in: frozenset[str] = CREDENTIAL_HEADERS,
+    direction: Direction = Direction.EGRESS,
+) -> Stripped:
     """`head` without credentials and without our own headers, on every route. `credentials_in`
     are all names of headers that carry some."""
+    identity = _IDENTITY.get(direction)
     kept: list[tuple[str, str]] = []
     task: str | None = None
     credentials = 0
@@ -40,7 +47,7 @@ def strip(head: RequestHead, credentials_in: frozenset[str] = CREDENTIAL_HEADERS
         elif name.startswith(_OWN_PREFIX):
             task = field[1] if name == "outrider-task" else task
         else:
-            credentials += name != _IDENTITY
+            credentials += name != identity
     if len(kept) == len(head.headers):
         return Stripped(head=head, task=task, credentials=0)
     return Stripped(head=replace(head, headers=tuple(kept)), task=task, credentials=credentials)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from outrider.core.errors import EnforcementError
+from outrider.core.exchange import TlsPeer
 from outrider.core.vocabulary import Reason
 
 
@@ -13,11 +14,15 @@ class LiveExchange:
     """One exchange under way: whose it is and how far it came. Mutable; owned by the pipeline.
 
     `wake` stands where its answer tells of what its caller may see; it is `stale` from a change
-    of that until the answer has looked again. `why` says more of a cut than its reason.
+    of that until the answer has looked again. `why` says more of a cut than its reason. `peer` is
+    who its caller proved to be by mutual TLS; `attested` is True where its caller is taken for
+    our own agent by where it stands, which holds as long as our own identity does.
     """
 
     id: str
     agent: str | None = None
+    peer: TlsPeer | None = None
+    attested: bool = False
     task: str | None = None
     upstream: str | None = None
     tools: tuple[str, ...] = ()
@@ -66,6 +71,13 @@ class LiveExchanges:
                 entry.why = why
         self.cut(lambda entry: entry.conversation is conversation, why.reason)
 
+    def revalidate(self, holds: Callable[[TlsPeer], bool], *, own: bool) -> int:
+        """End every exchange whose caller is no longer proven, and return how many: `holds` says
+        whether a peer's proof does; `own` whether we hold an identity of our own, without which we
+        speak to no peer and our agent is nobody."""
+        cut = self.cut(lambda entry: not _is_proven(entry, holds, own=own), Reason.UNAUTHENTICATED)
+        return len(cut)
+
     def cut(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
         """End every exchange that `which` picks, for `reason`; the ids of those that were cut."""
         picked = [entry for entry in self._live.values() if which(entry)]
@@ -75,3 +87,9 @@ class LiveExchanges:
         for task in filter(None, tasks):
             task.cancel()
         return tuple(entry.id for entry in picked)
+
+
+def _is_proven(entry: LiveExchange, holds: Callable[[TlsPeer], bool], *, own: bool) -> bool:
+    if entry.peer is not None:
+        return own and holds(entry.peer)
+    return own or not entry.attested

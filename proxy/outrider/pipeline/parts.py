@@ -18,16 +18,17 @@ from outrider.core.ports import (
     TaskBinder,
     Upstream,
 )
-from outrider.core.vocabulary import ProtocolName
+from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.live import LiveExchanges
-from outrider.pipeline.routing import RouteTable
+from outrider.pipeline.routing import NO_ROUTES, RouteTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """`upstream_credentials` names, for each upstream that has one, its configured credential;
-    `credential_headers` are the headers in which an agent's own would travel."""
+    `credential_headers` are the headers in which an agent's own would travel. `routes` lead to what
+    the agent may reach, `ingress` to the agent itself, for those who call in."""
 
     identifier: Identifier
     decider: Decider
@@ -46,3 +47,10 @@ class Parts:
     jobs: Jobs
     clock: Clock
     credential_headers: frozenset[str] = CREDENTIAL_HEADERS
+    ingress: RouteTable = NO_ROUTES
+
+    def table(self, direction: Direction) -> RouteTable:
+        """The only routes an exchange of `direction` can take."""
+        if direction is Direction.EGRESS:
+            return self.routes
+        return self.ingress if direction is Direction.INGRESS else NO_ROUTES

@@ -46,6 +46,9 @@ class RouteTable:
         return self.find(head.host, head.path, absolute=head.absolute)
 
 
+NO_ROUTES: Final = RouteTable(())
+
+
 def _longest(routes: list[Route], path: str) -> Route | None:
     for route in routes:
         prefix = route.prefix

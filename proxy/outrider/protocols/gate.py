@@ -172,10 +172,16 @@ _DEFAULT_ROUTE: Final = RouteRules()
 class GateRules:
     """What one listener accepts. `hosts` and `origins` are exact, lower case, `host[:port]`.
 
+    `any_host` takes every valid Host besides: for a listener on which nobody speaks without proof
+    of identity, so that no web page can be led there by a name of its own (DNS rebinding), and
+    whose answers do not turn on the name. `scheme` is what is spoken on it.
+
     `route` finds the options of a canonical host and path; it is asked once and never fails.
     """
 
     hosts: frozenset[str]
+    any_host: bool = False
+    scheme: str = "http"
     origins: frozenset[str] = frozenset()
     check_origin: bool = True
     absolute: bool = True
@@ -235,7 +241,8 @@ def check(
             path = _ruled_path(raw_path, path, route)
         if route.case_insensitive:
             _check_case(path)
-        _check_scheme(scheme, route)
+        if authority is not None:
+            _check_scheme(scheme, route)
         length, has_body, gzip = _framing(method, special, route)
         expects, close = _optional(special, rules) if len(special) > 1 else (False, False)
     except GateError as error:
@@ -273,7 +280,7 @@ def _split(target: str, rules: GateRules) -> tuple[str, str | None, str, str]:
     """Scheme, authority (absolute-form alone), raw path and query of a request target."""
     if len(target) > rules.path_bytes + rules.query_bytes + 512:
         raise GateError(GateCause.TARGET_LENGTH)
-    scheme, authority, rest = "http", None, target
+    scheme, authority, rest = rules.scheme, None, target
     if target[:1] != "/":
         scheme, authority, rest = _absolute(target, rules)
     path, mark, query = rest.partition("?")
@@ -358,7 +365,11 @@ def _host(special: dict[str, str], authority: str | None, rules: GateRules) -> s
     host = raw.lower()
     if host in rules.hosts:
         return host
-    raise GateError(GateCause.UNKNOWN_HOST if is_authority(host) else GateCause.HOST)
+    if not is_authority(host):
+        raise GateError(GateCause.HOST)
+    if not rules.any_host:
+        raise GateError(GateCause.UNKNOWN_HOST)
+    return host
 
 
 def _folded(raw: str) -> str:

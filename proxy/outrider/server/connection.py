@@ -65,6 +65,7 @@ class AgentConnection(RequestHandler):
         "_head_bytes",
         "_incoming",
         "_peer",
+        "_proven_s",
         "_served",
         "_wait_for",
         "born_s",
@@ -90,6 +91,7 @@ class AgentConnection(RequestHandler):
         )
         self._edge = edge
         self._peer: Peer | None = None
+        self._proven_s = NEVER  # until then its proof of identity holds, if it gave one
         self._first: bytes | None = b""
         self._incoming = IncomingBody()
         self._expects = False
@@ -114,6 +116,8 @@ class AgentConnection(RequestHandler):
         if self._task_handler is not None:
             self._task_handler.add_done_callback(_report)
         self._edge.wheel.watch(self)
+        if self._peer.tls is not None:
+            self._proven_s = self.born_s + self._peer.tls.expires_unix_s - self._edge.clock.unix_s()
         self._wait(Wait.IDLE, self._edge.limits.keepalive_s)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -301,6 +305,7 @@ class AgentConnection(RequestHandler):
             reply = await edge.handler(self._exchange(gated, body))
             close = message.should_close or gated.close or reply.close or self._must_close(payload)
             await self._answer(reply, gated.head.method, close=close)
+            close = close or (reply.is_last is not None and reply.is_last())
         finally:
             body.release()
         if close:
@@ -325,6 +330,7 @@ class AgentConnection(RequestHandler):
 
     def _must_close(self, payload: StreamReader) -> bool:
         edge = self._edge
+        now_s = edge.clock.monotonic_s()
         self._served += 1
         return (
             not payload.is_eof()
@@ -332,7 +338,8 @@ class AgentConnection(RequestHandler):
             or edge.draining
             or self._served >= edge.limits.connection_requests
             or edge.level >= Level.NO_KEEPALIVE
-            or edge.clock.monotonic_s() - self.born_s >= edge.limits.connection_age_s
+            or now_s - self.born_s >= edge.limits.connection_age_s
+            or now_s >= self._proven_s
         )
 
     # --- answers ---

@@ -11,13 +11,14 @@ from aiohttp import http_parser
 
 from outrider.config.settings import Limits
 from outrider.core.errors import ConfigError, EnforcementError
-from outrider.core.exchange import Exchange, Peer, Reply, TraceContext
+from outrider.core.exchange import Exchange, Peer, Reply, TlsPeer, TraceContext
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import Direction
 from outrider.protocols.gate import GateRules
 from outrider.server.addresses import literal
 from outrider.server.body import body_terms
 from outrider.server.events import EdgeEvents, ShedCause, Threshold
+from outrider.server.handshakes import Doorkeeper
 from outrider.server.overload import BufferBudget
 from outrider.server.pressure import Level, Pressure
 from outrider.server.wheel import Wheel
@@ -88,6 +89,8 @@ class Edge:
         self.events = parts.events
         self.body_terms = body_terms(parts.limits, parts.clock, parts.budget)
         self.draining = False
+        self.door: Doorkeeper | None = None
+        """Of a listener that speaks TLS: who is let in proved who it is."""
         self.connections: set[AgentConnection] = set()
         self._budget = parts.budget
         self._pressure = parts.pressure
@@ -107,22 +110,42 @@ class Edge:
 
     def admit(self, connection: "AgentConnection", transport: "asyncio.Transport") -> Peer | None:
         """The peer of a new connection, or None where it is not accepted."""
+        proven = None
+        if self.door is not None:
+            proven = self._proven(transport, self.door)
+            if proven is None:
+                self.events.edge_refused(self.name, "no_peer")
+                return None
         if self._pressure is not None and self._pressure.level is Level.HARD:
             self.events.shed(self._pressure.cause, Threshold.HARD)
             return None
-        peer = peer_of(transport)
+        peer = peer_of(transport, proven)
         if peer.transport == "unix" and peer.uid not in self._uids:
             self.events.edge_refused(self.name, "peer_uid")
             return None
         agent = _agent(peer)
-        full = len(self.connections) >= self.limits.connections
-        if full or self._agents[agent] >= self.limits.agent_connections:
-            self.events.shed(ShedCause.CONNECTIONS, Threshold.HARD)
+        if self.room() <= 0 or self._agents[agent] >= self.limits.agent_connections:
+            self.turned_away()
             return None
         self._agents[agent] += 1
         self.connections.add(connection)
         self.events.connection(self.name, 1)
         return peer
+
+    def _proven(self, transport: "asyncio.Transport", door: Doorkeeper) -> TlsPeer | None:
+        """Who the handshake proved; None where it asked for no proof, which is nobody."""
+        made = transport.get_extra_info("ssl_object")
+        door.finished(made)
+        proven: object = getattr(made, "spiffe_peer", None)
+        return proven if isinstance(proven, TlsPeer) else None
+
+    def room(self) -> int:
+        """How many more connections there may be."""
+        return self.limits.connections - len(self.connections)
+
+    def turned_away(self) -> None:
+        """A connection was closed before its handshake, for want of room."""
+        self.events.shed(ShedCause.CONNECTIONS, Threshold.HARD)
 
     def left(self, connection: "AgentConnection", peer: Peer) -> None:
         if connection not in self.connections:
@@ -135,17 +158,18 @@ class Edge:
         self.events.connection(self.name, -1)
 
 
-def peer_of(transport: "asyncio.Transport") -> Peer:
-    """The other end, as the kernel says."""
+def peer_of(transport: "asyncio.Transport", proven: TlsPeer | None = None) -> Peer:
+    """The other end, as the kernel says, and with it who it proved to be."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family == socket.AF_UNIX:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, uid, _ = _CREDENTIALS.unpack(raw)
-        return Peer(transport="unix", address="", loopback=True, uid=uid, pid=pid)
+        return Peer(transport="unix", address="", loopback=True, uid=uid, pid=pid, tls=proven)
     name = transport.get_extra_info("peername")
     address = str(name[0]) if name else ""
     known = literal(address)
-    return Peer(transport="tcp", address=address, loopback=known is not None and known.is_loopback)
+    loopback = known is not None and known.is_loopback
+    return Peer(transport="tcp", address=address, loopback=loopback, tls=proven)
 
 
 def _agent(peer: Peer) -> str:

@@ -10,11 +10,12 @@ import errno
 import logging
 import os
 import socket
+import ssl
 import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypedDict
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -24,6 +25,7 @@ from outrider.config.settings import Listener as ListenerSettings
 from outrider.core.errors import ConfigError
 from outrider.server.connection import AgentConnection
 from outrider.server.edge import Edge, check_parser
+from outrider.server.handshakes import Doorkeeper
 
 logger = logging.getLogger("outrider.server")
 
@@ -32,6 +34,13 @@ _BACKLOG: Final = 1024
 _SO_ATTACH_FILTER: Final = 26
 _DROP_ALL: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
 _NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+class _Options(TypedDict, total=False):
+    backlog: int
+    ssl: ssl.SSLContext
+    ssl_handshake_timeout: float
+    ssl_shutdown_timeout: float
 
 
 class _Server(web.Server):
@@ -50,11 +59,25 @@ async def _never(request: BaseRequest) -> NoReturn:
 
 
 class Listener:
-    """One listener of the data plane, on all its addresses."""
+    """One listener of the data plane, on all its addresses.
 
-    def __init__(self, *, edge: Edge, settings: ListenerSettings) -> None:
+    With `tls` nothing else is spoken on it, and a connection whose handshake proved no peer
+    (`spiffe_peer` of its TLS object) is not accepted.
+    """
+
+    def __init__(
+        self, *, edge: Edge, settings: ListenerSettings, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._edge = edge
         self._settings = settings
+        if tls is not None:
+            edge.door = Doorkeeper(
+                tls,
+                room=edge.room,
+                turned_away=edge.turned_away,
+                handshake_s=lambda: edge.limits.handshake_s,
+                clock=edge.clock,
+            )
         self._servers: list[asyncio.Server] = []
         self._socks: list[socket.socket] = []
         self._unix: Path | None = None
@@ -72,14 +95,26 @@ class Listener:
         self._socks = self._bound()
         self.ports = tuple(sock.getsockname()[1] for sock in self._socks)
         loop = asyncio.get_running_loop()
+        options = self._options()
         for sock in self._socks:
-            self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
+            self._servers.append(await loop.create_server(server, sock=sock, **options))
         if self._settings.unix is not None:
             path = Path(self._settings.unix)
             sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
             self._unix, self._unix_inode = path, await asyncio.to_thread(_inode, path)
-            made = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG)
-            self._servers.append(made)
+            self._servers.append(await loop.create_unix_server(server, sock=sock, **options))
+
+    def _options(self) -> _Options:
+        """How the loop accepts."""
+        door, limits = self._edge.door, self._edge.limits
+        if door is None:
+            return {"backlog": _BACKLOG}
+        return {
+            "backlog": _BACKLOG,
+            "ssl": door,
+            "ssl_handshake_timeout": limits.handshake_s,
+            "ssl_shutdown_timeout": limits.shutdown_s,
+        }
 
     def turn_away(self) -> None:
         """Let nobody new connect, where the system can: what has connected by now will be accepted.
