@@ -13,6 +13,7 @@ from typing import TypeAlias
 import orjson
 
 from outrider.core.jsonvalue import Json
+from outrider.policy.opa_door import UnixDoor
 from outrider.policy.release import Release
 
 
@@ -64,6 +65,10 @@ class FakeOpa:
     takes: bool = False
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def door(self) -> UnixDoor:
+        return UnixDoor(self.path, self.owns)
 
     def owns(self, pid: int) -> bool:
         return self.pids is None or pid in self.pids

@@ -2,25 +2,33 @@
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from outrider.app.data_plane import upstream_hosts
+from outrider.app.identity import OwnIdentity
 from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
-from outrider.config.settings import Profile
+from outrider.config.settings import OpaSettings, Profile
 from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
+from outrider.core.errors import ConfigError
+from outrider.core.exchange import TlsPeer
 from outrider.core.ports import Clock
 from outrider.core.secret import Secret
+from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.snapshot import Snapshot
 from outrider.policy.engines.embedded import EmbeddedEngine
-from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, SocketLink
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, OthersLink
 from outrider.policy.gate import shipped_gate
 from outrider.policy.keeper import PolicyKeeper, PolicySource, ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed, BundleSource
 from outrider.policy.opa_child import ChildPlan, OpaChild
+from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
+from outrider.policy.opa_remote import OpaTls, RemoteDoor
 from outrider.policy.pdp import DecisionLimits, PolicyDecisionPoint
 from outrider.policy.query import QueryBuilder
 from outrider.server.jobs import Jobs
@@ -60,24 +68,68 @@ def engine_of(
     clock: Clock,
     metrics: Metrics,
     feed: BundleFeed | None,
+    identity: OwnIdentity | None = None,
 ) -> EmbeddedEngine | OpaEngine:
-    """Blocking: looks for OPA. Raises `ConfigError` saying where it looked."""
+    """Blocking: looks for OPA. Raises `ConfigError` saying where it looked.
+
+    `identity` is what an OPA in mode `remote` is asked under; there the engine renews its
+    connections whenever that changes.
+    """
     policy = loaded.settings.policy
     if policy.engine == "embedded":
         return EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
     link: OpaLink
-    if feed is None:
-        link = SocketLink(Path(policy.opa.socket or ""))
-    else:
+    if feed is not None:
         plan = ChildPlan(binary=find(opa_places(loaded, environ)), system=shipped_rego() / "system")
         link = OpaChild(plan=plan, feed=feed, clock=clock)
-    return OpaEngine(
+    elif policy.opa.mode == "remote":
+        link = OthersLink(_remote_door(policy.opa, clock, metrics, identity))
+    else:
+        link = OthersLink(UnixDoor(Path(policy.opa.socket or "")))
+    engine = OpaEngine(
         link=link,
         clock=clock,
         entrypoint=policy.entrypoint,
         limits=OpaLimits(connections=policy.opa.connections),
         on_up=lambda up: metrics.engine_is("opa", up=up),
     )
+    if policy.opa.mode == "remote" and identity is not None:
+        renew_with(identity.keeper, engine.renew)
+    return engine
+
+
+def _remote_door(
+    opa: OpaSettings, clock: Clock, metrics: Metrics, identity: OwnIdentity | None
+) -> RemoteDoor:
+    """Raises `ConfigError` where there is no source of an identity."""
+    if identity is None:
+        raise ConfigError("policy.opa.mode is remote; give identity.source workload_api or files")
+    context = identity.client_context(opa.expect)
+
+    def holds(tls: ssl.SSLObject) -> bool:
+        peer = getattr(tls, "spiffe_peer", None)
+        if not isinstance(peer, TlsPeer) or not identity.own_holds():
+            return False
+        if identity.holds(peer):
+            return True
+        late = clock.unix_s() >= peer.expires_unix_s
+        metrics.revalidation_failed("expired" if late else "withdrawn")
+        return False
+
+    return RemoteDoor(url=opa.url or "", tls=OpaTls(context=context, holds=holds), clock=clock)
+
+
+def renew_with(identity: IdentityKeeper, renew: Callable[[], None]) -> None:
+    """Call `renew` whenever our SVID or what it trusts changes, and when our SVID has run out."""
+    seen = identity.snapshot().generation
+
+    def changed(snapshot: Snapshot) -> None:
+        nonlocal seen
+        if snapshot.generation != seen or identity.own() is None:
+            seen = snapshot.generation
+            renew()
+
+    identity.tell(changed)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
 from outrider.policy.opa_bundles import FOLDER, RESOURCE, BundleFeed
-from outrider.policy.opa_hot import UNKNOWN_PEER
+from outrider.policy.opa_door import UNKNOWN_PEER, UnixDoor
 from outrider.policy.opa_install import OpaBinary
 from outrider.policy.release import Release
 
@@ -98,6 +98,11 @@ class OpaChild:
         if self._run is None:
             raise ConfigError("OPA is not started yet")
         return self._run / "opa.sock"
+
+    @property
+    def door(self) -> UnixDoor:
+        """The way in. Raises `ConfigError` before `run` has made the folder."""
+        return UnixDoor(self.path, self.owns)
 
     def owns(self, pid: int) -> bool:
         """Whether `pid`, at the other end of the socket, is the process we started."""

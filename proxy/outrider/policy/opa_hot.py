@@ -1,48 +1,45 @@
-"""The hot path to OPA: one POST after another over a few kept Unix-socket connections (POLICY §3).
+"""The hot path to OPA: one POST after another over a few kept connections (POLICY §3).
 
 Laws: one request in flight a connection; a connection whose exchange did not end whole is closed,
 never used again; one retry, at once, and only where OPA cannot have begun to answer; every wait
-ends by the deadline. Nothing of a query ever stands in a path or a header.
+ends by the deadline; an answer counts only while what OPA proved still holds. Nothing of a query
+ever stands in a path or a header.
 """
 
 import asyncio
-import socket
-import struct
+import ssl
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import httptools
 
 from outrider.core.ports import Clock, Failed
 from outrider.core.vocabulary import Reason
+from outrider.policy.opa_door import Door
 from outrider.policy.opa_reply import ENVELOPE_BYTES, Reply
 from outrider.policy.result import MAX_RESULT_BYTES
 
-CONNECT_S: Final = 0.05
 MOST_WAITERS: Final = 512
-UNKNOWN_PEER: Final = -1
-"""Whose socket it is, where the system does not say."""
 
 _MOST_REPLY_BYTES: Final = MAX_RESULT_BYTES + ENVELOPE_BYTES
 _MOST_HEADERS: Final = 64
 # Who waits for a slot hears of it before the decision's own deadline cuts it off as too slow.
 _SLOT_MARGIN_S: Final = 0.002
-_PEER: Final = struct.Struct("3i")
 _Settled = TypeVar("_Settled")
 
 _TIMED_OUT: Final = Failed(code=Reason.POLICY_TIMEOUT, detail="no answer by the deadline")
 _OVERLOAD: Final = Failed(code=Reason.OVERLOAD, detail="no connection to OPA came free in time")
 _REFUSED: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="OPA does not take connections")
-_STRANGER: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="another process has the socket")
+_WITHDRAWN: Final = Failed(
+    code=Reason.POLICY_UNAVAILABLE, detail="what OPA had proved holds no longer"
+)
 _LOST: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="OPA closed the connection")
 _NOT_HTTP: Final = Failed(code=Reason.POLICY_MALFORMED, detail="OPA's answer is not HTTP")
 _TOO_LARGE: Final = Failed(code=Reason.POLICY_MALFORMED, detail="the answer is too large")
 
 
-def request_head(entrypoint: str, *, provenance: bool = False) -> bytes:
+def request_head(entrypoint: str, *, provenance: bool = False, host: str = "opa") -> bytes:
     """The constant beginning of every request for `entrypoint` (`data.a.b`, checked settings).
 
     Without `strict-builtin-errors` a failing built-in makes a rule undefined: a deny would open.
@@ -51,28 +48,18 @@ def request_head(entrypoint: str, *, provenance: bool = False) -> bytes:
     query = "strict-builtin-errors=true" + ("&provenance=true" if provenance else "")
     return (
         f"POST /v1/{path}?{query} HTTP/1.1\r\n"
-        "Host: opa\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+        f"Host: {host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
     ).encode("ascii")
 
 
 class HotClient:
-    """A bounded pool of connections to one OPA.
+    """A bounded pool of connections to the one OPA behind `door`."""
 
-    `owns` is asked for each new connection with the process id at its other end.
-    """
-
-    def __init__(
-        self,
-        *,
-        path: Path,
-        connections: int,
-        clock: Clock,
-        owns: Callable[[int], bool] | None = None,
-    ) -> None:
-        self._path = str(path)
+    def __init__(self, *, door: Door, connections: int, clock: Clock) -> None:
+        self._door = door
         self._slots = connections
         self._clock = clock
-        self._owns = owns
+        self._era = 0
         self._idle: list[_Connection] = []
         self._waiters: deque[asyncio.Future[bool]] = deque()
 
@@ -95,6 +82,12 @@ class HotClient:
         """Close what is idle; what is in use ends with its answer."""
         while self._idle:
             self._idle.pop().close()
+
+    def renew(self) -> None:
+        """Use no connection made before now again: what is idle is closed, the rest with its
+        answer."""
+        self._era += 1
+        self.close()
 
     async def _ask(self, request: bytes, deadline_s: float) -> Reply | Failed:
         reply: Reply | Failed = _LOST
@@ -122,39 +115,47 @@ class HotClient:
             reply = await answer
         finally:
             timer.cancel()
+            holds = self._door.holds(connection.tls)
             if connection.release():
-                self._idle.append(connection)
-        if isinstance(reply, Reply) and self._left_s(deadline_s) < 0:
-            return _TIMED_OUT
+                self._keep(connection, holds=holds)
+        if isinstance(reply, Reply):
+            if self._left_s(deadline_s) < 0:
+                return _TIMED_OUT
+            if not holds:
+                return _WITHDRAWN
         return reply
+
+    def _keep(self, connection: "_Connection", *, holds: bool) -> None:
+        if holds and connection.era == self._era:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _take(self) -> "_Connection | None":
         """An idle connection that still stands, the last used first."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.alive:
+            if connection.alive and self._door.holds(connection.tls):
                 return connection
+            connection.close()
         return None
 
     async def _connect(self, deadline_s: float) -> "_Connection | Failed":
         left_s = self._left_s(deadline_s)
         if left_s <= 0:
             return _TIMED_OUT
-        connection = _Connection()
+        connection = _Connection(self._era)
         try:
-            async with asyncio.timeout(min(CONNECT_S, left_s)):
-                await asyncio.get_running_loop().create_unix_connection(
-                    lambda: connection, self._path
-                )
+            async with asyncio.timeout(min(self._door.connect_s, left_s)):
+                fault = await self._door.open(connection)
         except OSError:  # TimeoutError is one
-            connection.close()
-            return _REFUSED
+            fault = _REFUSED
         except asyncio.CancelledError:
             connection.close()
             raise
-        if self._owns is not None and not self._owns(connection.peer_pid()):
+        if fault is not None:
             connection.close()
-            return _STRANGER
+            return fault
         return connection
 
     async def _slot(self, deadline_s: float) -> bool:
@@ -196,7 +197,9 @@ class HotClient:
 class _Connection(asyncio.Protocol):
     """One connection: sends a request, settles its answer, says whether it may be used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, era: int) -> None:
+        self.era: Final = era
+        self.tls: ssl.SSLObject | None = None
         self.used = False
         self.begun = False
         self._transport: asyncio.Transport | None = None
@@ -211,16 +214,6 @@ class _Connection(asyncio.Protocol):
     @property
     def alive(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
-
-    def peer_pid(self) -> int:
-        """The process that listens at the other end, or `UNKNOWN_PEER`."""
-        made = self._transport.get_extra_info("socket") if self._transport else None
-        if made is None or not hasattr(socket, "SO_PEERCRED"):
-            return UNKNOWN_PEER
-        pid: int = _PEER.unpack(made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[
-            0
-        ]
-        return pid
 
     def send(self, request: bytes, answer: "asyncio.Future[Reply | Failed]") -> None:
         self.begun = False
@@ -251,6 +244,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
+        self.tls = transport.get_extra_info("ssl_object")
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:

@@ -19,7 +19,8 @@ from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.ports import Defined, Failed, Raw, Undefined
 from outrider.core.vocabulary import Reason
-from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, SocketLink
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, OthersLink
+from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release, load
 from tests.support.opa import ENTRYPOINT, Running, a_release, opa_binary, running_engine, until
@@ -271,7 +272,7 @@ async def test_an_opa_beside_us_is_asked_only_under_the_revision_it_serves():
     async with running_engine() as running:
         await running.engine.activate(a_release("r1"))
         beside = OpaEngine(
-            link=SocketLink(running.child.path),
+            link=OthersLink(UnixDoor(running.child.path)),
             clock=CLOCK,
             entrypoint=ENTRYPOINT,
             limits=OpaLimits(connections=2, activation_s=0.5),

@@ -24,6 +24,7 @@ from outrider.core.ports import Failed
 from outrider.policy import bundle
 from outrider.policy.engines.embedded import EmbeddedSnapshot
 from outrider.policy.gate import shipped_gate
+from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_reply import read_reply
 from outrider.policy.opa_slow import OpaControl
@@ -101,7 +102,7 @@ class Both:
 async def both() -> AsyncIterator[tuple[Both, HotClient, OpaControl]]:
     release = shipped()
     async with bare_opa(release) as path, OpaControl(path, timeout_s=ASK_S) as control:
-        client = HotClient(path=path, connections=8, clock=CLOCK)
+        client = HotClient(door=UnixDoor(path), connections=8, clock=CLOCK)
         yield Both(release, client), client, control
         client.close()
 

@@ -10,6 +10,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.ports import Failed
 from outrider.core.vocabulary import Reason
 from outrider.policy import opa_hot
+from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_reply import Reply
 from tests.support.fake_opa import FakeOpa, Fault, a_result, an_answer, fake_opa
@@ -21,9 +22,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def a_client(double: FakeOpa, connections: int = 8) -> HotClient:
-    return HotClient(
-        path=double.path, connections=connections, clock=SystemClock(), owns=double.owns
-    )
+    return HotClient(door=double.door, connections=connections, clock=SystemClock())
 
 
 async def ask(client: HotClient, query: bytes = b"{}", *, within_s: float = 5.0, trace=TRACE):
@@ -164,7 +163,7 @@ async def test_no_retry_after_a_status():
 
 
 async def test_nobody_listening_is_unavailable_at_once(tmp_path):
-    client = HotClient(path=tmp_path / "none", connections=1, clock=SystemClock())
+    client = HotClient(door=UnixDoor(tmp_path / "none"), connections=1, clock=SystemClock())
     async with asyncio.timeout(1):
         assert reason(await ask(client)) is Reason.POLICY_UNAVAILABLE
 
@@ -256,16 +255,6 @@ async def test_one_who_leaves_while_connecting_frees_the_slot():
     assert len(opa.requests) == 1
 
 
-async def test_where_the_system_names_no_peer_it_is_asked_for_as_unknown(monkeypatch):
-    monkeypatch.delattr(opa_hot.socket, "SO_PEERCRED")
-    peers = []
-    async with fake_opa(OK) as opa:
-        client = HotClient(path=opa.path, connections=1, clock=SystemClock(), owns=peers.append)
-        assert reason(await ask(client)) is Reason.POLICY_UNAVAILABLE
-        await until(lambda: opa.connections == 1)
-    assert (peers, opa.requests) == ([opa_hot.UNKNOWN_PEER], [])
-
-
 async def test_what_comes_unasked_ends_the_connection():
     async with fake_opa(OK) as opa:
         client = a_client(opa)
@@ -300,7 +289,7 @@ async def test_an_answer_that_comes_after_the_deadline_is_none():
             def monotonic_s(self):
                 return 3600.0 if opa.requests else 0.0
 
-        client = HotClient(path=opa.path, connections=1, clock=Late())
+        client = HotClient(door=opa.door, connections=1, clock=Late())
         assert reason(await client.ask(HEAD, b"{}", 5.0)) is Reason.POLICY_TIMEOUT
         assert isinstance(await client.ask(HEAD, b"{}", 3605.0), Reply)
     assert len(opa.requests) == 2

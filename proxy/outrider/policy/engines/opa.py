@@ -1,8 +1,9 @@
-"""Engine `opa`: Rego evaluated by an Open Policy Agent over a Unix socket (POLICY §3).
+"""Engine `opa`: Rego evaluated by an Open Policy Agent (POLICY §3).
 
 Laws: an answer counts only under a revision that is expected; a question is asked of the process we
-started, or of the socket the settings name; an open breaker denies; nothing is refused because of
-an activation; OPA's recovery needs no restart of ours.
+started, of the socket the settings name, or of a server that proved to be the one they name; an
+open breaker denies; nothing is refused because of an activation, or of a renewed identity; OPA's
+recovery needs no restart of ours.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Final, Protocol
 
 import orjson
@@ -22,6 +22,7 @@ from outrider.core.ports import Clock, Defined, Failed, Raw
 from outrider.core.vocabulary import Reason
 from outrider.policy.keeper import stranger_query
 from outrider.policy.opa_breaker import EngineBreaker
+from outrider.policy.opa_door import Door
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_install import check_version
 from outrider.policy.opa_reply import Reply, named_revision, provenance_version, read_reply
@@ -47,14 +48,11 @@ _STALE: Final = Failed(
 
 
 class OpaLink(Protocol):
-    """An OPA that can be asked: our child, or one beside us."""
+    """An OPA that can be asked: our child, or one that others run."""
 
     @property
-    def path(self) -> Path:
-        """Its Unix socket. Raises `ConfigError` where there is none yet."""
-
-    def owns(self, pid: int) -> bool:
-        """Whether the process at the other end of the socket is the right one."""
+    def door(self) -> Door:
+        """The way to it. Raises `ConfigError` where there is none yet."""
 
     async def offer(self, release: Release) -> bool:
         """Have OPA take `release`, if that is ours to do; True where it surely has it then.
@@ -66,16 +64,12 @@ class OpaLink(Protocol):
         """Whatever must run for as long as OPA is asked. Ends only by cancellation."""
 
 
-class SocketLink:
-    """An OPA in a container of its own; where its policy comes from is its own affair."""
+class OthersLink:
+    """An OPA that others run, beside us or elsewhere; where its policy comes from is its own
+    affair."""
 
-    def __init__(self, path: Path) -> None:
-        self.path: Final = path
-
-    def owns(self, pid: int) -> bool:
-        """The socket's folder is guarded by its mode; the process lives in another namespace."""
-        del pid
-        return True
+    def __init__(self, door: Door) -> None:
+        self.door: Final = door
 
     async def offer(self, release: Release) -> bool:
         """Nothing is pushed; the activation waits until OPA answers under the release's name."""
@@ -182,6 +176,11 @@ class OpaEngine:
             if self._client is not None:
                 self._client.close()
 
+    def renew(self) -> None:
+        """Ask over new connections from now on: our identity, or what we trust, has changed."""
+        if self._client is not None:
+            self._client.renew()
+
     async def ask(
         self,
         entrypoint: str,
@@ -231,10 +230,9 @@ class OpaEngine:
     def _reach(self) -> HotClient:
         if self._client is None:
             self._client = HotClient(
-                path=self._link.path,
+                door=self._link.door,
                 connections=self._limits.connections,
                 clock=self._clock,
-                owns=self._link.owns,
             )
         return self._client
 
@@ -242,7 +240,8 @@ class OpaEngine:
         head = self._heads.get((entrypoint, provenance))
         room = len(self._heads) < _MOST_ENTRYPOINTS
         if head is None and room and _ENTRYPOINT.fullmatch(entrypoint):
-            head = request_head(entrypoint, provenance=provenance)
+            host = self._link.door.host
+            head = request_head(entrypoint, provenance=provenance, host=host)
             self._heads[entrypoint, provenance] = head
         return head
 
@@ -253,7 +252,7 @@ class OpaEngine:
         A policy that fails on the canaries too is one that OPA has, where it was `taken`: what it
         then answers is a fault, and its keeper's to judge.
         """
-        head = request_head(self._entrypoint, provenance=True)
+        head = request_head(self._entrypoint, provenance=True, host=self._link.door.host)
         fixture = next(iter(release.fixtures.values()), stranger_query(release))
         queries = cycle((_dumps(fixture), b"{}"))
         errors = 0
@@ -261,7 +260,7 @@ class OpaEngine:
             deadline_s = self._clock.monotonic_s() + CANARY_S
             reply = await self._reach().ask(head, next(queries), deadline_s)
             if isinstance(reply, Reply) and reply.status == 200:
-                check_version(provenance_version(reply) or "", "OPA at the socket")
+                check_version(provenance_version(reply) or "", "the OPA that is asked")
                 provenance = _names(read_reply(reply, 0), release.revision)
                 if provenance is not None:
                     return provenance

@@ -11,7 +11,7 @@ from outrider.core.errors import ConfigError
 from outrider.core.ports import Defined, Failed, Undefined
 from outrider.core.vocabulary import Reason
 from outrider.policy.engines import opa as engine_module
-from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, SocketLink
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, OthersLink
 from outrider.policy.opa_breaker import FAILURES
 from tests.support.fake_opa import FakeOpa, Fault, a_result, an_answer, fake_opa
 from tests.support.opa import ENTRYPOINT, a_release, until
@@ -326,7 +326,7 @@ async def test_an_opa_that_comes_to_serve_another_revision_is_not_up(monkeypatch
 
 async def test_an_opa_beside_us_is_given_nothing_and_waited_for():
     async with fake_opa(named("r2"), named("r0"), named("r1")) as opa:
-        link = SocketLink(opa.path)
+        link = OthersLink(opa.door)
         engine = OpaEngine(link=link, clock=SystemClock(), entrypoint=ENTRYPOINT)
         snapshot = await engine.activate(a_release("r2"))
         assert isinstance(await ask(snapshot), Defined)
