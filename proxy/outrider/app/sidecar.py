@@ -34,7 +34,7 @@ from outrider.core.ports import ActivePolicy
 from outrider.core.vocabulary import Direction, Reason, RecordKind
 from outrider.identity.bundles import BundleSource
 from outrider.identity.snapshot import Snapshot
-from outrider.identity.subject import LocalIdentifier
+from outrider.identity.subject import CallerIdentifier, own_instance
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.live import LiveExchanges
 from outrider.pipeline.parts import Parts
@@ -90,6 +90,7 @@ class Sidecar:
         self.jobs = Jobs()
         self.quarantine = QuarantineList()
         self.identity = OwnIdentity(loaded, self.clock, self.metrics)
+        self.instance = own_instance(loaded.pod_uid)
         self._wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
         self.draining = False
@@ -213,12 +214,16 @@ class Sidecar:
             clock=self.clock,
         )
         parts = Parts(
-            identifier=LocalIdentifier(
+            identifier=CallerIdentifier(
                 settings=settings.identity,
-                listeners={"egress": settings.listeners.egress},
-                bundles=bundles,
+                listeners={
+                    "egress": settings.listeners.egress,
+                    "ingress": settings.listeners.ingress,
+                },
+                keeper=self.identity.keeper,
+                events=self.metrics,
                 clock=self.clock,
-                pod_uid=loaded.pod_uid,
+                instance=self.instance,
             ),
             decider=policy_parts.decider_of(loaded, self.keeper, self.clock),
             binder=StandingTasks(required=settings.tasks.required),
@@ -409,7 +414,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                await self.plane.bundles.refresh()
+                await self.identity.refresh()
             except ConfigError as fault:
                 logger.warning(
                     "trust bundle refused", extra={"event": "bundle_refused", "fault": str(fault)}

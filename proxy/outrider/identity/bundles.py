@@ -5,35 +5,21 @@ kept; a document that cannot be read whole changes nothing; an empty one trusts 
 """
 
 import asyncio
-import base64
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
-from outrider.core import strict_json
-from outrider.core.errors import ConfigError, MalformedError
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import JsonObject
+from outrider.identity.jwks import JwtKey, KeyDocumentError, read_document, read_key
 from outrider.identity.spiffe_id import SpiffeIdError, parse_trust_domain
 
 logger = logging.getLogger(__name__)
 
-PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
-
 _BUNDLE_BYTES: Final = 1 << 20
-_KEYS_LIMIT: Final = 256
-_RSA_BITS: Final = (2048, 8192)
-_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
-_CURVES: Final[Mapping[str, type[ec.EllipticCurve]]] = {
-    "P-256": ec.SECP256R1,
-    "P-384": ec.SECP384R1,
-    "P-521": ec.SECP521R1,
-}
 _JWT_USE: Final = "jwt-svid"
 
 
@@ -44,16 +30,6 @@ class Origin(Enum):
     """A SPIFFE bundle document: `use: jwt-svid` required."""
     WORKLOAD_API = "workload_api"
     """A JWT bundle of the Workload API: `use` absent or `jwt-svid`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JwtKey:
-    """One key that may sign JWT-SVIDs. `curve` is None for RSA, `alg` None where any that fits."""
-
-    kid: str | None
-    key: PublicKey
-    curve: str | None
-    alg: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +52,14 @@ class BundleError(ConfigError):
 
 def parse_bundle(data: bytes, trust_domain: str, origin: Origin = Origin.BUNDLE) -> TrustBundle:
     """The JWT keys of a JWKS document for `trust_domain`. Raises `BundleError`."""
-    if len(data) > _BUNDLE_BYTES:
-        raise BundleError(f"the bundle is larger than {_BUNDLE_BYTES} bytes")
     try:
-        document = strict_json.read(data)
-    except MalformedError as fault:
-        raise BundleError(f"the bundle is not strict JSON: {fault.detail}") from None
-    keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(document, dict) or not isinstance(keys, list) or len(keys) > _KEYS_LIMIT:
-        raise BundleError(f"the bundle needs `keys`, a list of at most {_KEYS_LIMIT} keys")
+        document, keys = read_document(data, _BUNDLE_BYTES)
+        found = [key for item in keys if (key := _jwt_key(item, origin)) is not None]
+    except KeyDocumentError as fault:
+        raise BundleError(f"the bundle is not taken: {fault}") from None
     sequence = document.get("spiffe_sequence")
     if sequence is not None and (type(sequence) is not int or sequence < 0):
         raise BundleError("`spiffe_sequence` is not a number")
-    found = [key for item in keys if (key := _jwt_key(item, origin)) is not None]
     named = [key.kid for key in found if key.kid is not None]
     if len(named) != len(set(named)):
         raise BundleError("two keys of the bundle have one `kid`")
@@ -166,55 +137,9 @@ def _unreadable(name: str, fault: OSError) -> BundleError:
     return BundleError(f"identity.trust_bundles.{name}: cannot be read ({fault.strerror})")
 
 
-def _jwt_key(item: Json, origin: Origin) -> JwtKey | None:
+def _jwt_key(item: JsonObject, origin: Origin) -> JwtKey | None:
     """The key of a JWK that may sign JWT-SVIDs, or None for one to skip."""
-    if not isinstance(item, dict):
-        raise BundleError("a key of the bundle is not an object")
     use = item.get("use")
     if use != _JWT_USE and not (origin is Origin.WORKLOAD_API and "use" not in item):
         return None
-    kid, alg = item.get("kid"), item.get("alg")
-    if not isinstance(kid, str | None) or not isinstance(alg, str | None):
-        raise BundleError("`kid` and `alg` of a key are text")
-    if "d" in item:
-        raise BundleError("a bundle with a private key")
-    match item.get("kty"):
-        case "RSA":
-            return JwtKey(kid=kid, key=_rsa(item), curve=None, alg=alg)
-        case "EC":
-            curve = item.get("crv")
-            if not isinstance(curve, str) or curve not in _CURVES:
-                return None
-            return JwtKey(kid=kid, key=_ec(item, curve), curve=curve, alg=alg)
-        case _:
-            return None
-
-
-def _rsa(item: JsonObject) -> rsa.RSAPublicKey:
-    try:
-        key = rsa.RSAPublicNumbers(_number(item, "e"), _number(item, "n")).public_key()
-    except ValueError:
-        raise BundleError("an RSA key that is none") from None
-    if not _RSA_BITS[0] <= key.key_size <= _RSA_BITS[1]:
-        raise BundleError(f"an RSA key outside {_RSA_BITS[0]} to {_RSA_BITS[1]} bits")
-    return key
-
-
-def _ec(item: JsonObject, curve: str) -> ec.EllipticCurvePublicKey:
-    try:
-        numbers = ec.EllipticCurvePublicNumbers(
-            _number(item, "x"), _number(item, "y"), _CURVES[curve]()
-        )
-        return numbers.public_key()
-    except ValueError:
-        raise BundleError("an EC key that is not on its curve") from None
-
-
-def _number(item: JsonObject, name: str) -> int:
-    text = item.get(name)
-    if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
-        raise BundleError(f"`{name}` of a key is not base64url")
-    try:
-        return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
-    except ValueError:
-        raise BundleError(f"`{name}` of a key is not base64url") from None
+    return read_key(item)

@@ -2,79 +2,140 @@
 
 Laws: every exchange is judged anew; two proofs must agree; a bearer counts without mutual TLS only
 where the listener says so; nothing in the message but a verified token says who the caller is.
+
+What each proof is worth. A SPIFFE peer over mutual TLS holds the key of an SVID that its trust
+domain's authority signed, and still trusts. A local caller shares our network namespace (TCP
+loopback) or runs under an accepted uid (Unix socket): *which* program it is is not proven, so it is
+taken as the one workload this sidecar stands beside, under our own SVID's ID and no longer than
+that is valid. A bearer proves that its holder came by it: it says as much as it is hard to steal.
 """
 
-import hashlib
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from outrider.config.settings import Identity, Listener
-from outrider.core.errors import ConfigError
-from outrider.core.exchange import Exchange, Peer
+from outrider.core.errors import ConfigError, UnauthenticatedError
+from outrider.core.exchange import Exchange, Peer, TlsPeer
 from outrider.core.ports import Clock
 from outrider.core.subject import Subject
-from outrider.core.vocabulary import Credential
-from outrider.identity.bundles import Bundles, BundleSource
+from outrider.core.vocabulary import Credential, Direction
 from outrider.identity.causes import Cause, refused
-from outrider.identity.jwt_svid import Expectation, VerifiedSvid, verify_jwt_svid
-from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_spiffe_id, parse_trust_domain
+from outrider.identity.events import IdentityEvents
+from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.snapshot import OwnSvid, alive
+from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_spiffe_id
+from outrider.identity.tokens import CallerTokens, Issuer, Proof
 
-_HEADER: Final = "proxy-authorization"
+INSTANCE_HEADER: Final = "outrider-instance"
+_BEARER_HEADERS: Final[Mapping[Direction, str]] = {
+    Direction.EGRESS: "proxy-authorization",
+    Direction.INGRESS: "authorization",
+}
 _SCHEME: Final = "bearer "
-_CACHE_LIMIT: Final = 1024
+_INSTANCE: Final = re.compile(r"(?:pod|start):[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_NAMED_LIMIT: Final = 4096
 
 
-class LocalIdentifier:
-    """`core.ports.Identifier` for callers beside us: by the connection, or by a JWT-SVID.
+def own_instance(pod_uid: str | None) -> str:
+    """What tells this pod, or else this start, from others of the same SPIFFE ID: made once a
+    process. Raises `ConfigError` for a uid that could not be sent to a peer."""
+    name = f"pod:{pod_uid}" if pod_uid else f"start:{secrets.token_hex(8)}"
+    if not _INSTANCE.fullmatch(name):
+        raise ConfigError("OUTRIDER_POD_UID is no pod's uid; give metadata.uid")
+    return name
 
-    `listeners` are the settings by name; `pod_uid` names the instance where there is one, else a
-    random id does for this start. Raises `ConfigError` for identities that cannot be used.
+
+class CallerIdentifier:
+    """`core.ports.Identifier` for both listeners: by the connection, by a bearer, or by both.
+
+    `listeners` are the settings by name, `instance` is our own (`own_instance`), `issuers` are by
+    their `iss`. Raises `ConfigError` for identities that cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each collaborator
         self,
         *,
         settings: Identity,
         listeners: Mapping[str, Listener],
-        bundles: BundleSource,
+        keeper: IdentityKeeper,
+        events: IdentityEvents,
         clock: Clock,
-        pod_uid: str | None = None,
+        instance: str,
+        issuers: Mapping[str, Issuer] | None = None,
     ) -> None:
         own = _own_id(settings)
+        self._keeper = keeper
+        self._events = events
+        self._clock = clock
+        self._instance = instance
         self._listeners = dict(listeners)
         self._uids = {
             name: frozenset(listener.uids or (os.getuid(),)) for name, listener in listeners.items()
         }
-        self._instance = f"pod:{pod_uid}" if pod_uid else f"start:{secrets.token_hex(8)}"
-        self._own = own
-        self._attested = _attested(own, self._instance) if settings.attested_local else None
-        self._tokens = _Tokens(bundles=bundles, expected=_expected(settings, own), clock=clock)
+        self._attested = _Attested(settings, own, keeper, instance)
+        self._named = _Named()
+        self._tokens = CallerTokens(
+            settings=settings, own=own, keeper=keeper, clock=clock, issuers=issuers or {}
+        )
         if any(listener.bearer for listener in listeners.values()):
             self._tokens.check_usable()
 
-    @property
-    def instance(self) -> str:
-        """What tells this start (or pod) from others of the same SPIFFE ID."""
-        return self._instance
-
     async def authenticate(self, exchange: Exchange) -> Subject:
+        """The proven caller of `exchange`. Raises `UnauthenticatedError` with its `Cause`."""
         listener = self._listeners.get(exchange.listener)
         if listener is None:
             raise refused(Cause.NO_IDENTITY, "a listener without identities")
-        local = self._is_local(exchange.peer, exchange.listener)
+        tls = exchange.peer.tls if exchange.direction is Direction.INGRESS else None
+        if tls is not None:
+            return await self._over_tls(exchange, tls)
+        if exchange.head.header(INSTANCE_HEADER) is not None:
+            raise refused(Cause.INSTANCE, "an instance is named by SPIFFE peers alone")
+        return await self._without_tls(exchange, listener)
+
+    # --- over mutual TLS ---
+
+    async def _over_tls(self, exchange: Exchange, tls: TlsPeer) -> Subject:
+        self._check_alive(tls)
+        instance = self._named.instance(tls, exchange)
         token = _bearer(exchange)
         if token is None:
-            if not local or self._attested is None:
-                raise refused(Cause.NO_IDENTITY, "no proof of identity was given")
-            return self._attested
-        if not listener.bearer or not local:
-            raise refused(Cause.BEARER_NOT_ALLOWED, "a bearer does not count on this listener")
-        subject = self._by_token(self._tokens.verified(token))
-        if self._attested is not None and subject.id != self._attested.id:
-            raise refused(Cause.DISAGREEING, "the token and the connection name different callers")
-        return subject
+            return Subject(
+                id=tls.spiffe_id,
+                type="agent",
+                trust_domain=tls.trust_domain,
+                credential=Credential.X509_SVID,
+                expires_unix_s=tls.expires_unix_s,
+                instance=instance,
+            )
+        return await self._by_token(token, tls=tls, instance=instance)
+
+    def _check_alive(self, tls: TlsPeer) -> None:
+        now_s = self._clock.unix_s()
+        if alive(tls, self._keeper.snapshot(), now_s):
+            return
+        if now_s >= tls.expires_unix_s:
+            self._events.revalidation_failed("expired")
+            raise refused(Cause.PEER_EXPIRED, "the peer's certificate has expired", close=True)
+        self._events.revalidation_failed("withdrawn")
+        raise refused(Cause.PEER_WITHDRAWN, "the peer's authority was withdrawn", close=True)
+
+    # --- beside us ---
+
+    async def _without_tls(self, exchange: Exchange, listener: Listener) -> Subject:
+        local = self._is_local(exchange.peer, exchange.listener)
+        may_attest = local and exchange.direction is Direction.EGRESS
+        attested = self._attested.subject() if may_attest else None
+        token = _bearer(exchange)
+        if token is not None:
+            allowed = listener.bearer and local
+            return await self._by_token(token, allowed=allowed, attested=attested)
+        if attested is None:
+            raise refused(Cause.NO_IDENTITY, "no proof of identity was given")
+        return attested
 
     def _is_local(self, peer: Peer, listener: str) -> bool:
         """True for a caller that shares our network namespace or holds an accepted uid."""
@@ -86,77 +147,144 @@ class LocalIdentifier:
             raise refused(Cause.UID_NOT_ALLOWED, "the peer's uid is not accepted here")
         return True
 
-    def _by_token(self, svid: VerifiedSvid) -> Subject:
-        is_own = self._own is not None and svid.subject.text == self._own.text
+    # --- by token ---
+
+    async def _by_token(
+        self,
+        token: str,
+        *,
+        allowed: bool = True,
+        tls: TlsPeer | None = None,
+        instance: str | None = None,
+        attested: Subject | None = None,
+    ) -> Subject:
+        """The subject a bearer names, where what else is known of the caller agrees; counted."""
+        try:
+            if not allowed:
+                raise refused(Cause.BEARER_NOT_ALLOWED, "a bearer does not count on this listener")
+            proof = await self._tokens.verified(token)
+            if tls is not None:
+                subject = _agreed(proof, tls, instance)
+            else:
+                subject = self._alone(proof, attested)
+        except UnauthenticatedError as fault:
+            self._events.token(self._tokens.kind(token), str(fault.cause))
+            raise
+        self._events.token(proof.kind, "ok")
+        return subject
+
+    def _alone(self, proof: Proof, attested: Subject | None) -> Subject:
+        if proof.leaf_sha256 is not None:
+            raise refused(Cause.CONFIRMATION, "the token is bound to a certificate; none was shown")
+        if attested is not None and proof.subject.id != attested.id:
+            raise refused(Cause.DISAGREEING, "the token and the connection name different callers")
+        if proof.subject.id != self._attested.own_id():
+            return proof.subject
+        return replace(proof.subject, instance=self._instance)
+
+
+class _Attested:
+    """The local caller's subject: our own SVID's ID while that is valid; without a source of
+    identity the ID in settings, taken on trust."""
+
+    def __init__(
+        self, settings: Identity, own: SpiffeId | None, keeper: IdentityKeeper, instance: str
+    ) -> None:
+        self._sourced = settings.source != "none"
+        self._on = settings.attested_local
+        self._own = own
+        self._keeper = keeper
+        self._instance = instance
+        self._under: OwnSvid | None = None
+        self._subject = self._make(own, None) if own is not None else None
+
+    def own_id(self) -> str | None:
+        svid = self._keeper.snapshot().svid
+        own = svid.spiffe_id if svid is not None else self._own
+        return own.text if own is not None else None
+
+    def subject(self) -> Subject | None:
+        """None where local callers are not taken. Raises `UnauthenticatedError(no_svid)`."""
+        if not self._on:
+            return None
+        if not self._sourced:
+            return self._subject
+        svid = self._keeper.own()
+        if svid is None:
+            self._under = None
+            raise refused(Cause.NO_SVID, "there is no valid SVID to take a local caller under")
+        if svid is not self._under or self._subject is None:
+            self._under = svid
+            self._subject = self._make(svid.spiffe_id, svid.expires_unix_s)
+        return self._subject
+
+    def _make(self, own: SpiffeId, expires_unix_s: float | None) -> Subject:
         return Subject(
-            id=svid.subject.text,
+            id=own.text,
             type="agent",
-            trust_domain=svid.subject.trust_domain,
-            credential=Credential.JWT_SVID,
-            expires_unix_s=svid.expires_unix_s,
-            instance=self._instance if is_own else None,
+            trust_domain=own.trust_domain,
+            credential=Credential.ATTESTED_LOCAL,
+            expires_unix_s=expires_unix_s,
+            instance=self._instance,
         )
 
 
-class _Tokens:
-    """Verified tokens by digest: asked again after expiry, and after any change of the bundles."""
+class _Named:
+    """What each connection's peer said its instance is: one connection says it once."""
 
-    def __init__(
-        self, *, bundles: BundleSource, expected: Expectation | None, clock: Clock
-    ) -> None:
-        self._bundles = bundles
-        self._expected = expected
-        self._clock = clock
-        self._under: Bundles | None = None
-        self._known: dict[bytes, VerifiedSvid] = {}
+    def __init__(self) -> None:
+        # By identity: a `TlsPeer` is made once in each handshake, and held here it keeps its id.
+        self._said: dict[int, tuple[TlsPeer, str]] = {}
 
-    def check_usable(self) -> None:
-        if self._expected is None:
-            raise ConfigError(
-                "identity.audience is empty and there is no identity.spiffe_id; give one of them "
-                "for a listener with `bearer: true`"
-            )
+    def instance(self, tls: TlsPeer, exchange: Exchange) -> str | None:
+        """The instance named on this connection; None while it has named none. Raises
+        `UnauthenticatedError` for a name that is none, or another than before."""
+        values = exchange.head.headers_named(INSTANCE_HEADER)
+        before = self._said.get(id(tls))
+        held = before[1] if before is not None else None
+        if not values:
+            return held
+        if len(values) != 1 or not _INSTANCE.fullmatch(values[0]):
+            raise refused(Cause.INSTANCE, "not an instance's name")
+        if held is None:
+            while len(self._said) >= _NAMED_LIMIT:
+                del self._said[next(iter(self._said))]
+            self._said[id(tls)] = (tls, values[0])
+        elif held != values[0]:
+            raise refused(Cause.DISAGREEING, "the connection named another instance before")
+        return values[0]
 
-    def verified(self, token: str) -> VerifiedSvid:
-        if self._expected is None:
-            raise refused(Cause.BEARER_NOT_ALLOWED, "no audience is configured for tokens")
-        bundles = self._bundles.snapshot()
-        if bundles is not self._under:
-            self._under, self._known = bundles, {}
-        now_s = self._clock.unix_s()
-        name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._known.get(name)
-        if known is not None and now_s < known.expires_unix_s:
-            return known
-        svid = verify_jwt_svid(token, bundles=bundles, expected=self._expected, now_unix_s=now_s)
-        self._known.pop(name, None)
-        while len(self._known) >= _CACHE_LIMIT:
-            del self._known[next(iter(self._known))]
-        self._known[name] = svid
-        return svid
+
+def _agreed(proof: Proof, tls: TlsPeer, instance: str | None) -> Subject:
+    """The token's subject, where token and connection are of one caller: a JWT-SVID by its ID, any
+    other token by being bound to the certificate that was shown."""
+    subject = proof.subject
+    same = (
+        proof.leaf_sha256 == tls.leaf_sha256
+        if proof.leaf_sha256 is not None or subject.credential is Credential.OIDC
+        else subject.id == tls.spiffe_id
+    )
+    if not same:
+        raise refused(Cause.DISAGREEING, "the token and the connection name different callers")
+    if instance is not None and subject.instance not in (None, instance):
+        raise refused(Cause.DISAGREEING, "the token and the connection name different instances")
+    ends = (subject.expires_unix_s, tls.expires_unix_s)
+    return replace(
+        subject,
+        expires_unix_s=min([end for end in ends if end is not None]),
+        instance=subject.instance or instance,
+    )
 
 
 def _bearer(exchange: Exchange) -> str | None:
-    """The token of the one `Proxy-Authorization` field, or None where there is no field."""
-    values = exchange.head.headers_named(_HEADER)
+    """The token of the one field that may carry it in this direction, None where there is none."""
+    name = _BEARER_HEADERS.get(exchange.direction)
+    values = exchange.head.headers_named(name) if name is not None else ()
     if not values:
         return None
     if len(values) > 1 or values[0][: len(_SCHEME)].lower() != _SCHEME:
-        raise refused(Cause.MALFORMED_TOKEN, "not one Proxy-Authorization of scheme Bearer")
+        raise refused(Cause.MALFORMED_TOKEN, "not one field of scheme Bearer")
     return values[0][len(_SCHEME) :].strip(" ")
-
-
-def _attested(own: SpiffeId | None, instance: str) -> Subject | None:
-    if own is None:
-        return None
-    return Subject(
-        id=own.text,
-        type="agent",
-        trust_domain=own.trust_domain,
-        credential=Credential.ATTESTED_LOCAL,
-        expires_unix_s=None,
-        instance=instance,
-    )
 
 
 def _own_id(settings: Identity) -> SpiffeId | None:
@@ -169,19 +297,3 @@ def _own_id(settings: Identity) -> SpiffeId | None:
     if not own.path:
         raise ConfigError("identity.spiffe_id names a trust domain; give a workload's, with a path")
     return own
-
-
-def _expected(settings: Identity, own: SpiffeId | None) -> Expectation | None:
-    try:
-        domains = {parse_trust_domain(name) for name in settings.trust_domains}
-    except SpiffeIdError as fault:
-        raise ConfigError(f"identity.trust_domains: {fault}") from None
-    audience = settings.audience or (own.text if own is not None else None)
-    if audience is None:
-        return None
-    return Expectation(
-        audience=audience,
-        trust_domains=frozenset(domains | ({own.trust_domain} if own else set())),
-        leeway_s=settings.jwt_leeway_s,
-        max_life_s=settings.jwt_max_life_s,
-    )

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from outrider.core.errors import UnauthenticatedError
-from outrider.identity.bundles import Bundles, JwtKey, TrustBundle, parse_bundle
+from outrider.identity.bundles import Bundles, TrustBundle, parse_bundle
 from outrider.identity.causes import Cause
+from outrider.identity.jwks import JwtKey
 from outrider.identity.jwt_svid import Expectation, verify_jwt_svid
 from tests.support.builders import AGENT, NOW_UNIX_S
 from tests.support.jwt import a_bundle, a_key, b64, claims, mint
