@@ -67,10 +67,11 @@ STREAM_ENDS: Final = (
 )  # fmt: skip
 TOKEN_KINDS: Final = ("jwt_svid", "oidc")
 TOKEN_RESULTS: Final = (
-    "ok", "no_identity", "uid_not_allowed", "bearer_not_allowed", "disagreeing", "malformed_token",
-    "header_name", "algorithm", "token_type", "subject", "unknown_domain", "unknown_key",
+    "ok", "no_identity", "no_svid", "peer_expired", "peer_withdrawn", "uid_not_allowed",
+    "bearer_not_allowed", "disagreeing", "instance", "malformed_token", "header_name", "algorithm",
+    "token_type", "subject", "unknown_domain", "unknown_key", "issuer_unavailable",
     "bad_signature", "malformed_claim", "expired", "not_yet_valid", "too_long_lived",
-    "wrong_audience",
+    "wrong_audience", "client", "confirmation",
 )  # fmt: skip
 FETCHES: Final = ("ok", "denied", "failed")
 
