@@ -3,10 +3,12 @@
 OpenSSL finds an issuer by subject and key identifier among all it was given. A federated bundle
 with a look-alike of another domain's authority under a different key can thereby fail every peer
 of that other domain, or be taken for it; so of two look-alikes only one is kept (IDENTITY §3.1).
+The same goes for a look-alike of an intermediate, which no bundle names: those of our own chain
+are known, and count as our domain's.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,20 +19,21 @@ if TYPE_CHECKING:
     from spiffe import X509Bundle
 
 Fingerprints = Mapping[str, frozenset[str]]
+Subject = tuple[frozenset[tuple[str, str]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What OpenSSL goes by. An absent identifier (None) matches every other."""
 
-    subject: bytes
+    subject: Subject
     identifier: bytes | None
     key: bytes
 
 
 @dataclass(slots=True)
 class _Kept:
-    looks: dict[bytes, list[tuple[str, _Look]]] = field(default_factory=dict)
+    looks: dict[Subject, list[tuple[str, _Look]]] = field(default_factory=dict)
 
     def collides(self, domain: str, look: _Look) -> bool:
         return any(
@@ -43,12 +46,20 @@ class _Kept:
 
 
 def anchors_of(
-    bundles: "Mapping[str, X509Bundle]", *, own: str | None, before: Fingerprints
+    bundles: "Mapping[str, X509Bundle]",
+    *,
+    own: str | None,
+    before: Fingerprints,
+    between: Iterable[x509.Certificate] = (),
 ) -> tuple[dict[str, frozenset[str]], int]:
     """The SHA-256 (hexadecimal) of each trust domain's usable authorities, and how many were
-    dropped. Our own domain's come first; between others, those that were in use `before`."""
+    dropped. Our own domain's come first, and with them the intermediates `between` our leaf and
+    our root; between others, those that were in use `before`."""
     kept, dropped = _Kept(), 0
     found: dict[str, set[str]] = {domain: set() for domain in bundles}
+    if own is not None:
+        for intermediate in between:
+            kept.keep(own, _look_of(intermediate))
     ranked = sorted(
         (
             (domain != own, digest not in before.get(domain, ()), domain, digest, authority)
@@ -80,7 +91,20 @@ def _look_of(authority: x509.Certificate) -> _Look:
     except x509.ExtensionNotFound:
         identifier = None
     key = authority.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return _Look(authority.subject.public_bytes(), identifier, key)
+    return _Look(_canonical(authority.subject), identifier, key)
+
+
+def _canonical(name: x509.Name) -> Subject:
+    """`name` as OpenSSL compares names: ASCII case and runs of spaces make no difference."""
+    return tuple(
+        frozenset((part.oid.dotted_string, _folded(part.value)) for part in row)
+        for row in name.rdns
+    )
+
+
+def _folded(value: str | bytes) -> str:
+    text = value if isinstance(value, str) else value.hex()
+    return " ".join(text.lower().split())
 
 
 def _alike(one: bytes | None, other: bytes | None) -> bool:

@@ -95,7 +95,10 @@ class IdentityKeeper:
         to what stands changes no generation, so that connections live on."""
         self._redacted, self._failed = False, None
         before = self._snapshot
-        anchors, dropped = anchors_of(bundles, own=own_domain, before=before.anchors)
+        between = svid.svid.cert_chain[1:] if svid is not None else ()
+        anchors, dropped = anchors_of(
+            bundles, own=own_domain, before=before.anchors, between=between
+        )
         if dropped:
             self._events.anchor_collisions(dropped)
         if _same(before.svid, svid) and before.anchors == anchors:
