@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from outrider.app.identity import OwnIdentity
 from outrider.config.checks import is_loopback
 from outrider.config.load import Loaded
 from outrider.config.settings import Limits, Settings, Upstream
@@ -14,7 +15,6 @@ from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.credentials.providers.file import FileProvider
-from outrider.identity.bundles import BundleSource
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.routing import NO_ROUTES, RouteTable
@@ -24,8 +24,8 @@ from outrider.protocols.gate import GateRules, RouteRules
 from outrider.server.dns import Resolver
 from outrider.server.edge import GateRefusal
 from outrider.server.events import EdgeEvents
-from outrider.server.origin import origin_of, pool_limits
-from outrider.server.pool import UpstreamPool
+from outrider.server.origin import Origin, origin_of, pool_limits
+from outrider.server.pool import PoolParts, UpstreamPool, no_one_holds
 from outrider.server.wheel import Wheel
 
 _NO_ROUTE: Final = RouteRules()
@@ -64,19 +64,51 @@ def upstream_hosts(settings: Settings) -> dict[str, str]:
     return found
 
 
-def pool_of(loaded: Loaded, clock: Clock, wheel: Wheel, events: EdgeEvents) -> UpstreamPool:
-    """Blocking where an upstream brings CAs. Raises `ConfigError`."""
+def pool_of(
+    loaded: Loaded,
+    clock: Clock,
+    wheel: Wheel,
+    events: EdgeEvents,
+    identity: OwnIdentity | None = None,
+    instance: str | None = None,
+) -> UpstreamPool:
+    """Blocking where an upstream brings CAs. Raises `ConfigError`.
+
+    Upstreams that prove a SPIFFE ID take an `identity` of ours, and are told our `instance`.
+    """
     settings = loaded.settings
     return UpstreamPool(
         origins=[
-            origin_of(name, _placed(upstream, loaded))
+            _origin(name, upstream, loaded, identity, instance)
             for name, upstream in settings.upstreams.items()
         ],
-        limits=pool_limits(settings.limits),
-        clock=clock,
-        wheel=wheel,
-        events=events,
-        resolver=Resolver(clock=clock, ttl_s=settings.limits.dns_ttl_s),
+        parts=PoolParts(
+            limits=pool_limits(settings.limits),
+            clock=clock,
+            wheel=wheel,
+            events=events,
+            resolver=Resolver(clock=clock, ttl_s=settings.limits.dns_ttl_s),
+            holds=no_one_holds if identity is None else identity.holds,
+        ),
+    )
+
+
+def _origin(
+    name: str,
+    upstream: Upstream,
+    loaded: Loaded,
+    identity: OwnIdentity | None,
+    instance: str | None,
+) -> Origin:
+    spiffe = upstream.tls.spiffe
+    if spiffe is None or identity is None:
+        return origin_of(name, _placed(upstream, loaded))
+    return origin_of(
+        name,
+        upstream,
+        tls=identity.client_context(spiffe.expect),
+        revision=str(identity.keeper.snapshot().generation),
+        instance=instance,
     )
 
 
@@ -128,7 +160,6 @@ class DataPlane:
     loaded: Loaded
     routes: RouteTable
     pool: UpstreamPool
-    bundles: BundleSource
     enforcer: Enforcer
     ingress: RouteTable = NO_ROUTES
 

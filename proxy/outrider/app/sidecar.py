@@ -21,8 +21,10 @@ from outrider.app import data_plane, policy as policy_parts
 from outrider.app.control_plane import ControlPlane
 from outrider.app.data_plane import DataPlane
 from outrider.app.identity import IdentityWatch, OwnIdentity
+from outrider.app.listening import EGRESS, lets_in, listeners_of
 from outrider.app.state import open_state
 from outrider.config.load import Loaded, dump, load
+from outrider.config.settings import Upstream
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
 from outrider.control.opa_bundle import serve_alone
@@ -32,7 +34,6 @@ from outrider.core.exchange import Exchange, Reply
 from outrider.core.jsonvalue import JsonObject, digest
 from outrider.core.ports import ActivePolicy
 from outrider.core.vocabulary import Direction, Reason, RecordKind
-from outrider.identity.bundles import BundleSource
 from outrider.identity.snapshot import Snapshot
 from outrider.identity.subject import CallerIdentifier, own_instance
 from outrider.pipeline.enforcer import Enforcer
@@ -44,12 +45,13 @@ from outrider.policy.keeper import ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.drain import Drain
-from outrider.server.edge import Edge, EdgeParts, GateRefusal
+from outrider.server.edge import EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
 from outrider.server.jobs import Errands, Jobs
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget, FairSlots
-from outrider.server.pressure import Level, Pressure, fd_ratio, memory_ratio
+from outrider.server.pool import no_one_holds
+from outrider.server.pressure import Pressure, fd_ratio, memory_ratio
 from outrider.server.wheel import Wheel
 from outrider.tasks.quarantine import QuarantineList
 from outrider.tasks.standing import StandingTasks
@@ -61,6 +63,8 @@ logger = logging.getLogger("outrider")
 EngineFactory = Callable[[Loaded], ReleaseEngine]
 """Makes another engine than the settings name. No setting can; benchmarks and tests pass one."""
 LOOK_S: Final = 1.0
+NO_IDENTITY: Final = "(no identity)"
+"""The revision of connections to SPIFFE upstreams while we hold no SVID: none may be used."""
 FIRST_POLICY_S: Final = 2.0
 FIXED_AT_START: Final = (
     "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
@@ -161,7 +165,13 @@ class Sidecar:
         else:
             self.feed = policy_parts.feed_of(loaded, lambda: self._feed_origin)
             self.engine = await asyncio.to_thread(
-                policy_parts.engine_of, loaded, self._environ, self.clock, self.metrics, self.feed
+                policy_parts.engine_of,
+                loaded,
+                self._environ,
+                self.clock,
+                self.metrics,
+                self.feed,
+                self.identity,
             )
         self.keeper = await asyncio.to_thread(
             policy_parts.keeper_of, loaded, self.engine, self.clock
@@ -196,16 +206,16 @@ class Sidecar:
         """The data plane for `loaded`. Raises `ConfigError`; nothing is changed yet."""
         settings = loaded.settings
         routes = data_plane.routes_of(settings)
+        ingress = data_plane.routes_of(settings, Direction.INGRESS)
         pool = await asyncio.to_thread(
-            data_plane.pool_of, loaded, self.clock, self._wheel, self.metrics
+            data_plane.pool_of,
+            loaded,
+            self.clock,
+            self._wheel,
+            self.metrics,
+            self.identity,
+            self.instance,
         )
-        bundles = BundleSource(
-            paths={
-                domain: loaded.path(path)
-                for domain, path in settings.identity.trust_bundles.items()
-            }
-        )
-        await asyncio.to_thread(bundles.load)
         mcp = McpAdapter(
             limits=settings.limits,
             pins=self.state.pins,
@@ -229,6 +239,7 @@ class Sidecar:
             binder=StandingTasks(required=settings.tasks.required),
             quarantine=self.quarantine,
             routes=routes,
+            ingress=ingress,
             adapters=data_plane.adapters_of(settings.limits, mcp),
             upstream=pool,
             credentials=data_plane.providers_of(loaded, self.state.key, self.clock),
@@ -248,7 +259,7 @@ class Sidecar:
         )
         enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)
         return DataPlane(
-            loaded=loaded, routes=routes, pool=pool, bundles=bundles, enforcer=enforcer
+            loaded=loaded, routes=routes, ingress=ingress, pool=pool, enforcer=enforcer
         )
 
     def _open_shares(self) -> None:
@@ -269,38 +280,39 @@ class Sidecar:
         return state.queued / max(1, state.capacity)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
-        loaded, settings = self.loaded, self.loaded.settings
-        egress = settings.listeners.egress
-        uids = frozenset(egress.uids or (os.getuid(),))
-        self._edge = Edge(
-            EdgeParts(
-                name="egress",
-                direction=Direction.EGRESS,
-                rules=data_plane.gate_rules(loaded, self.plane.routes, ()),
-                limits=settings.limits,
-                handler=self._handle,
-                refuser=self._refuse,
-                clock=self.clock,
-                wheel=self._wheel,
-                events=self.metrics,
-                budget=BufferBudget(
-                    limit_bytes=settings.limits.buffered_bytes, events=self.metrics
-                ),
-                pressure=self._pressure,
-                uids=uids,
-            )
+        settings = self.loaded.settings
+        parts = EdgeParts(
+            name=EGRESS,
+            direction=Direction.EGRESS,
+            rules=data_plane.gate_rules(self.loaded, self.plane.routes, ()),
+            limits=settings.limits,
+            handler=self._handle,
+            refuser=self._refuse,
+            clock=self.clock,
+            wheel=self._wheel,
+            events=self.metrics,
+            budget=BufferBudget(limit_bytes=settings.limits.buffered_bytes, events=self.metrics),
+            pressure=self._pressure,
+            uids=frozenset(settings.listeners.egress.uids or (os.getuid(),)),
         )
-        self.egress = Listener(edge=self._edge, settings=egress)
-        await self.egress.start()
-        stack.callback(self.egress.abort)
-        stack.callback(self.egress.stop_accepting)
-        self._edge.rules = data_plane.gate_rules(loaded, self.plane.routes, self.egress.ports)
+        self.listeners = listeners_of(self.loaded, self.plane, self.identity, parts)
+        await self.listeners.start(self.plane, stack)
         await self._listen_to_scrapers(stack)
         self.listening = True
+
+    @property
+    def egress(self) -> Listener:
+        return self.listeners.egress
+
+    @property
+    def ingress(self) -> Listener | None:
+        """Where others call the agent, where that is open."""
+        return self.listeners.ingress
 
     async def _listen_to_operators(self, stack: AsyncExitStack) -> None:
         """The control listener, which feeds OPA too: it answers before OPA is waited for."""
         plane = ControlPlane(self)
+        self._identity_view = plane.identity
         self.health = Health(plane.checks(), self.clock, self._lag_s)
         self.control = ControlEdge(
             name="control",
@@ -358,6 +370,11 @@ class Sidecar:
 
     def _trust_is(self, snapshot: Snapshot) -> None:
         """What lived on trust that is gone ends now."""
+        own = self.identity.own_holds()
+        self.live.revalidate(self.identity.holds, own=own)
+        pool = self.plane.pool
+        pool.renew(str(snapshot.generation) if own else NO_IDENTITY)
+        pool.revalidate(self.identity.holds if own else no_one_holds)
 
     def _identity_is(self, facts: JsonObject) -> None:
         record = base(RecordKind.CONFIG, self.clock, None, None, None)
@@ -372,7 +389,6 @@ class Sidecar:
             fresh = await asyncio.to_thread(load, self.loaded.source, self._environ)
             _check_reloadable(self.loaded, fresh)
             plane = await self._plane(fresh)
-            rules = data_plane.gate_rules(fresh, plane.routes, self.egress.ports)
             await self.keeper.reload(policy_parts.source_of(fresh))  # last: it is in force at once
         except Exception as fault:
             self.metrics.reloaded(ok=False, unix_s=self.clock.unix_s())
@@ -382,7 +398,7 @@ class Sidecar:
             raise ConfigError(f"the settings cannot be read: {type(fault).__name__}") from fault
         before, self.plane, self.loaded = self.plane, plane, fresh
         limits = fresh.settings.limits
-        self._edge.take(rules, limits)
+        self.listeners.take(plane)
         self._slots.resize(limits)
         self.logs.set_level(fresh.settings.telemetry.log_level)
         before.pool.retire(plane.pool, _unmoved(before.loaded, fresh))
@@ -430,11 +446,9 @@ class Sidecar:
         while True:
             await asyncio.sleep(LOOK_S)
             self._lag_beat_s = self.clock.monotonic_s()
-            if self._pressure.level >= Level.TRIM:
-                self.egress.close_idle()
-            if self._pressure.level >= Level.SOFT:
-                self.egress.abort_largest()
+            self.listeners.relieve(self._pressure.level)
             self.metrics.store(self.loaded.settings.stores.kind, ok=self.store.healthy())
+            self._identity_view.beat(self.metrics)
 
     def _lag_s(self) -> float:
         return max(0.0, self.clock.monotonic_s() - self._lag_beat_s - LOOK_S)
@@ -444,7 +458,7 @@ class Sidecar:
     def drain(self) -> Drain:
         """How this sidecar leaves: run it, then leave the `async with`."""
         return Drain(
-            listeners=[self.egress],
+            listeners=self.listeners.all,
             settings=self.loaded.settings.drain,
             clock=self.clock,
             announce=self._announce,
@@ -473,8 +487,12 @@ def _unmoved(before: Loaded, after: Loaded) -> frozenset[str]:
     return frozenset(
         name
         for name, upstream in before.settings.upstreams.items()
-        if name in now and (upstream.url, upstream.networks) == (now[name].url, now[name].networks)
+        if name in now and _place(upstream) == _place(now[name])
     )
+
+
+def _place(upstream: Upstream) -> tuple[object, ...]:
+    return upstream.url, upstream.networks, upstream.direction, upstream.tls
 
 
 def _check_reloadable(before: Loaded, after: Loaded) -> None:
@@ -483,6 +501,8 @@ def _check_reloadable(before: Loaded, after: Loaded) -> None:
         for key in FIXED_AT_START
         if attrgetter(key)(before.settings) != attrgetter(key)(after.settings)
     ]
+    if lets_in(before.settings) != lets_in(after.settings):
+        changed.append("whether any upstream has direction ingress")
     if changed:
         raise ConfigError(f"{', '.join(changed)}: cannot change while running; restart outrider")
 
