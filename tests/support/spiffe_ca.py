@@ -127,6 +127,7 @@ def a_ca(
     *,
     over: Ca | None = None,
     common: str | None = None,
+    subject: x509.Name | None = None,
     key: Key | None = None,
     usages: Sequence[str] | None = ("key_cert_sign", "crl_sign"),
     ca: bool | None = True,
@@ -139,12 +140,12 @@ def a_ca(
     """A root of `trust_domain`, or what `over` made. None leaves an extension away."""
     own = key or a_key()
     signer = over.key if over else own
-    subject = name_of(common or f"{trust_domain} root")
+    named = subject or name_of(common or f"{trust_domain} root")
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(over.certificate.subject if over else subject)
+        .subject_name(named)
+        .issuer_name(over.certificate.subject if over else named)
         .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(days=days[0]))

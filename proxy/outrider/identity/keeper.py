@@ -95,7 +95,8 @@ class IdentityKeeper:
         to what stands changes no generation, so that connections live on."""
         self._redacted, self._failed = False, None
         before = self._snapshot
-        between = svid.svid.cert_chain[1:] if svid is not None else ()
+        federated = len(bundles) > 1
+        between = svid.svid.cert_chain[1:] if svid is not None and federated else ()
         anchors, dropped = anchors_of(
             bundles, own=own_domain, before=before.anchors, between=between
         )

@@ -1,0 +1,135 @@
+"""Of two authorities that OpenSSL cannot tell apart, one is kept."""
+
+import hashlib
+
+import pytest
+from cryptography import x509
+
+from outrider.identity.anchors import anchors_of, fingerprint
+from tests.support.spiffe_ca import Ca, a_ca, bundle_of
+
+
+def _print(ca: Ca) -> str:
+    return hashlib.sha256(ca.der).hexdigest()
+
+
+def _identifier(ca: Ca) -> bytes:
+    return x509.SubjectKeyIdentifier.from_public_key(ca.key.public_key()).digest
+
+
+OURS = a_ca("a.test", common="Acme Root")
+
+
+def _like(common: str = "Acme Root", *, domain: str = "b.test", identifier: bytes | bool) -> Ca:
+    return a_ca(domain, common=common, subject_key_id=identifier)
+
+
+def _found(*authorities: Ca, own: str | None = "a.test", before=None, between=()):
+    by_domain: dict[str, list[Ca]] = {}
+    for one in authorities:
+        by_domain.setdefault(one.trust_domain, []).append(one)
+    bundles = {name: bundle_of(*group) for name, group in by_domain.items()}
+    return anchors_of(bundles, own=own, before=before or {}, between=between)
+
+
+def test_a_fingerprint_is_of_the_der():
+    assert fingerprint(OURS.certificate) == _print(OURS)
+
+
+def test_authorities_that_differ_are_all_kept():
+    other = a_ca("b.test")
+    assert _found(OURS, other) == (
+        {"a.test": frozenset({_print(OURS)}), "b.test": frozenset({_print(other)})},
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        pytest.param(_like(identifier=_identifier(OURS)), id="same-identifier"),
+        pytest.param(_like(identifier=False), id="no-identifier"),
+        pytest.param(_like("ACME  root", identifier=_identifier(OURS)), id="as-openssl-compares"),
+        pytest.param(_like(" Acme Root ", identifier=False), id="spaces-around"),
+    ],
+)
+def test_a_look_alike_of_ours_is_dropped_and_ours_is_kept(like: Ca):
+    good = a_ca("b.test", common="another")
+    found, dropped = _found(like, good, OURS)
+    assert found == {"a.test": frozenset({_print(OURS)}), "b.test": frozenset({_print(good)})}
+    assert dropped == 1
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        pytest.param(_like(identifier=True), id="other-identifier"),
+        pytest.param(_like("Acme Root 2", identifier=_identifier(OURS)), id="other-subject"),
+    ],
+)
+def test_what_openssl_tells_apart_is_kept(near: Ca):
+    found, dropped = _found(OURS, near)
+    assert (found["b.test"], dropped) == (frozenset({_print(near)}), 0)
+
+
+def test_the_same_key_under_two_domains_is_no_collision():
+    shared = bundle_of(OURS, trust_domain="b.test")
+    found, dropped = anchors_of(
+        {"a.test": bundle_of(OURS), "b.test": shared}, own="a.test", before={}
+    )
+    assert (found["a.test"], found["b.test"], dropped) == (found["b.test"], found["a.test"], 0)
+
+
+def test_two_of_one_domain_never_collide():
+    twin = a_ca("a.test", common="Acme Root", subject_key_id=False)
+    found, dropped = _found(OURS, twin)
+    assert (found["a.test"], dropped) == (frozenset({_print(OURS), _print(twin)}), 0)
+
+
+def test_between_federated_domains_the_incumbent_wins():
+    first = _like("Shared", domain="c.test", identifier=False)
+    second = _like("Shared", domain="b.test", identifier=False)
+    before = {"c.test": frozenset({_print(first)})}
+    found, dropped = _found(OURS, first, second, before=before)
+    assert (found["c.test"], found["b.test"], dropped) == (before["c.test"], frozenset(), 1)
+    found, dropped = _found(OURS, first, second)
+    assert (found["c.test"], found["b.test"], dropped) == (
+        frozenset(),
+        frozenset({_print(second)}),
+        1,
+    )
+
+
+def test_our_own_wins_against_an_incumbent():
+    like = _like(identifier=False)
+    found, dropped = _found(OURS, like, before={"b.test": frozenset({_print(like)})})
+    assert (found["a.test"], found["b.test"], dropped) == (
+        frozenset({_print(OURS)}),
+        frozenset(),
+        1,
+    )
+
+
+def test_a_look_alike_of_our_intermediate_is_dropped_though_no_bundle_names_that():
+    between = OURS.below(common="Acme Issuing")
+    like = _like("Acme Issuing", identifier=_identifier(between))
+    assert _found(OURS, like)[1] == 0
+    found, dropped = _found(OURS, like, between=[between.certificate])
+    assert (found["b.test"], dropped) == (frozenset(), 1)
+    assert found["a.test"] == frozenset({_print(OURS)})
+
+
+def test_without_a_domain_of_our_own_nothing_comes_first():
+    like = _like(identifier=False)
+    found, dropped = _found(OURS, like, own=None, between=[OURS.certificate])
+    assert dropped == 1
+    assert found["a.test"] == frozenset({_print(OURS)})
+
+
+def test_a_subject_of_bits_is_compared_too():
+    bits = x509.NameAttribute(
+        x509.NameOID.X500_UNIQUE_IDENTIFIER, b"\x00\x01", x509.name._ASN1Type.BitString
+    )
+    ours = a_ca("a.test", subject=x509.Name([bits]))
+    like = a_ca("b.test", subject=x509.Name([bits]), subject_key_id=False)
+    assert _found(ours, like)[1] == 1
