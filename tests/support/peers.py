@@ -18,7 +18,7 @@ from outrider.server.events import NoEvents, ShedCause, Threshold, UpstreamFault
 from outrider.server.listener import Listener
 from outrider.server.origin import Origin, origin_of, pool_limits
 from outrider.server.overload import BufferBudget
-from outrider.server.pool import UpstreamPool
+from outrider.server.pool import PoolParts, UpstreamPool
 from outrider.server.wheel import Wheel
 from tests.support.builders import a_permit, an_action, an_ask
 from tests.support.net import RawClient, dialled
@@ -198,11 +198,13 @@ async def running_pool(
     origin = origin_of("crm", settings)
     pool = UpstreamPool(
         origins=[origin],
-        limits=pool_limits(limits or Limits()),
-        clock=clock,
-        wheel=wheel,
-        events=events,
-        resolver=Resolver(clock=clock),
+        parts=PoolParts(
+            limits=pool_limits(limits or Limits()),
+            clock=clock,
+            wheel=wheel,
+            events=events,
+            resolver=Resolver(clock=clock),
+        ),
     )
     try:
         yield RunningPool(pool=pool, origin=origin, events=events)

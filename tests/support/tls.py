@@ -25,7 +25,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.server.dns import Resolver
 from outrider.server.origin import origin_of, pool_limits
-from outrider.server.pool import UpstreamPool
+from outrider.server.pool import PoolParts, UpstreamPool
 from outrider.server.wheel import Wheel
 from tests.support.net import RecordingUpstream
 from tests.support.peers import RecordingEvents, RunningPool
@@ -384,11 +384,13 @@ async def secure_pool(
     origin = origin_of("crm", Upstream(url=f"https://{host}:{port}", **values | upstream))
     pool = UpstreamPool(
         origins=[origin],
-        limits=pool_limits(limits or Limits()),
-        clock=clock,
-        wheel=wheel,
-        events=events,
-        resolver=Resolver(clock=clock, lookup=acme_lookup),
+        parts=PoolParts(
+            limits=pool_limits(limits or Limits()),
+            clock=clock,
+            wheel=wheel,
+            events=events,
+            resolver=Resolver(clock=clock, lookup=acme_lookup),
+        ),
     )
     try:
         yield RunningPool(pool=pool, origin=origin, events=events)

@@ -18,6 +18,7 @@ from outrider.core.exchange import (
     Outgoing,
     RequestHead,
     ResponseHead,
+    TlsPeer,
     TraceContext,
 )
 from outrider.core.grant import Grant
@@ -510,6 +511,12 @@ class Incoming(Protocol):
 
     def abort(self) -> None:
         """Drop the connection. Idempotent; a no-op once the body was read to its end."""
+
+
+def proven_of(incoming: Incoming) -> TlsPeer | None:
+    """Who the upstream behind an answer proved to be, where it did by a SPIFFE ID."""
+    found: TlsPeer | None = getattr(incoming, "peer", None)
+    return found
 
 
 class Upstream(Protocol):

@@ -10,7 +10,7 @@ from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError
 from outrider.core.exchange import Ending
 from outrider.core.ids import uuid7
-from outrider.core.ports import Refused
+from outrider.core.ports import Refused, proven_of
 from outrider.core.vocabulary import (
     Effect,
     EffectClass,
@@ -140,11 +140,14 @@ class Closing:
             bytes_out=bytes_out,
             duration_s=clock.monotonic_s() - passage.exchange.started_s,
         )
+        peer = proven_of(leg.incoming) if leg.incoming is not None else None
         for decision_id in (*leg.recorded, *passage.owed):
             record = records.begun(RecordKind.OUTCOME, clock, shared)
             record["decision"] = {"id": decision_id}
             record["lease"] = records.lease_facts(leg.lease) if leg.lease else None
             record["outcome"] = outcome
+            if peer is not None:
+                record["destination"] = records.reached(leg.actions[0], peer)
             self._parts.audit.append_nowait(record)
         passage.owed.clear()
 

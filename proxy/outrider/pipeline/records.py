@@ -12,7 +12,7 @@ from outrider.core.action import Action
 from outrider.core.clock import rfc3339
 from outrider.core.decision import Decision, ReasonEntry
 from outrider.core.errors import EnforcementError
-from outrider.core.exchange import Exchange
+from outrider.core.exchange import Exchange, TlsPeer
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import FloatFree, Json, JsonObject
 from outrider.core.ports import Clock, Judged, Lease
@@ -29,6 +29,7 @@ def whose(exchange: Exchange | None, subject: Subject | None, task: BoundTask | 
     """The members that all records of one exchange share; nobody writes to it."""
     return {
         "exchange": exchange.id if exchange else None,
+        "direction": exchange.direction._value_ if exchange else None,
         "trace_id": exchange.trace.trace_id if exchange else None,
         "span_id": exchange.trace.span_id if exchange else None,
         "task": task.id if task else None,
@@ -154,6 +155,19 @@ def completed(record: JsonObject, action: Action, judged: Judged, arguments: str
     record["provenance"] = {}
     record["behaviour"] = {}
     record["input_digest"] = judged.input_digest
+
+
+def reached(action: Action, peer: TlsPeer) -> Json:
+    """Where the answer came from, and who that proved to be: as an outcome's destination."""
+    own = action.destinations[0] if action.destinations else None
+    return [
+        {
+            "pointer": None,
+            "host": own.host if own else None,
+            "zone": own.zone if own else None,
+            "spiffe_id": peer.spiffe_id,
+        }
+    ]
 
 
 def lease_facts(lease: Lease) -> JsonObject:

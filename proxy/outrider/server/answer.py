@@ -5,7 +5,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from outrider.core.errors import EnforcementError
-from outrider.core.exchange import ResponseHead
+from outrider.core.exchange import ResponseHead, TlsPeer
 
 HIGH_BYTES: Final = 65_536
 LOW_BYTES: Final = 16_384
@@ -22,12 +22,24 @@ class Tap(Protocol):
 
 
 class Answer:
-    """`core.ports.Incoming`: pulled by one reader, filled by one connection."""
+    """`core.ports.Incoming`: pulled by one reader, filled by one connection. `peer` is who the
+    upstream proved to be, where it did by its SPIFFE ID."""
 
-    __slots__ = ("_chunks", "_done", "_error", "_head", "_paused", "_size", "_tap", "_waiter")
+    __slots__ = (
+        "_chunks",
+        "_done",
+        "_error",
+        "_head",
+        "_paused",
+        "_size",
+        "_tap",
+        "_waiter",
+        "peer",
+    )
 
-    def __init__(self, *, head: ResponseHead, tap: Tap) -> None:
+    def __init__(self, *, head: ResponseHead, tap: Tap, peer: TlsPeer | None = None) -> None:
         self._head = head
+        self.peer = peer
         self._tap = tap
         self._chunks: deque[bytes] = deque()
         self._size = 0

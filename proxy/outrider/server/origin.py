@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from outrider.config.settings import Limits, Upstream
 from outrider.core.errors import ConfigError
+from outrider.core.exchange import Headers
+from outrider.protocols.gate_names import INSTANCE
 from outrider.server.addresses import Network
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -18,7 +20,8 @@ class Origin:
     """One upstream. `authority` is the Host it is sent; times are seconds.
 
     `revision` names the identity and trust the TLS context was made with: connections of another
-    revision are not used again.
+    revision are not used again. With `spiffe` it proves itself by its SPIFFE ID, and we by ours;
+    `own_headers` say of us what no certificate does.
     """
 
     name: str
@@ -33,13 +36,23 @@ class Origin:
     first_byte_s: float
     read_idle_s: float
     connections: int
+    spiffe: bool = False
+    own_headers: Headers = ()
 
 
 def origin_of(
-    name: str, settings: Upstream, *, tls: ssl.SSLContext | None = None, revision: str = ""
+    name: str,
+    settings: Upstream,
+    *,
+    tls: ssl.SSLContext | None = None,
+    revision: str = "",
+    instance: str | None = None,
 ) -> Origin:
     """The origin of `settings.url`. Raises `ConfigError`; https without `tls` makes a context,
-    for which `settings.ca_file` is read as it stands: relative to the working directory."""
+    for which `settings.ca_file` is read as it stands: relative to the working directory.
+
+    An upstream that is verified by its SPIFFE ID takes `tls`, and is told our `instance`.
+    """
     url = urlsplit(settings.url)
     if url.scheme not in _PORTS or not url.hostname or url.username is not None:
         raise ConfigError(
@@ -48,6 +61,12 @@ def origin_of(
     port = url.port or _PORTS[url.scheme]
     host = url.hostname
     shown = f"[{host}]" if ":" in host else host
+    spiffe = settings.tls.spiffe is not None
+    if spiffe and (url.scheme != "https" or tls is None):
+        raise ConfigError(
+            f"upstreams.{name}.tls.spiffe takes an https url and an identity of ours: set "
+            "identity.source to workload_api or files"
+        )
     if url.scheme == "https" and tls is None:
         tls = _trusting(f"upstreams.{name}.ca_file", settings.ca_file)
     return Origin(
@@ -63,6 +82,8 @@ def origin_of(
         first_byte_s=settings.first_byte_s,
         read_idle_s=settings.read_idle_s,
         connections=settings.connections,
+        spiffe=spiffe,
+        own_headers=((INSTANCE, instance),) if spiffe and instance else (),
     )
 
 

@@ -4,23 +4,18 @@ Laws (HARDENING §5): a connection never crosses keys; nothing is sent without a
 of which a byte left is not tried again.
 """
 
-import asyncio
-import logging
-import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable
-from contextlib import aclosing, nullcontext, suppress
-from dataclasses import replace
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from outrider.core.decision import Permit
 from outrider.core.errors import EnforcementError, UpstreamFailedError, UpstreamUnavailableError
-from outrider.core.exchange import Outgoing
+from outrider.core.exchange import Outgoing, TlsPeer
 from outrider.core.ports import Clock
-from outrider.core.vocabulary import Reason
-from outrider.server.addresses import Address
 from outrider.server.answer import Answer
 from outrider.server.breaker import Breaker
+from outrider.server.dialler import Dialler
 from outrider.server.dns import Resolver
 from outrider.server.events import EdgeEvents, UpstreamFault
 from outrider.server.origin import Origin, PoolLimits
@@ -29,36 +24,35 @@ from outrider.server.request_bytes import announced_length, request_head
 from outrider.server.upstream_connection import State, Terms, UpstreamConnection
 from outrider.server.wheel import Wheel
 
-logger = logging.getLogger("outrider.server")
-
+Holds: TypeAlias = Callable[[TlsPeer], bool]
 _JOIN_BYTES: Final = 65_536
 _CLASSES: Final = {hundred: f"{hundred}xx" for hundred in range(1, 6)}
+
+
+def no_one_holds(peer: TlsPeer) -> bool:
+    """Nobody's proof is known to hold."""
+    return peer is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolParts:
+    """What a pool is made of. `holds` says whether what an upstream proved in its handshake holds
+    now: asked before each use of a connection whose upstream proved anything."""
+
+    limits: PoolLimits
+    clock: Clock
+    wheel: Wheel
+    events: EdgeEvents
+    resolver: Resolver
+    holds: Holds = no_one_holds
 
 
 class UpstreamPool:
     """`core.ports.Upstream` over all configured upstreams."""
 
-    def __init__(
-        self,
-        *,
-        origins: Iterable[Origin],
-        limits: PoolLimits,
-        clock: Clock,
-        wheel: Wheel,
-        events: EdgeEvents,
-        resolver: Resolver,
-    ) -> None:
-        self._lines = {
-            origin.name: Line(
-                origin=origin,
-                limits=limits,
-                clock=clock,
-                wheel=wheel,
-                events=events,
-                resolver=resolver,
-            )
-            for origin in origins
-        }
+    def __init__(self, *, origins: Iterable[Origin], parts: PoolParts) -> None:
+        self._elders: list[UpstreamPool] = []
+        self._lines = {origin.name: Line(origin=origin, parts=parts) for origin in origins}
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> Answer:
         """The answer's head, its body to be pulled.
@@ -78,6 +72,29 @@ class UpstreamPool:
         """Take a new revision of an upstream; connections of the old end after their exchange."""
         self._lines[origin.name].replace(origin)
 
+    def renew(self, revision: str) -> None:
+        """Our own identity or the trust in others' is now `revision`: connections to SPIFFE
+        upstreams made under another carry nothing after the exchange they are in."""
+        for line in self._lines.values():
+            line.renew(revision)
+
+    def revalidate(self, holds: Holds) -> int:
+        """End at once every connection whose upstream's proof holds no more, whatever it is in the
+        middle of; how many. Those of the pools this one came after are among them."""
+        elders, self._elders = self._elders, []
+        self.take_over(*elders)
+        found = sum(line.revalidate(holds) for line in self._lines.values())
+        return found + sum(elder.revalidate(holds) for elder in self._elders)
+
+    def take_over(self, *elders: "UpstreamPool") -> None:
+        """Look after what is left of pools that were retired."""
+        self._elders += [elder for elder in elders if elder.is_busy]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are connections, or will be one."""
+        return any(line.is_busy for line in self._lines.values())
+
     def retire(self, successor: "UpstreamPool | None" = None, same: Container[str] = ()) -> None:
         """Use no connection again: idle ones go now, the others after their exchange.
 
@@ -85,6 +102,9 @@ class UpstreamPool:
         where it was, that is. Its permit was for no other place: where the upstream has moved, what
         waits for its turn is refused, and what comes at once still goes where it was let go.
         """
+        if successor is not None:
+            elders, self._elders = self._elders, []
+            successor.take_over(*elders, self)
         for name, line in self._lines.items():
             heir = successor.line(name) if successor is not None and name in same else None
             line.retire(heir)
@@ -102,21 +122,15 @@ class _RetiredError(Exception):
 class Line:
     """The connections to one upstream."""
 
-    def __init__(
-        self,
-        *,
-        origin: Origin,
-        limits: PoolLimits,
-        clock: Clock,
-        wheel: Wheel,
-        events: EdgeEvents,
-        resolver: Resolver,
-    ) -> None:
-        self._limits = limits
-        self._clock = clock
-        self._wheel = wheel
-        self._events = events
-        self._resolver = resolver
+    def __init__(self, *, origin: Origin, parts: PoolParts) -> None:
+        limits = self._limits = parts.limits
+        self._clock = clock = parts.clock
+        self._wheel = parts.wheel
+        self._events = parts.events
+        self._holds = parts.holds
+        self._dialler = Dialler(
+            limits=limits, clock=clock, events=parts.events, resolver=parts.resolver
+        )
         self._turnstile = Turnstile(
             limit=origin.connections, queue=limits.wait_queue, wait_s=limits.wait_s
         )
@@ -138,10 +152,31 @@ class Line:
             sse_idle_s=max(self._limits.sse_idle_s, origin.read_idle_s),
             set_cookie=origin.set_cookie,
             decoded_bytes=self._limits.decoded_bytes,
+            tls_s=self._limits.tls_s,
         )
         for kept in list(self._idle.values()):
             for connection in list(kept):
                 connection.drop()
+
+    def renew(self, revision: str) -> None:
+        if not self._origin.spiffe or self._retired or self._origin.revision == revision:
+            return
+        self.replace(replace(self._origin, revision=revision))
+        if self._breaker.is_open:  # it may have failed for nothing but the identity before
+            self._events.breaker(self._origin.name, False)
+        self._breaker.succeeded()
+
+    def revalidate(self, holds: Holds) -> int:
+        """End every connection whose upstream's proof holds no more; how many."""
+        found = [one for one in self._all if one.peer is not None and not holds(one.peer)]
+        for connection in found:
+            connection.distrust()
+        return len(found)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are connections, or will be one."""
+        return bool(self._all) or self._turnstile.inside > 0
 
     def retire(self, heir: "Line | None" = None) -> None:
         self._retired, self._heir = True, heir
@@ -159,7 +194,8 @@ class Line:
             connection = await self._connection(outgoing.lease_fingerprint)
         except _RetiredError:
             return await self._by_heir(outgoing)
-        head = request_head(outgoing, self._origin.authority, length)
+        origin = self._origin
+        head = request_head(outgoing, origin.authority, length, origin.own_headers)
         try:
             connection.begin(outgoing.method, decode=_is_watched(outgoing))
             if isinstance(outgoing.body, bytes):
@@ -217,96 +253,20 @@ class Line:
         kept = self._idle.get(key)
         while kept:
             connection = kept.pop()
-            if not connection.is_dead():
+            peer = connection.peer
+            if not connection.is_dead() and (peer is None or self._holds(peer)):
                 return connection
             connection.drop()
         return None
 
     async def _dial(self, key: tuple[str, str]) -> UpstreamConnection:
-        origin = self._origin
-        started_s = self._clock.monotonic_s()
-        try:
-            addresses = await self._resolver.resolve(origin.host, origin.port, origin.networks)
-        except UpstreamUnavailableError:
-            self._events.upstream_error(origin.name, UpstreamFault.DNS)
-            raise
-        sock = await self._connected(addresses, origin.port)
-        try:
-            connection = await self._made(sock, key, origin)
-        except BaseException:
-            sock.close()
-            raise
-        self._events.upstream_connected(
-            origin.name, origin.tls is not None, self._clock.monotonic_s() - started_s
+        terms = self._terms
+        connection = await self._dialler.dial(
+            self._origin, lambda: UpstreamConnection(owner=self, terms=terms, key=key)
         )
         self._all.add(connection)
         self._wheel.watch(connection)
         return connection
-
-    async def _connected(self, addresses: tuple[Address, ...], port: int) -> socket.socket:
-        """A connected socket to one of the checked addresses, all tried within one deadline."""
-        loop = asyncio.get_running_loop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.connect_s):
-                for address in addresses:
-                    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-                    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-                    try:
-                        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                        await loop.sock_connect(sock, (str(address), port))
-                    except OSError:
-                        sock.close()
-                    except BaseException:
-                        sock.close()
-                        raise
-                    else:
-                        return sock
-        self._events.upstream_error(self._origin.name, UpstreamFault.CONNECT)
-        raise UpstreamUnavailableError("the upstream cannot be reached", cause="connect")
-
-    async def _made(
-        self, sock: socket.socket, key: tuple[str, str], origin: Origin
-    ) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-        terms = self._terms
-
-        def connection() -> UpstreamConnection:
-            return UpstreamConnection(owner=self, terms=terms, key=key)
-
-        if origin.tls is None:
-            _, made = await loop.create_connection(connection, sock=sock)
-            return made
-        try:
-            _, made = await loop.create_connection(
-                connection,
-                sock=sock,
-                ssl=origin.tls,
-                server_hostname=origin.host,
-                ssl_handshake_timeout=self._limits.tls_s,
-            )
-        except (ssl.SSLError, OSError, TimeoutError) as error:
-            raise self._no_handshake(origin.name, error) from error
-        return made
-
-    def _no_handshake(self, name: str, error: Exception) -> UpstreamUnavailableError:
-        if not isinstance(error, ssl.SSLCertVerificationError):
-            self._events.upstream_error(name, UpstreamFault.TLS)
-            return UpstreamUnavailableError("the TLS handshake failed", cause=UpstreamFault.TLS)
-        self._events.upstream_error(name, UpstreamFault.IDENTITY)
-        logger.warning(
-            "an upstream's certificate is not good",
-            extra={
-                "event": "upstream_identity",
-                "upstream": name,
-                "verify_code": error.verify_code,
-                "verify_message": error.verify_message,
-            },
-        )
-        return UpstreamUnavailableError(
-            "the upstream's certificate is not good",
-            reason=Reason.UPSTREAM_IDENTITY,
-            cause=UpstreamFault.IDENTITY,
-        )
 
     # --- what connections report (Owner) ---
 

@@ -3,7 +3,8 @@
 from typing import Final
 
 from outrider.core.errors import EnforcementError
-from outrider.core.exchange import Outgoing
+from outrider.core.exchange import Headers, Outgoing
+from outrider.protocols.gate_names import INSTANCE
 
 _OURS: Final = frozenset(
     (
@@ -20,6 +21,7 @@ _OURS: Final = frozenset(
         "proxy-authorization",
         "proxy-authenticate",
         "proxy-connection",
+        INSTANCE,
     )
 )
 _BODY_METHODS: Final = frozenset(("POST", "PUT", "PATCH"))
@@ -36,8 +38,10 @@ def announced_length(outgoing: Outgoing) -> int | None:
     return None
 
 
-def request_head(outgoing: Outgoing, authority: str, length: int | None) -> bytes:
-    """Request line and fields, checked to be as many lines as were meant.
+def request_head(
+    outgoing: Outgoing, authority: str, length: int | None, own: Headers = ()
+) -> bytes:
+    """Request line and fields, checked to be as many lines as were meant. `own` are our own.
 
     Raises `EnforcementError` where a value would end its line: nothing is sent then.
     """
@@ -49,6 +53,8 @@ def request_head(outgoing: Outgoing, authority: str, length: int | None) -> byte
             continue
         coded = coded or name == "accept-encoding"
         lines.append(f"{name}: {value}")
+    if own:
+        lines += [f"{name}: {value}" for name, value in own]
     if not coded:
         lines.append("accept-encoding: identity")
     if length is None:

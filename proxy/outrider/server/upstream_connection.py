@@ -8,13 +8,16 @@ nothing is tried twice.
 import asyncio
 import select
 import ssl
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Protocol, cast
 
 import httptools
 
 from outrider.core.errors import EnforcementError, UpstreamFailedError, UpstreamUnavailableError
+from outrider.core.exchange import TlsPeer
 from outrider.core.ports import Clock
+from outrider.core.vocabulary import Reason
 from outrider.server.answer import Answer
 from outrider.server.answer_head import (
     HEAD_BYTES,
@@ -33,6 +36,9 @@ _OVERHEAD_BYTES: Final = 65_536
 _HIGH_BYTES: Final = 65_536
 _LOW_BYTES: Final = 16_384
 _END: Final = b"\r\n\r\n"
+_MUTE: Final = frozenset(
+    (UpstreamFault.RESET, UpstreamFault.TIMEOUT, UpstreamFault.TLS, UpstreamFault.IDENTITY)
+)
 
 
 class State(IntEnum):
@@ -56,34 +62,17 @@ class Owner(Protocol):
     def answered(self, status: int) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What holds for every connection of one upstream. Times in seconds."""
 
-    __slots__ = (
-        "clock",
-        "decoded_bytes",
-        "first_byte_s",
-        "read_idle_s",
-        "set_cookie",
-        "sse_idle_s",
-    )
-
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        first_byte_s: float,
-        read_idle_s: float,
-        sse_idle_s: float,
-        set_cookie: bool,
-        decoded_bytes: int,
-    ) -> None:
-        self.clock = clock
-        self.first_byte_s = first_byte_s
-        self.read_idle_s = read_idle_s
-        self.sse_idle_s = sse_idle_s
-        self.set_cookie = set_cookie
-        self.decoded_bytes = decoded_bytes
+    clock: Clock
+    first_byte_s: float
+    read_idle_s: float
+    sse_idle_s: float
+    set_cookie: bool
+    decoded_bytes: int
+    tls_s: float = 0.0
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -93,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._terms = terms
         self.key = key
+        self.peer: TlsPeer | None = None  # who is there, where it proved its SPIFFE ID
         self.born_s = terms.clock.monotonic_s()
         self.requests = 0
         self.deadline_s = NEVER
@@ -197,6 +187,15 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._close()
 
+    def distrust(self) -> None:
+        """What the upstream proved holds no more: end the exchange and the connection at once."""
+        if self.state in (State.HEAD, State.BODY):
+            self._owner.faulted(UpstreamFault.IDENTITY)
+            said = "what the upstream proved of its identity holds no more"
+            self.fail(self._unidentified(said), None)
+        else:
+            self._close()
+
     # --- the wheel's side ---
 
     def expired(self) -> None:
@@ -213,7 +212,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_HIGH_BYTES, low=_LOW_BYTES)
         sock = transport.get_extra_info("socket")
         self._poll.register(sock.fileno(), select.POLLIN)
-        if transport.get_extra_info("ssl_object") is not None:
+        made = transport.get_extra_info("ssl_object")
+        if made is not None:
+            proven: object = getattr(made, "spiffe_peer", None)
+            self.peer = proven if isinstance(proven, TlsPeer) else None
             # at the peer's end uvloop drops what it read but was paused from giving us: keep none
             cast("Any", transport).set_read_buffer_limits(high=1, low=0)
 
@@ -248,13 +250,24 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self.state in (State.HEAD, State.BODY):
+        if self.state is State.HEAD and self._may_be_refused(exc):
+            said = "the upstream ended the new connection: it may not accept our identity"
+            self.fail(self._unidentified(said), UpstreamFault.IDENTITY)
+        elif self.state in (State.HEAD, State.BODY):
             fault = UpstreamFault.TRUNCATED
             if self.state is State.HEAD:  # TLS 1.3 tells a refused client after its handshake
                 is_tls = isinstance(exc, ssl.SSLError)
                 fault = UpstreamFault.TLS if is_tls else UpstreamFault.RESET
             self.fail(self._gone(), fault)
         self._close()
+
+    def _may_be_refused(self, exc: Exception | None) -> bool:
+        """Whether an end without an answer may be a refusal of our certificate: TLS 1.3 tells one
+        by an alert, or by nothing but the end, when our side of the handshake is over."""
+        if self.peer is None or self.requests > 1 or self._buffer or self._informational:
+            return False
+        age_s = self._terms.clock.monotonic_s() - self.born_s
+        return isinstance(exc, ssl.SSLError) or age_s <= self._terms.tls_s
 
     def _is_clean_end(self) -> bool:
         """False for an end without close_notify over TLS; asyncio, not uvloop, tells of it."""
@@ -309,7 +322,7 @@ class UpstreamConnection(asyncio.Protocol):
         stream = kind is not None and kind.startswith("text/event-stream")
         self._idle_s = self._terms.sse_idle_s if stream else self._terms.read_idle_s
         self.deadline_s = self._terms.clock.monotonic_s() + self._idle_s
-        self._answer = Answer(head=head.head, tap=self)
+        self._answer = Answer(head=head.head, tap=self, peer=self.peer)
         self._owner.answered(head.head.status)
         if self._head_waiter is not None and not self._head_waiter.done():
             self._head_waiter.set_result(self._answer)
@@ -409,8 +422,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         busy = self.state in (State.HEAD, State.BODY)
         if fault is not None:
-            mute = fault in (UpstreamFault.RESET, UpstreamFault.TIMEOUT, UpstreamFault.TLS)
-            self._owner.faulted(fault, unanswered=mute and self.state is State.HEAD)
+            self._owner.faulted(fault, unanswered=fault in _MUTE and self.state is State.HEAD)
         if self._answer is not None:
             self._answer.fail(error)
         waiter = self._head_waiter
@@ -436,6 +448,10 @@ class UpstreamConnection(asyncio.Protocol):
         if self._written:
             return UpstreamFailedError("the upstream closed the connection", cause="reset")
         return UpstreamUnavailableError("the upstream closed the connection", cause="reset")
+
+    def _unidentified(self, said: str) -> EnforcementError:
+        kind = UpstreamFailedError if self._written else UpstreamUnavailableError
+        return kind(said, reason=Reason.UPSTREAM_IDENTITY, cause=UpstreamFault.IDENTITY)
 
     def _raise_head_error(self) -> None:
         waiter = self._head_waiter

@@ -128,13 +128,13 @@ async def test_what_was_dialled_before_a_change_carries_nothing_after_it():
 
 def _retire_at_the_dial(pool, *by):
     line = pool.pool.line("crm")
-    resolve = line._resolver.resolve
+    resolve = line._dialler._resolver.resolve
 
     async def retired_meanwhile(*place):
         pool.pool.retire(*by)
         return await resolve(*place)
 
-    line._resolver.resolve = retired_meanwhile
+    line._dialler._resolver.resolve = retired_meanwhile
 
 
 async def _refused(pool):
