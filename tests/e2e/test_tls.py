@@ -58,7 +58,7 @@ async def _world(
 
 def _resolve(world: World) -> None:
     line: Any = world.sidecar.plane.pool._lines["desk"]
-    line._resolver._lookup = acme_lookup
+    line._dialler._resolver._lookup = acme_lookup
 
 
 async def _outcome(world: World) -> Any:

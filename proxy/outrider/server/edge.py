@@ -120,7 +120,8 @@ class Edge:
             self.events.shed(self._pressure.cause, Threshold.HARD)
             return None
         peer = peer_of(transport, proven)
-        if peer.transport == "unix" and peer.uid not in self._uids:
+        named = bool(self._uids) or proven is None  # a proof is enough where no uid is asked for
+        if peer.transport == "unix" and named and peer.uid not in self._uids:
             self.events.edge_refused(self.name, "peer_uid")
             return None
         agent = _agent(peer)

@@ -59,7 +59,7 @@ async def test_row_18_a_name_that_does_not_resolve_is_unavailable(
             raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port}")
 
         line: Any = world.sidecar.plane.pool._lines["desk"]
-        monkeypatch.setattr(line._resolver, "_lookup", fails)
+        monkeypatch.setattr(line._dialler._resolver, "_lookup", fails)
         answer = await world.get("/desk/tickets")
         assert (answer.status, reason_of(answer)) == (503, "upstream_unavailable")
         assert (await _outcome(world))["status"] == "refused"
