@@ -14,11 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from outrider.core.errors import is_panic
 from outrider.core.exchange import TlsPeer
@@ -36,6 +32,7 @@ from outrider.identity.x509 import (
     check_signing,
     earliest_end_s,
     exact_path,
+    pem_of,
 )
 
 logger = logging.getLogger("outrider.identity")
@@ -293,7 +290,9 @@ class _Maker:
         authorities = _authorities(snapshot)
         context = self._bare(snapshot, authorities)
         context.set_alpn_protocols(list(self.alpn))
-        with key_file(_pem(own), on_disk=self.keys_on_disk) as path:
+        with key_file(
+            pem_of(own.svid.private_key, own.svid.cert_chain), on_disk=self.keys_on_disk
+        ) as path:
             context.load_cert_chain(path)
         ours = own.spiffe_id.trust_domain
         # Our own first: where two look alike, OpenSSL goes by the order.
@@ -349,11 +348,6 @@ def _authorities(snapshot: Snapshot) -> dict[str, tuple[x509.Certificate, ...]]:
         )
         for domain, bundle in snapshot.x509.items()
     }
-
-
-def _pem(own: OwnSvid) -> bytes:
-    key = own.svid.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return key + b"".join(one.public_bytes(Encoding.PEM) for one in own.svid.cert_chain)
 
 
 def server_context(

@@ -14,8 +14,11 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_der_private_key,
 )
@@ -29,6 +32,7 @@ from cryptography.x509.verification import (
 from spiffe import SpiffeId as SpiffeIdValue, TrustDomain, X509Bundle, X509Svid
 
 from outrider.identity.reasons import HandshakeReason, PeerRefusedError
+from outrider.identity.rehearsal import rehearsed_path
 from outrider.identity.snapshot import OwnSvid
 from outrider.identity.spiffe_id import (
     SpiffeId,
@@ -278,7 +282,7 @@ def read_own_svid(
 ) -> OwnSvid:
     """Our SVID: `chain` and `key` (PKCS#8) as DER. Raises `SvidError` unless every rule for a
     leaf holds, its URI is `spiffe_id`, the key is the leaf's, and the chain ends in `bundle`,
-    which is that of its trust domain, now."""
+    which is that of its trust domain, now: by the exact check, or else as TLS would have it."""
     certificates = read_certificates(chain, limit=CHAIN_LIMIT)
     try:
         leaf = check_leaf(certificates[0].public_bytes(Encoding.DER))
@@ -293,8 +297,10 @@ def read_own_svid(
     private = _private_key(key)
     if _public_bytes(private) != _public_bytes(certificates[0]):
         raise SvidError("an SVID whose key is not the one given beside it")
-    path = exact_path(certificates, bundle.x509_authorities, now_unix_s)
-    if path is None:
+    path = exact_path(certificates, bundle.x509_authorities, now_unix_s) or rehearsed_path(
+        pem_of(private, certificates), bundle.x509_authorities
+    )
+    if path is None or earliest_end_s(path) <= now_unix_s:
         raise SvidError("an SVID that does not end in the bundle beside it now")
     return OwnSvid(
         spiffe_id=leaf.spiffe_id,
@@ -304,6 +310,12 @@ def read_own_svid(
         leaf_sha256=hashlib.sha256(certificates[0].public_bytes(Encoding.DER)).hexdigest(),
         hint=hint,
     )
+
+
+def pem_of(key: PrivateKeyTypes, chain: Iterable[x509.Certificate]) -> bytes:
+    """Key and chain as OpenSSL loads them. Never to be kept."""
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return secret + b"".join(one.public_bytes(Encoding.PEM) for one in chain)
 
 
 def _private_key(der: bytes) -> PrivateKey:
