@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 from outrider import __version__
 from outrider.app.explaining import explain_decision
 from outrider.app.identity_view import IdentityView
+from outrider.app.peer_check import PeerCheck
 from outrider.control.api import ControlApi
 from outrider.control.health import Check
+from outrider.control.identity import IdentityOperations
 from outrider.control.opa_bundle import HOLDER, bundle_endpoint
 from outrider.control.operations import Operations, Reviewed
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
@@ -32,7 +34,7 @@ class ControlPlane:
             keeper=sidecar.identity.keeper,
             loaded=sidecar.loaded,
             clock=sidecar.clock,
-            instance=self._instance,
+            instance=sidecar.instance,
         )
 
     def api(self) -> ControlApi:
@@ -47,7 +49,13 @@ class ControlPlane:
             accepted=self._accepted,
         )
         agents = set(sidecar.loaded.settings.listeners.egress.uids) - {os.getuid()}
-        endpoints, tokens = operations.endpoints(), {"operator": sidecar.state.token}
+        identity = IdentityOperations(
+            document=self.identity.document,
+            wait_other=self.identity.wait_other,
+            check=PeerCheck(sidecar.identity, lambda: sidecar.loaded).check,
+        )
+        endpoints = (*operations.endpoints(), *identity.endpoints())
+        tokens = {"operator": sidecar.state.token}
         if sidecar.feed is not None:
             endpoints += (bundle_endpoint(sidecar.feed.source),)
             tokens[HOLDER] = sidecar.feed.token
@@ -120,10 +128,6 @@ class ControlPlane:
         if isinstance(engine, OpaEngine) and not engine.healthy():
             return "the engine opa does not answer"
         return None
-
-    def _instance(self) -> str | None:
-        pod_uid = self._sidecar.loaded.pod_uid
-        return f"pod:{pod_uid}" if pod_uid else None
 
     def _accepted(self, facts: JsonObject) -> None:
         upstream = str(facts.get("upstream"))

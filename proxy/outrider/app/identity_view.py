@@ -1,6 +1,8 @@
 """How our identity is, for `/readyz`, the gauges and `outrider identity`: in words, no keys."""
 
-from collections.abc import Callable
+import asyncio
+import hashlib
+from contextlib import suppress
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -55,7 +57,7 @@ class IdentityView:
         keeper: IdentityKeeper,
         loaded: Loaded,
         clock: Clock,
-        instance: Callable[[], str | None],
+        instance: str,
     ) -> None:
         self._keeper = keeper
         self._loaded = loaded
@@ -63,6 +65,8 @@ class IdentityView:
         self._clock = clock
         self._instance = instance
         self._since = (keeper.state(), clock.unix_s())
+        self._stirred = asyncio.Event()
+        keeper.tell(lambda _snapshot: self._stirred.set())
 
     def beat(self, metrics: Metrics) -> None:
         """Look, so that `since` is right and the gauges are fresh. Called once a second."""
@@ -121,6 +125,7 @@ class IdentityView:
         has_source = self._settings.source != "none"
         svid, contact_s = snapshot.svid, self._keeper.contact_unix_s
         return {
+            "mark": self._mark(),
             "source": self._settings.source,
             "address": self._loaded.workload_api,
             "state": state.value if has_source else None,
@@ -129,7 +134,7 @@ class IdentityView:
             "degraded": has_source and self.degraded() is not None,
             "spiffe_id": svid.spiffe_id.text if svid is not None else self._settings.spiffe_id,
             "proven": self._keeper.own() is not None,
-            "instance": self._instance(),
+            "instance": self._instance,
             "svid": _svid(svid, self._keeper.remaining_s()) if svid is not None else None,
             "generation": snapshot.generation,
             "trust_domains": _domains(snapshot),
@@ -137,10 +142,32 @@ class IdentityView:
             "attested_local": self._attested_local(),
         }
 
+    async def wait_other(self, mark: str, wait_s: float) -> JsonObject:
+        """The document once its `mark` is another than this one, or as it is after `wait_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while self._mark() == mark:
+                    self._stirred.clear()
+                    await self._stirred.wait()
+        return self.document()
+
+    def _mark(self) -> str:
+        """Names what is told; the same as long as nothing but time has passed."""
+        snapshot = self._keeper.snapshot()
+        said = (
+            self._instance,
+            self._keeper.state().value,
+            self.degraded(),
+            snapshot.generation,
+            sorted((name, len(one.jwt_keys)) for name, one in snapshot.jwt.by_domain.items()),
+        )
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
     def _look(self) -> None:
         state = self._keeper.state()
         if state is not self._since[0]:
             self._since = (state, self._clock.unix_s())
+        self._stirred.set()  # whoever waits looks whether anything is another now
 
     def _entry(self) -> str:
         if self._settings.source == "files":

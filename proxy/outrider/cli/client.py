@@ -50,15 +50,19 @@ class ControlClient:
             if split is not None:
                 self._places.append((address, _connector(*split)))
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
-        """Raises `NotRunningError`, `ControlError`."""
-        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path, None)
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, wait_s: float = 0.0
+    ) -> JsonObject:
+        """`wait_s` is how long the sidecar is asked to wait. Raises `NotRunningError`,
+        `ControlError`."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        return self._ask("GET", target, None, wait_s)
 
     def post(self, path: str, body: Json) -> JsonObject:
         """Raises `NotRunningError`, `ControlError`."""
         return self._ask("POST", path, orjson.dumps(body))
 
-    def _ask(self, method: str, target: str, body: bytes | None) -> JsonObject:
+    def _ask(self, method: str, target: str, body: bytes | None, wait_s: float = 0.0) -> JsonObject:
         for _, connect in self._places:
             with closing(connect()) as connection:
                 try:
@@ -69,6 +73,7 @@ class ControlClient:
                     raise ControlError(
                         f"the control listener cannot be reached: {fault}"
                     ) from fault
+                connection.sock.settimeout(TIMEOUT_S + wait_s)
                 return self._exchange(connection, method, target, body)
         places = " or ".join(place for place, _ in self._places)
         raise NotRunningError(f"outrider is not running at {places}; start it with `outrider run`")

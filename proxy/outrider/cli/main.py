@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "policy": ("outrider.cli.policy", "Test, lint, index and build policy."),
     "opa": ("outrider.cli.opa", "Find or install Open Policy Agent."),
     "audit": ("outrider.cli.audit", "Verify, show and follow the audit chain."),
+    "identity": ("outrider.cli.identity", "Show and follow our identity; check a peer's."),
     "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
     "explain": (
         "outrider.cli.explain",

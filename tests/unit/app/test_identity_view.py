@@ -1,5 +1,6 @@
 """What is told of our identity: its state and what to do in plain words, never a key."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from outrider.telemetry.metrics import SOURCE_STATES, Metrics
 from tests.support.builders import AGENT, NOW_UNIX_S, FixedClock
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.tls import an_authority
+from tests.support.virtual import in_virtual_time, now_s
 
 LIFE_S = 3600.0
 API = {"source": "workload_api", "workload_api": {"address": "unix:///run/spire/agent.sock"}}
@@ -94,7 +96,7 @@ class Room:
         self.keeper = IdentityKeeper(clock=self.clock, events=RecordingIdentityEvents())
         self.metrics = Metrics(upstreams=())
         self.view = IdentityView(
-            keeper=self.keeper, loaded=loaded, clock=self.clock, instance=lambda: "pod:one"
+            keeper=self.keeper, loaded=loaded, clock=self.clock, instance="pod:one"
         )
 
     def reach(self, state: SourceState) -> None:
@@ -336,3 +338,73 @@ def test_attested_local_that_is_off_proves_nothing() -> None:
 def test_a_key_is_named_by_kind_and_size(key: Any, said: str) -> None:
     issued = AUTHORITY.issue("agent.acme.test", key=key())
     assert key_of(issued.certificate) == said
+
+
+# --- waiting --------------------------------------------------------------------------------
+
+
+def marked(room: Room) -> str:
+    return str(room.view.document()["mark"])
+
+
+CHANGES = [
+    pytest.param(lambda room: room.take(leaf_sha256="cd" * 32), id="rotation"),
+    pytest.param(lambda room: room.keeper.connected(on=False), id="state"),
+    pytest.param(lambda room: room.clock.pass_s(LIFE_S * 0.8), id="degraded"),
+    pytest.param(lambda room: room.clock.pass_s(LIFE_S), id="expired"),
+    pytest.param(
+        lambda room: room.keeper.take_jwt({"b.test": TrustBundle(trust_domain="b", jwt_keys=())}),
+        id="jwt-bundle",
+    ),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_ends_a_wait_at_the_next_beat_at_the_latest(change: Any) -> None:
+    room = Room(API)
+    room.reach(SourceState.SERVING)
+    mark = marked(room)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(room.view.wait_other(mark, 30.0))
+        await asyncio.sleep(0)
+        room.view.beat(room.metrics)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        change(room)
+        room.view.beat(room.metrics)
+    assert waiting.result()["mark"] != mark
+
+
+async def test_a_swap_is_told_without_a_beat() -> None:
+    room = Room(API)
+    room.reach(SourceState.SERVING)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(room.view.wait_other(marked(room), 30.0))
+        await asyncio.sleep(0)
+        room.keeper.redact()
+    assert waiting.result()["state"] == "redacted"
+
+
+async def test_all_who_wait_are_told() -> None:
+    room = Room(API)
+    mark = marked(room)
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(room.view.wait_other(mark, 30.0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        room.reach(SourceState.SERVING)
+    assert {task.result()["state"] for task in waiting} == {"serving"}
+
+
+async def test_what_is_other_already_is_told_at_once() -> None:
+    found = await Room(API).view.wait_other("another", 30.0)
+    assert found["state"] == "waiting"
+
+
+def test_a_wait_ends_by_itself_and_tells_the_same() -> None:
+    async def wait() -> tuple[JsonObject, float]:
+        room = Room(API)
+        room.reach(SourceState.SERVING)
+        return await room.view.wait_other(marked(room), 30.0), now_s()
+
+    found, seconds = in_virtual_time(wait())
+    assert (found["state"], seconds) == ("serving", 30.0)
