@@ -322,14 +322,13 @@ class _Relay:
             self.cut()
 
     def cut(self) -> None:
-        """End both sides at once. Idempotent."""
-        if self._over:
-            return
-        self._over = True
-        self._wheel.unwatch(self)
-        self._bridge.left(self)
+        """End both sides at once. Idempotent, and again for an end that came later."""
         self.caller.abort()
         self.upstream.abort()
+        if not self._over:
+            self._over = True
+            self._wheel.unwatch(self)
+            self._bridge.left(self)
 
     def now_s(self) -> float:
         return self._clock.monotonic_s()
