@@ -38,8 +38,16 @@ def identity_faults(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 key="identity.files.federated", value=domain, allowed="give a trust domain's name"
             )
+    issuers: dict[str, str] = {}
     for name, issuer in identity.oidc.items():
         yield from _issuer(f"identity.oidc.{name}", issuer)
+        other = issuers.setdefault(issuer.issuer, name)
+        if other != name:
+            yield Fault(
+                key=f"identity.oidc.{name}.issuer",
+                value=issuer.issuer,
+                allowed=f"give each issuer one name: {other} has it already",
+            )
     yield from _mutual(settings)
 
 
@@ -51,7 +59,7 @@ def _mutual(settings: Settings) -> Iterator[Fault]:
         spiffe = upstream.tls.spiffe
         if spiffe is not None:
             yield from _expected(f"{key}.tls.spiffe.expect", spiffe.expect)
-            if urlsplit(upstream.url).scheme.lower() != "https":
+            if upstream.url.partition(":")[0].lower() != "https":
                 yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https for SPIFFE")
             if upstream.ca_file is not None:
                 yield Fault(
@@ -70,8 +78,7 @@ def _mutual(settings: Settings) -> Iterator[Fault]:
 def remote_faults(settings: Settings) -> Iterator[Fault]:
     """Of `policy.opa` in mode `remote`."""
     opa = settings.policy.opa
-    url = urlsplit(opa.url or "")
-    if url.scheme != "https" or not url.hostname or url.path.rstrip("/") or url.username:
+    if not _is_https(opa.url or "") or urlsplit(opa.url or "").path.rstrip("/"):
         yield Fault(key="policy.opa.url", value=opa.url, allowed="give https://host:port of OPA")
     yield from _expected("policy.opa.expect", opa.expect)
     if settings.identity.source == "none":

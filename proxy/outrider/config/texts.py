@@ -97,6 +97,18 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str]]:
         ("stores.path", settings.stores.path),
         ("control.token_file", settings.control.token_file),
     ]
+    files = settings.identity.files
+    found += [
+        ("identity.files.directory", files.directory),
+        ("identity.files.certificate", files.certificate),
+        ("identity.files.key", files.key),
+        ("identity.files.bundle", files.bundle),
+        *((f"identity.files.federated.{name}", path) for name, path in files.federated.items()),
+        *(
+            (f"identity.oidc.{name}.ca_file", one.ca_file)
+            for name, one in settings.identity.oidc.items()
+        ),
+    ]
     for domain, path in settings.identity.trust_bundles.items():
         found.append((f"identity.trust_bundles.{domain}", path))
     for name, upstream in settings.upstreams.items():
@@ -110,7 +122,7 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _sockets(settings: Settings) -> Iterator[tuple[str, str]]:
-    for name in ("egress", "control", "telemetry"):
+    for name in ("egress", "ingress", "control", "telemetry"):
         listener: Listener = getattr(settings.listeners, name)
         if listener.unix is not None:
             yield f"listeners.{name}.unix", listener.unix

@@ -10,7 +10,11 @@ from outrider.policy.changes import put
 
 def faults(pointer: str, value: Json) -> list[str]:
     document: JsonObject = {
-        "identity": {"spiffe_id": "spiffe://acme.test/agent"},
+        "identity": {
+            "spiffe_id": "spiffe://acme.test/agent",
+            "files": {},
+            "oidc": {"login": {"issuer": "https://login.test", "audience": "outrider"}},
+        },
         "listeners": {},
         "policy": {"opa": {}},
         "upstreams": {"crm": {"url": "http://127.0.0.1:9000", "prefix": "/crm"}},
@@ -49,6 +53,11 @@ def test_text_that_cannot_be_shown_is_a_fault_wherever_it_stands(text: str) -> N
 
 PATHS = [
     "data_dir",
+    "identity.files.directory",
+    "identity.files.certificate",
+    "identity.files.key",
+    "identity.files.bundle",
+    "identity.oidc.login.ca_file",
     "policy.path",
     "policy.opa.binary",
     "policy.opa.socket",
@@ -81,9 +90,10 @@ def test_a_path_in_a_home_or_with_other_letters_is_one(key: str) -> None:
         assert faults("/" + key.replace(".", "/"), text) == []
 
 
-def test_a_socket_longer_than_the_kernel_takes_is_a_fault() -> None:
-    assert faults("/listeners/egress", {"unix": "a/" * 53 + "b"}) == []
-    (line,) = faults("/listeners/egress", {"unix": "a/" * 53 + "bc"})
+@pytest.mark.parametrize("name", ["egress", "ingress", "control", "telemetry"])
+def test_a_socket_longer_than_the_kernel_takes_is_a_fault(name: str) -> None:
+    assert faults(f"/listeners/{name}", {"unix": "a/" * 53 + "b"}) == []
+    (line,) = faults(f"/listeners/{name}", {"unix": "a/" * 53 + "bc"})
     assert "at most 107 bytes" in line
 
 
