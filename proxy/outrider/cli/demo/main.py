@@ -18,6 +18,8 @@ from outrider.cli.common import print_json
 from outrider.cli.demo import cast as casting, stage as staging
 from outrider.cli.demo.cast import Cast
 from outrider.cli.demo.play import Outcome, Play
+from outrider.cli.demo.spire.play import over_spire
+from outrider.cli.demo.spire.programs import NoProgramsError, find_programs
 from outrider.cli.demo.stage import Stage
 from outrider.cli.demo.story import PERSON, story
 from outrider.cli.demo.teller import Teller, console_of
@@ -30,6 +32,8 @@ from outrider.policy.opa_install import OpaPlaces, find, install
 EngineName = Literal["embedded", "opa"]
 
 _LOOK_S: Final = 0.5
+_LACKS: Final = 3
+"""Exit code where a program is missing that somebody must put there."""
 
 app = typer.Typer(help="See an agent governed: real parts, one terminal, nothing but Python.")
 
@@ -44,13 +48,21 @@ def demo(
         bool, typer.Option("--json", help="Print what happened as JSON instead of the story.")
     ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="No colour, nothing that moves.")] = False,
+    spire: Annotated[
+        bool, typer.Option("--spire", help="Another story: two agents over real SPIRE.")
+    ] = False,
 ) -> None:
     """Tell the story; exit 1 naming each difference from what must happen."""
+    if spire and (keep or engine != "embedded"):
+        raise typer.BadParameter("--spire goes with neither --keep nor --engine")
     teller = Teller(console_of(plain=plain, quiet=as_json))
     loud = Teller(console_of(plain=plain, to_stderr=True))
     try:
         with _ended_by_signals():
-            outcome = _perform(engine, teller, keep=keep)
+            outcome = _over_spire(teller) if spire else _perform(engine, teller, keep=keep)
+    except NoProgramsError as fault:
+        loud.fault(str(fault))
+        raise typer.Exit(_LACKS) from fault
     except OutriderError as fault:
         loud.fault(str(fault))
         raise typer.Exit(1) from fault
@@ -83,6 +95,19 @@ def _perform(engine: EngineName, teller: Teller, *, keep: bool) -> Outcome:
         teller.closing(outcome.faults, len(outcome.steps), took_s, hint)
         if keep:
             _keep(teller, stage, cast, outcome)
+    return outcome
+
+
+def _over_spire(teller: Teller) -> Outcome:
+    """The other story. Raises `NoProgramsError` where SPIRE is not there to be run."""
+    environ, clock = casting.clean(environment()), SystemClock()
+    programs = find_programs(environ)
+    started_s = clock.monotonic_s()
+    with _folder(teller) as room:
+        outcome = over_spire(programs, room.home, environ=environ, clock=clock, teller=teller)
+        room.is_kept = bool(outcome.faults)
+        took_s = clock.monotonic_s() - started_s
+        teller.closing(outcome.faults, len(outcome.steps), took_s, "")
     return outcome
 
 

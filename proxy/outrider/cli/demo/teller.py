@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from outrider.cli.demo.story import Step, Who
@@ -41,14 +43,16 @@ class Teller:
         self._scene = 0
 
     def opening(self, engine: str) -> None:
-        title = ("Outrider", "bold"), "  an agent's calls pass only as policy allows"
-        self._console.print()
-        self._console.print(Text.assemble(*title))
-        self._console.print(
-            Text(
-                f"Agent, sidecar ({engine}) and three upstreams, each a process of its own.", "dim"
-            )
+        self.title(
+            "an agent's calls pass only as policy allows",
+            f"Agent, sidecar ({engine}) and three upstreams, each a process of its own.",
         )
+
+    def title(self, what: str, parts: str) -> None:
+        """What is shown, and what it is made of."""
+        self._console.print()
+        self._console.print(Text.assemble(("Outrider", "bold"), f"  {what}"))
+        self._console.print(Text(parts, "dim"))
 
     @contextmanager
     def waiting(self, texts: Sequence[str]) -> Iterator[Callable[[str], None]]:
@@ -89,6 +93,16 @@ class Teller:
 
     def shown(self, text: str) -> None:
         self._line(Text(), Text(text, "dim"), indent=4)
+
+    def table(self, rows: Iterable[tuple[str, bool]]) -> None:
+        """What was shown, and whether it is as it must be."""
+        table = Table(header_style="bold", box=SIMPLE, pad_edge=False)
+        table.add_column("shown", max_width=self._width - _INDENT, overflow="fold")
+        table.add_column("holds")
+        for what, is_good in rows:
+            table.add_row(Text(what), Text("yes", "green") if is_good else Text("NO", "bold red"))
+        self._console.print()
+        self._console.print(table)
 
     def closing(self, faults: Sequence[str], steps: int, took_s: float, hint: str) -> None:
         self._console.print()

@@ -57,3 +57,11 @@ def test_markup_of_others_is_text() -> None:
     teller = Teller(Console(file=file, width=80))
     teller.step(Step(say="[red]x[/red]"), a_record("allow"), [])
     assert "[red]x[/red]" in file.getvalue()
+
+
+def test_the_table_says_of_each_claim_whether_it_holds() -> None:
+    said = StringIO()
+    Teller(Console(file=said, width=80, no_color=True)).table([("one", True), ("two", False)])
+    lines = [line.split() for line in said.getvalue().splitlines() if line.strip()]
+    assert lines[0] == ["shown", "holds"]
+    assert lines[2:] == [["one", "yes"], ["two", "NO"]]

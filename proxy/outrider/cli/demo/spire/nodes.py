@@ -140,6 +140,13 @@ class Server(Node):
     def delete(self, entry_id: str) -> None:
         self.say("entry", "delete", "-entryID", entry_id)
 
+    def know(self, trust_domain: str, document: bytes) -> None:
+        """Take a SPIFFE bundle `document` as what is known of `trust_domain`, until told anew."""
+        known = self.home / f"{trust_domain}.bundle"
+        known.write_bytes(document)
+        words = ("-id", f"spiffe://{trust_domain}", "-format", "spiffe", "-path", str(known))
+        self.say("bundle", "set", *words)
+
     def federate(self, other: "Server") -> None:
         """Trust what `other` says of its own trust domain, and go on asking it."""
         known = self.home / f"{other.trust_domain}.bundle"

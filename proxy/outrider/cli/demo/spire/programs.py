@@ -24,15 +24,19 @@ class Programs:
     agent: Path
 
 
+class NoProgramsError(ConfigError):
+    """SPIRE is not to be found; the sentence says how to get it."""
+
+
 def find_programs(environ: Mapping[str, str]) -> Programs:
-    """SPIRE 1.15 on the path, else in the cache. Blocking. Raises `ConfigError` in one sentence."""
+    """SPIRE 1.15 on the path, else in the cache. Blocking. Raises `NoProgramsError`."""
     cached = cache_dir(environ) / f"spire-{VERSION}"
     for places in (environ.get("PATH", ""), str(cached)):
         server = shutil.which("spire-server", path=places)
         agent = shutil.which("spire-agent", path=places)
         if server and agent and _is_wanted(server) and _is_wanted(agent):
             return Programs(server=Path(server), agent=Path(agent))
-    raise ConfigError(
+    raise NoProgramsError(
         f"there is no SPIRE {_SERIES}x on the path or in {cached}; "
         f"run {shipped_spire() / 'install.sh'} (needs Go and a C compiler)"
     )

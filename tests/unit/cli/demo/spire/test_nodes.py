@@ -59,16 +59,20 @@ def agent(ground: Ground, server: Server) -> Agent:
     return ground.agent(server)
 
 
+def heard(node: Server | Agent) -> list[tuple[list[str], dict[str, str]]]:
+    """Words and environment of each start but those that only ask how it is."""
+    found = map(orjson.loads, (node.home / "said.jsonl").read_bytes().splitlines())
+    return [(words, environ) for words, environ in found if words[0] != "healthcheck"]
+
+
 def said(node: Server | Agent) -> list[list[str]]:
-    lines = (node.home / "said.jsonl").read_bytes().splitlines()
-    return [orjson.loads(line)[0] for line in lines]
+    return [words for words, _ in heard(node)]
 
 
 def test_a_server_runs_on_the_shipped_configuration(server: Server) -> None:
     with server:
         server.run()
-        first = (server.home / "said.jsonl").read_bytes().splitlines()[0]
-        words, environ = orjson.loads(first)
+        ((words, environ),) = heard(server)
         assert words[:3] == ["run", "-expandEnv", "-config"]
         assert words[3].endswith("deploy/spire/server.conf")
         assert environ == {
@@ -158,3 +162,10 @@ def test_a_path_too_long_for_a_socket_is_said_before_anything_starts(ground: Gro
     far.mkdir()
     with pytest.raises(BrokenPartError, match="too long a path for a Unix socket"):
         replace(ground, home=far).server("a.test", (1, 2))
+
+
+def test_a_bundle_that_is_told_once_needs_no_server_behind_it(server: Server) -> None:
+    server.know("b.test", b'{"keys": []}')
+    (words,) = said(server)
+    assert words[:6] == ["bundle", "set", "-id", "spiffe://b.test", "-format", "spiffe"]
+    assert Path(words[7]).read_bytes() == b'{"keys": []}'
