@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_private_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     ExtensionPolicy,
@@ -119,14 +120,24 @@ def read_certificates(data: bytes, *, limit: int) -> tuple[x509.Certificate, ...
     return tuple(_certificate(part) for part in parts)
 
 
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,  # where warnings are errors
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""All that reading a certificate may raise; most of them are plain `Exception`s."""
+
+
 def _certificate(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _ = certificate.extensions, certificate.subject, certificate.issuer
         certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as fault:
-        raise SvidError("a certificate that cannot be read") from fault
-    except x509.UnsupportedGeneralNameType as fault:
+    except _UNREADABLE as fault:
         raise SvidError("a certificate that cannot be read") from fault
     return certificate
 
@@ -250,7 +261,7 @@ def exact_path(
     )
     try:
         return tuple(verifier.verify(chain[0], list(between)).chain)
-    except (VerificationError, ValueError, x509.UnsupportedGeneralNameType):
+    except (VerificationError, *_UNREADABLE):
         return None
 
 

@@ -1,0 +1,269 @@
+"""The contexts and the judgement in the handshake, both ends in memory."""
+
+import ssl
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from outrider.core.clock import SystemClock
+from outrider.core.exchange import TlsPeer
+from outrider.identity import _compat
+from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.reasons import HandshakeReason as Reason, Role
+from outrider.identity.spiffe_id import SpiffeIdError
+from outrider.identity.tls import (
+    Expected,
+    HandshakeRefusedError,
+    SpiffeSSLObject,
+    client_context,
+    server_context,
+)
+from tests.support.identity import RecordingIdentityEvents
+from tests.support.spiffe_ca import Ca, Trust, a_ca, a_leaf, bundle_of
+from tests.support.spiffe_defects import DEFECTS, Defect
+from tests.support.spiffe_wire import ours, shaken, their_client, their_server
+
+EVERYONE = Expected(["spiffe://a.test/*"])
+
+
+# --- whom an upstream may be ---
+
+
+@pytest.mark.parametrize(
+    ("patterns", "spiffe_id", "covered"),
+    [
+        pytest.param(["spiffe://a.test/x"], "spiffe://a.test/x", True, id="exact"),
+        pytest.param(["spiffe://a.test/x"], "spiffe://a.test/x/y", False, id="exact-not-below"),
+        pytest.param(["spiffe://a.test/x"], "spiffe://a.test/X", False, id="SPI-09"),
+        pytest.param(["spiffe://a.test/x/*"], "spiffe://a.test/x/y", True, id="below"),
+        pytest.param(["spiffe://a.test/x/*"], "spiffe://a.test/x/y/z", True, id="far-below"),
+        pytest.param(["spiffe://a.test/x/*"], "spiffe://a.test/x", False, id="not-itself"),
+        pytest.param(["spiffe://a.test/x/*"], "spiffe://a.test/xy", False, id="whole-segments"),
+        pytest.param(["spiffe://a.test/*"], "spiffe://a.test/x", True, id="domain"),
+        pytest.param(["spiffe://a.test/*"], "spiffe://a.test.evil/x", False, id="longer-domain"),
+        pytest.param(
+            ["spiffe://a.test/x", "spiffe://b.test/y"], "spiffe://b.test/y", True, id="second"
+        ),
+    ],
+)
+def test_expected_covers_what_was_written(patterns: list[str], spiffe_id: str, covered: bool):
+    assert Expected(patterns).covers(spiffe_id) is covered
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        pytest.param([], id="nobody"),
+        pytest.param(["spiffe://a.test"], id="a-trust-domain"),
+        pytest.param(["spiffe://a.test/x*"], id="half-a-segment"),
+        pytest.param(["spiffe://a.test/*/x"], id="star-in-the-middle"),
+        pytest.param(["spiffe://*/x"], id="any-domain"),
+        pytest.param(["*"], id="anyone"),
+        pytest.param(["spiffe://a.test/x/"], id="trailing-slash"),
+        pytest.param(["spiffe://a.test/ok", "https://a.test/"], id="one-of-two"),
+        pytest.param(["spiffe://a.test/x\n"], id="newline"),
+    ],
+)
+def test_what_expected_does_not_know_is_an_error(patterns: list[str]):
+    with pytest.raises(SpiffeIdError):
+        Expected(patterns)
+
+
+# --- contexts ---
+
+
+def _inner(context: ssl.SSLContext, *, server: bool) -> ssl.SSLContext:
+    made = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=server)
+    return made.context
+
+
+@pytest.mark.parametrize("role", [pytest.param(role, id=role.value) for role in Role])
+def test_a_connection_s_context_is_strict(role: Role):
+    us = ours()
+    server = role is Role.SERVER
+    inner = _inner(us.server() if server else us.client(), server=server)
+    assert inner.verify_mode is ssl.CERT_REQUIRED
+    assert inner.minimum_version is ssl.TLSVersion.TLSv1_3
+    assert inner.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert inner.check_hostname is False
+    assert not inner.post_handshake_auth
+    assert inner.keylog_filename is None
+    assert inner.cert_store_stats()["x509"] == 2
+    if server:
+        assert inner.num_tickets == 0
+
+
+def test_a_context_serves_one_generation_and_the_next_gets_another():
+    us = ours()
+    facade = us.server()
+    first = _inner(facade, server=True)
+    assert _inner(facade, server=True) is first
+    Trust(own=us.a.own("/sidecar"), bundles=us.trust.bundles).give(us.keeper)
+    second = _inner(facade, server=True)
+    assert second is not first
+
+
+def test_news_of_tokens_alone_make_no_new_context():
+    us = ours()
+    facade = us.server()
+    first = _inner(facade, server=True)
+    us.keeper.take_jwt({})
+    assert _inner(facade, server=True) is first
+
+
+def test_what_is_set_on_the_facade_reaches_no_connection():
+    us = ours()
+    facade = us.server()
+    facade.set_alpn_protocols(["h2"])
+    facade.verify_mode = ssl.CERT_NONE
+    facade.minimum_version = ssl.TLSVersion.TLSv1_2
+    facade.num_tickets = 2
+    inner = _inner(facade, server=True)
+    assert inner.verify_mode is ssl.CERT_REQUIRED
+    assert inner.minimum_version is ssl.TLSVersion.TLSv1_3
+    client, server = shaken(us.client(alpn=("h2", "http/1.1")), facade)
+    assert (client.selected_alpn_protocol(), server.selected_alpn_protocol()) == ("http/1.1",) * 2
+
+
+def test_a_bridge_s_connections_speak_what_it_asked_for():
+    us = ours()
+    client, _ = shaken(us.client(alpn=("h2",)), their_server(us.a.svid(), alpn=("h2",)))
+    assert client.selected_alpn_protocol() == "h2"
+
+
+def test_a_blocking_socket_is_never_wrapped():
+    with pytest.raises(ssl.SSLError, match="event loops only"):
+        ours().server().wrap_socket(None)
+
+
+def test_a_session_is_never_taken_up():
+    us = ours()
+    facade = us.client()
+    client, _ = shaken(facade, their_server(us.a.svid(), tickets=2))
+    with suppress(ssl.SSLWantReadError):
+        client.read(1)
+    assert client.session is not None
+    assert client.session.has_ticket
+    again = facade.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), session=client.session)
+    assert again.session is None
+
+
+def test_an_authority_dropped_for_its_looks_is_not_loaded():
+    us = ours()
+    like = a_ca("b.test", common="a.test root", subject_key_id=False)
+    Trust(own=us.trust.own, bundles=[bundle_of(us.a), bundle_of(us.b, like)]).give(us.keeper)
+    assert us.events.collisions == 1
+    assert _inner(us.server(), server=True).cert_store_stats()["x509"] == 2
+
+
+# --- judging ---
+
+
+def test_both_ends_have_their_peer():
+    us = ours()
+    client, server = shaken(us.client(), us.server())
+    for end in (client, server):
+        assert isinstance(end, SpiffeSSLObject)
+        assert isinstance(end.spiffe_peer, TlsPeer)
+        assert end.spiffe_peer.spiffe_id == "spiffe://a.test/sidecar"
+        assert end.spiffe_peer.generation == us.keeper.snapshot().generation
+        end.do_handshake()
+    assert us.handshakes == [(Role.CLIENT, Reason.OK), (Role.SERVER, Reason.OK)]
+
+
+def test_before_the_handshake_there_is_no_peer():
+    made = ours().server().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert isinstance(made, SpiffeSSLObject)
+    assert made.spiffe_peer is None
+
+
+@pytest.mark.parametrize("defect", [pytest.param(one, id=one.id) for one in DEFECTS])
+def test_a_defect_is_refused_with_a_closed_reason_and_a_sentence_of_ours(defect: Defect):
+    us = ours()
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        shaken(us.client(), their_server(defect.make(us.a, us.b)))
+    error = refused.value
+    assert isinstance(error, HandshakeRefusedError)
+    assert error.reason == defect.why(Role.CLIENT)
+    assert "a.test" not in f"{error} {error.args}"
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize("role", [pytest.param(role, id=role.value) for role in Role])
+def test_without_an_svid_the_handshake_is_refused_before_a_byte(role: Role):
+    events = RecordingIdentityEvents()
+    keeper = IdentityKeeper(clock=SystemClock(), events=events)
+    made: Any = (
+        server_context(keeper, events, SystemClock())
+        if role is Role.SERVER
+        else client_context(keeper, events, SystemClock(), expect=EVERYONE)
+    )
+    out = ssl.MemoryBIO()
+    end = made.wrap_bio(ssl.MemoryBIO(), out, server_side=role is Role.SERVER)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        end.do_handshake()
+    assert (refused.value.reason, out.pending) == (Reason.NO_SVID, 0)
+    assert events.handshakes == [(role, Reason.NO_SVID)]
+
+
+def test_an_svid_that_was_taken_away_is_not_used_again():
+    us = ours()
+    facade = us.server()
+    shaken(us.client(), facade)
+    us.keeper.redact()
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(us.a.svid()), facade)
+    assert refused.value.reason == Reason.NO_SVID
+
+
+def test_where_no_key_can_be_held_every_handshake_is_refused(monkeypatch: pytest.MonkeyPatch):
+    us = ours()
+    monkeypatch.setattr(_compat, "HAS_MEMFD", False)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(us.a.svid()), us.server())
+    assert refused.value.reason == Reason.INTERNAL
+    on_disk = server_context(us.keeper, us.events, SystemClock(), keys_on_disk=True)
+    assert shaken(their_client(us.a.svid()), on_disk)[1].spiffe_peer is not None
+
+
+def test_X13_an_unverified_end_of_the_path_is_for_openssl_to_refuse():
+    us = ours()
+    capped = a_ca("a.test", common="capped", path_length=0)
+    Trust(own=us.trust.own, bundles=[bundle_of(us.a, capped)]).give(us.keeper)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(capped.below(common="too deep").svid()), us.server())
+    assert refused.value.reason == Reason.PATH
+
+
+def test_X7_an_intermediate_that_bears_a_workload_s_id_ends_no_chain():
+    us = ours()
+    between = us.a.below(uris=("spiffe://a.test/ca",))
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(between.svid()), us.server())
+    assert refused.value.reason == Reason.PATH
+
+
+def test_a_chain_of_eight_is_taken_and_one_of_ten_is_not():
+    us = ours()
+    ca = us.a
+    for number in range(7):
+        ca = ca.below(common=f"link {number}")
+    assert shaken(their_client(ca.svid()), us.server())[1].spiffe_peer is not None
+    for number in range(7, 9):
+        ca = ca.below(common=f"link {number}")
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(ca.svid()), us.server())
+    assert refused.value.reason == Reason.PATH
+
+
+def test_X6_a_workload_may_not_issue_for_another():
+    us = ours()
+    workload = us.a.svid("/issuer")
+    issuer = Ca(
+        trust_domain="a.test", certificate=workload.certificate, key=workload.key, parent=us.a
+    )
+    svid = a_leaf(issuer, uris=("spiffe://a.test/x",), authority_key=False)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(svid), us.server())
+    assert refused.value.reason == Reason.UNKNOWN_AUTHORITY
