@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from outrider.cli.common import (
     JsonOption,
     faults_in_words,
     out,
+    plain,
     print_json,
     settings,
 )
@@ -36,6 +38,40 @@ def check(
         f"[bold green]ok[/] {loaded.source or 'defaults'}: profile "
         f"{loaded.settings.profile.value}, {count} upstream{'' if count == 1 else 's'}"
     )
+    for line in _identity(loaded):
+        out.print(f"[dim]identity:[/] {plain(line)}", soft_wrap=True)
+
+
+def _identity(loaded: Loaded) -> Iterator[str]:
+    """What the settings of identity come to: who we are, who may call, whom we call as whom."""
+    settings = loaded.settings
+    identity, listeners = settings.identity, settings.listeners
+    named = identity.spiffe_id
+    match identity.source:
+        case "none":
+            yield f"{named or 'no SPIFFE ID'}, taken on trust: source is none, no SVID is held"
+        case "workload_api":
+            yield f"{named or 'the first SVID'} from the Workload API at {loaded.workload_api}"
+        case "files":
+            folder = loaded.path(identity.files.directory or ".")
+            yield f"{named or 'the SVID'} from files in {folder}"
+    if identity.attested_local:
+        uids = ", ".join(map(str, listeners.egress.uids)) or "our own"
+        by = [f"the Unix socket for uid {uids}"] if listeners.egress.unix else []
+        by += ["whoever shares our network namespace"] if listeners.egress.addresses else []
+        yield f"local callers are taken under that ID: {' and '.join(by)}"
+    if listeners.egress.bearer:
+        domains = ", ".join(("our own trust domain", *identity.trust_domains))
+        yield f"JWT-SVIDs count without mutual TLS on egress: {domains}"
+    if identity.oidc:
+        yield f"tokens of OIDC issuers are taken: {', '.join(identity.oidc)}"
+    inward = [name for name, one in settings.upstreams.items() if one.direction == "ingress"]
+    if inward:
+        places = ", ".join(listeners.ingress.addresses) or listeners.ingress.unix
+        yield f"others call {', '.join(inward)} by mutual TLS at {places}"
+    for name, upstream in settings.upstreams.items():
+        if upstream.tls.spiffe is not None:
+            yield f"{name} must prove {' or '.join(upstream.tls.spiffe.expect)}"
 
 
 def _check_policy(loaded: Loaded) -> None:

@@ -1,6 +1,7 @@
 """`outrider config`: a wrong file is named by key, value and range; a good one is shown whole."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -24,6 +25,67 @@ def test_a_good_file_is_told_as_good(tmp_path: Path) -> None:
     said = outrider("config", "check", write_settings(tmp_path))
     assert said.code == 0
     assert "profile development, 0 upstreams" in said.out
+
+
+AGENT = "spiffe://acme.test/triage"
+IDENTITIES = [
+    pytest.param(
+        {"identity": {"spiffe_id": AGENT}},
+        [f"{AGENT}, taken on trust", "whoever shares our network namespace"],
+        id="none",
+    ),
+    pytest.param(
+        {
+            "identity": {
+                "source": "workload_api",
+                "workload_api": {"address": "unix:///run/agent.sock"},
+                "oidc": {"login": {"issuer": "https://login.test", "audience": "outrider"}},
+                "attested_local": False,
+            },
+            "upstreams": {
+                "agent": {"url": "http://127.0.0.1:1", "prefix": "/a", "direction": "ingress"},
+                "crm": {
+                    "url": "https://crm.test",
+                    "prefix": "/crm",
+                    "tls": {"spiffe": {"expect": ["spiffe://acme.test/crm", "spiffe://b.test/*"]}},
+                },
+            },
+        },
+        [
+            "the first SVID from the Workload API at unix:/run/agent.sock",
+            "tokens of OIDC issuers are taken: login",
+            "others call agent by mutual TLS at 0.0.0.0:15006",
+            "crm must prove spiffe://acme.test/crm or spiffe://b.test/*",
+        ],
+        id="workload-api",
+    ),
+    pytest.param(
+        {
+            "identity": {"source": "files", "spiffe_id": AGENT, "files": {"directory": "[svid]"}},
+            "listeners": {
+                "egress": {"addresses": [], "unix": "e.sock", "uids": [7], "bearer": True}
+            },
+        },
+        [
+            f"{AGENT} from files in ",
+            "/[svid]",
+            "the Unix socket for uid 7",
+            "JWT-SVIDs count without mutual TLS on egress: our own trust domain",
+        ],
+        id="files",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "told"), IDENTITIES)
+def test_what_the_settings_of_identity_come_to_is_told(
+    tmp_path: Path, settings: dict[str, Any], told: list[str]
+) -> None:
+    said = outrider("config", "check", write_settings(tmp_path, **settings))
+    assert said.code == 0
+    for words in told:
+        assert words in said.out
+    assert ("local callers" in said.out) is settings["identity"].get("attested_local", True)
 
 
 @pytest.mark.parametrize(
