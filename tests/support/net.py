@@ -59,12 +59,12 @@ class RawClient:
         async with asyncio.timeout(10):
             try:
                 return await self.reader.read(-1)
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 return b""
 
     async def close(self) -> None:
         self.writer.close()
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ssl.SSLError, TimeoutError):
             await self.writer.wait_closed()
 
     async def _body(self, answer: RawAnswer) -> bytes:
@@ -79,8 +79,14 @@ class RawClient:
 
 
 @asynccontextmanager
-async def dialled(port: int) -> AsyncIterator[RawClient]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def dialled(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawClient]:
+    """A connection to `port`, over `tls` where it is given. Raises what the handshake raises."""
+    if tls is None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    else:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname="", ssl_shutdown_timeout=1.0
+        )
     client = RawClient(reader, writer)
     try:
         yield client

@@ -1,6 +1,7 @@
 """An edge and a pool that run on loopback, made for a test and gone with it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -81,9 +82,16 @@ class RunningEdge:
     settled: Settled
     arrived: asyncio.Event
 
+    @property
+    def under_way(self) -> int:
+        """TLS handshakes that have begun and not ended."""
+        door = self.listener.edge.door
+        assert door is not None
+        return door.under_way
+
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[RawClient]:
-        async with dialled(self.port) as client:
+    async def client(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawClient]:
+        async with dialled(self.port, tls) as client:
             yield client
 
     def request(self, *lines: str, method: str = "GET", target: str = "/a") -> bytes:
@@ -110,9 +118,11 @@ async def running_edge(
     *,
     rules: GateRules | None = None,
     clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
     **limits: Any,
 ) -> AsyncIterator[RunningEdge]:
-    """A listener on a free loopback port; without `handler` it reads bodies and says `ok`."""
+    """A listener on a free loopback port, egress, or ingress with `tls`; without `handler` it reads
+    bodies and says `ok`."""
     clock = clock or SystemClock()
     events, settled = RecordingEvents(), Settled()
     wheel = Wheel(clock=clock)
@@ -137,8 +147,8 @@ async def running_edge(
 
     edge = Edge(
         EdgeParts(
-            name="egress",
-            direction=Direction.EGRESS,
+            name="egress" if tls is None else "ingress",
+            direction=Direction.EGRESS if tls is None else Direction.INGRESS,
             rules=rules or loopback_rules(),
             limits=Limits(**limits),
             handler=handle,
@@ -149,7 +159,7 @@ async def running_edge(
             budget=budget,
         )
     )
-    listener = Listener(edge=edge, settings=ListenerSettings(addresses=("127.0.0.1:0",)))
+    listener = Listener(edge=edge, settings=ListenerSettings(addresses=("127.0.0.1:0",)), tls=tls)
     await listener.start()
     running = RunningEdge(
         listener=listener,
