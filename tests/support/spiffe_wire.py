@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import TlsPeer
@@ -75,6 +76,42 @@ def their_client(svid: Svid | None, *, alpn: tuple[str, ...] = ()) -> ssl.SSLCon
     if svid is not None:
         load(context, svid)
     return context
+
+
+class TicketHolder(ssl.SSLContext):
+    """A client that asks to resume the last session it was given."""
+
+    last: ssl.SSLObject | None = None
+
+    @classmethod
+    def showing(cls, svid: Svid) -> Self:
+        self = cls(ssl.PROTOCOL_TLS_CLIENT)
+        self.check_hostname = False
+        self.verify_mode = ssl.CERT_NONE
+        load(self, svid)
+        return self
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        return None if self.last is None else self.last.session
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        _ = session
+        self.last = super().wrap_bio(
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname or None,
+            session=self.session,
+        )
+        return self.last
 
 
 def load(context: ssl.SSLContext, svid: Svid) -> None:
