@@ -133,17 +133,34 @@ async def another_agent(realm: Realm, path: str) -> AsyncIterator[Agent]:
         await asyncio.to_thread(agent.close)
 
 
-@asynccontextmanager
-async def federated(one: Realm, other: Realm) -> AsyncIterator[None]:
-    """Each of two trust domains knows the other's bundle; no more afterwards."""
-    pairs = ((one.server, other.server), (other.server, one.server))
-    for server, told_of in pairs:
+@dataclass(slots=True)
+class Federation:
+    """Which server trusts which other's word, until it is withdrawn."""
+
+    stands: list[tuple[Server, Server]] = field(default_factory=list)
+
+    async def begin(self, server: Server, told_of: Server) -> None:
         await asyncio.to_thread(server.federate, told_of)
+        self.stands.append((server, told_of))
+
+    async def withdraw(self, server: Server) -> None:
+        """`server` trusts nobody but itself from now on."""
+        for pair in [pair for pair in self.stands if pair[0] is server]:
+            self.stands.remove(pair)
+            await asyncio.to_thread(server.withdraw, pair[1])
+
+
+@asynccontextmanager
+async def federated(one: Realm, other: Realm) -> AsyncIterator[Federation]:
+    """Each of two trust domains knows the other's bundle; no more afterwards."""
+    federation = Federation()
     try:
-        yield
+        await federation.begin(one.server, other.server)
+        await federation.begin(other.server, one.server)
+        yield federation
     finally:
-        for server, told_of in pairs:
-            await asyncio.to_thread(server.withdraw, told_of)
+        for server in (one.server, other.server):
+            await federation.withdraw(server)
 
 
 async def within(limit_s: float, holds: Callable[[], Awaitable[bool] | bool], what: str) -> float:

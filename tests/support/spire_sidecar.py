@@ -85,6 +85,17 @@ class Workload:
     def records(self, kind: str | None = None) -> list[Any]:
         return records_in(self.room / "data" / "audit", kind)
 
+    def leaves(self) -> list[str]:
+        """The SVIDs it has held, as its chain has them."""
+        held = [one["identity"].get("leaf_sha256") for one in self.records() if "identity" in one]
+        return list(dict.fromkeys(filter(None, held)))
+
+    def may_call(self, **peers: "Workload") -> None:
+        """Each by its name as an upstream; either side's policy knows the other."""
+        for name, peer in peers.items():
+            self.peers[name] = peer
+            peer.known.append(self.spiffe_id)
+
     async def start(self) -> None:
         """Start it and return when it is ready, which takes an SVID."""
         await self.begin()

@@ -1,0 +1,196 @@
+"""Whole sidecars as workloads of real SPIRE: each a process under a uid of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.net import RawAnswer
+from tests.support.sidecar_mcp import reason_of
+from tests.support.spire import PLENTY_S, TOLD_S, Realm, another_agent, federated, within
+from tests.support.spire_sidecar import Workload, a_workload
+
+pytestmark = [pytest.mark.spire, pytest.mark.timeout(120)]
+SHORT_S = 20
+"""A life that rotates about every five seconds: SPIRE adds 10 s before it."""
+BRIEF_S = 10
+STATE = "identity_workload_api_state"
+
+
+@asynccontextmanager
+async def _both(realm: Realm, ttl_s: int = 3600) -> AsyncIterator[tuple[Workload, Workload]]:
+    """A planner and a tracker that may call each other, both ready."""
+    async with a_workload(realm, "/planner") as planner, a_workload(realm, "/tracker") as tracker:
+        planner.may_call(tracker=tracker)
+        tracker.may_call(planner=planner)
+        await realm.grant("/planner", planner.uid, ttl_s=ttl_s)
+        await realm.grant("/tracker", tracker.uid, ttl_s=ttl_s)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(planner.start())
+            group.create_task(tracker.start())
+        yield planner, tracker
+
+
+def _verdict(answer: RawAnswer) -> tuple[int, str | None]:
+    return answer.status, reason_of(answer) if answer.status >= 400 else None
+
+
+async def test_two_sidecars_call_each_other_and_each_chain_names_both_ends_and_instances(
+    realm: Realm,
+) -> None:
+    async with _both(realm) as both:
+        instances = set()
+        for caller, called in (both, both[::-1]):
+            name = next(iter(caller.peers))
+            answer = await caller.get(f"/{name}/tickets")
+            assert (answer.status, answer.body) == (200, b"ok")
+            assert [seen.line for seen in called.behind.seen] == ["GET /tickets HTTP/1.1"]
+            out, came = (
+                [one for one in side.records("decision") if one["direction"] == direction]
+                for side, direction in ((caller, "egress"), (called, "ingress"))
+            )
+            assert (len(out), len(came)) == (1, 1)
+            assert out[0]["subject"]["credential"] == "attested-local"
+            assert came[0]["subject"]["credential"] == "x509-svid"
+            assert out[0]["subject"]["id"] == came[0]["subject"]["id"] == caller.spiffe_id
+            assert out[0]["subject"]["instance"] == came[0]["subject"]["instance"]
+            instances.add(out[0]["subject"]["instance"])
+            assert came[0]["trace_id"] == out[0]["trace_id"]
+            (outcome,) = [
+                one for one in caller.records("outcome") if one["exchange"] == out[0]["exchange"]
+            ]
+            assert outcome["destination"][0]["spiffe_id"] == called.spiffe_id
+        assert len(instances) == 2
+
+
+async def test_traffic_goes_on_over_two_rotations_without_a_failed_request(realm: Realm) -> None:
+    async with _both(realm, ttl_s=SHORT_S) as (planner, tracker):
+        sent = 0
+
+        async def rotated() -> bool:
+            nonlocal sent
+            for caller, name in ((planner, "tracker"), (tracker, "planner")):
+                answer = await caller.get(f"/{name}/tickets")
+                assert _verdict(answer) == (200, None)
+                sent += 1
+            return len(planner.leaves()) >= 3 and len(tracker.leaves()) >= 3
+
+        await within(PLENTY_S, rotated, "both have rotated twice")
+        assert len(planner.behind.seen) == len(tracker.behind.seen) == sent / 2
+        for side in (planner, tracker):
+            assert await side.metric("exchanges_total") == sent
+            assert await side.metric("exchanges_total", outcome="allowed") == sent
+            assert await side.metric("identity_revalidation_failures_total") == 0
+            # every rotation is a new connection, each way, and none failed
+            assert await side.metric("identity_handshakes_total", reason="ok") >= 6
+            bad = await side.metric("identity_handshakes_total")
+            assert bad == await side.metric("identity_handshakes_total", reason="ok")
+
+
+async def test_a_deleted_entry_stops_all_traffic_and_says_why_and_a_new_one_brings_it_back(
+    realm: Realm,
+) -> None:
+    async with _both(realm) as (planner, tracker):
+        for caller, path in ((planner, "/tracker/tickets"), (tracker, "/planner/tickets")):
+            assert (await caller.get(path)).status == 200
+        await realm.take_back(realm.entries[0])
+        took_s = await within(TOLD_S, planner.is_unready, "the planner is not ready")
+        seen = len(tracker.behind.seen), len(planner.behind.seen)
+        answer = await planner.get("/tracker/tickets")
+        assert _verdict(answer) == (401, "unauthenticated")
+        assert (await tracker.get("/planner/tickets")).status >= 400
+        assert (len(tracker.behind.seen), len(planner.behind.seen)) == seen
+        status, said = await planner.readiness()
+        assert status == 503
+        assert "identity: redacted" in said
+
+        async def is_told() -> bool:
+            return await planner.metric(STATE, state="redacted") == 1
+
+        await within(TOLD_S - took_s + 1, is_told, "the metric says that it is redacted")
+        assert await planner.metric(STATE) == 1
+        assert await planner.metric("identity_svid_seconds_remaining") == 0
+        assert await tracker.is_ready()
+
+        await realm.grant("/planner", planner.uid)
+        await within(PLENTY_S, planner.is_ready, "the planner is ready again")
+        assert (await planner.get("/tracker/tickets")).status == 200
+        assert (await tracker.get("/planner/tickets")).status == 200
+
+
+async def test_without_its_agent_it_serves_to_the_svids_end_and_recovers_when_it_is_back(
+    realm: Realm,
+) -> None:
+    async with (
+        another_agent(realm, "/lost") as agent,
+        a_workload(realm, "/planner", agent) as planner,
+        a_workload(realm, "/tracker") as tracker,
+    ):
+        planner.may_call(tracker=tracker)
+        await realm.grant("/planner", planner.uid, ttl_s=BRIEF_S, agent=agent)
+        await realm.grant("/tracker", tracker.uid)
+        await tracker.start()
+        await planner.start()
+        assert (await planner.get("/tracker/tickets")).status == 200
+        await asyncio.to_thread(agent.kill)
+        said: list[str] = []
+
+        async def ends() -> bool:
+            answer = await planner.get("/tracker/tickets")
+            status, text = await planner.readiness()
+            said.append(
+                text.split(":")[1].strip() if status == 200 and ":" in text else str(status)
+            )
+            return _verdict(answer) != (200, None)
+
+        served_s = await within(PLENTY_S, ends, "it stops serving")
+        seen = len(tracker.behind.seen)
+        assert BRIEF_S / 4 < served_s <= BRIEF_S + 1
+        assert "degraded" in said
+        assert _verdict(await planner.get("/tracker/tickets")) == (401, "unauthenticated")
+        status, text = await planner.readiness()
+        assert status == 503
+        assert "identity: expired" in text
+        assert len(tracker.behind.seen) == seen
+        await asyncio.to_thread(agent.start)
+        await within(PLENTY_S, planner.is_ready, "it is ready again")
+        assert (await planner.get("/tracker/tickets")).status == 200
+
+
+async def test_a_federated_caller_is_let_in_until_the_federation_is_withdrawn(
+    realm: Realm, other: Realm
+) -> None:
+    async with (
+        a_workload(other, "/caller") as caller,
+        a_workload(realm, "/tracker") as tracker,
+        federated(realm, other) as federation,
+    ):
+        caller.may_call(tracker=tracker)
+        await realm.grant("/tracker", tracker.uid, federates_with=("b.test",))
+        await other.grant("/caller", caller.uid, federates_with=("a.test",))
+        await tracker.start()
+        await caller.start()
+
+        async def gets_in() -> bool:
+            return (await caller.get("/tracker/tickets")).status == 200
+
+        await within(PLENTY_S, gets_in, "the caller of b.test gets in")
+        (decided,) = tracker.records("decision")[-1:]
+        assert decided["subject"]["id"] == "spiffe://b.test/caller"
+        assert decided["subject"]["credential"] == "x509-svid"
+
+        await federation.withdraw(realm.server)
+
+        async def is_kept_out() -> bool:
+            return not await gets_in()
+
+        await within(TOLD_S, is_kept_out, "the caller of b.test is kept out")
+        seen = len(tracker.behind.seen)
+        assert not await gets_in()
+        assert len(tracker.behind.seen) == seen
+        assert await tracker.is_ready()
+        refused = await tracker.metric("identity_handshakes_total", role="server")
+        refused -= await tracker.metric("identity_handshakes_total", role="server", reason="ok")
+        withdrawn = await tracker.metric("identity_revalidation_failures_total", reason="withdrawn")
+        assert refused + withdrawn > 0
