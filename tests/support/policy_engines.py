@@ -7,6 +7,7 @@ from outrider.core.clock import SystemClock
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.keeper import ReleaseEngine
 from tests.support.opa import running_engine
+from tests.support.opa_remote import remote_engine
 from tests.support.policy import ENTRYPOINT
 
 EngineRoom = Callable[[], AbstractAsyncContextManager[ReleaseEngine]]
@@ -25,4 +26,15 @@ async def opa() -> AsyncIterator[ReleaseEngine]:
         yield running.engine
 
 
-ENGINES: Mapping[str, EngineRoom] = {"embedded": embedded, "opa": opa}
+@asynccontextmanager
+async def opa_remote() -> AsyncIterator[ReleaseEngine]:
+    """A real OPA that is reached over mutual TLS; skips where there is none."""
+    async with remote_engine() as remote:
+        yield remote.engine
+
+
+ENGINES: Mapping[str, EngineRoom] = {
+    "embedded": embedded,
+    "opa": opa,
+    "opa-remote": opa_remote,
+}

@@ -8,7 +8,6 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Self
 
 import aiohttp
 import orjson
@@ -17,19 +16,17 @@ import pytest
 from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
-from outrider.core.ports import Defined, Failed, Raw, Undefined
+from outrider.core.ports import Defined, Failed, Undefined
 from outrider.core.vocabulary import Reason
-from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaSnapshot, OthersLink
+from outrider.policy.engines.opa import OpaEngine, OpaLimits, OthersLink
 from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_slow import OpaControl
 from outrider.policy.release import Release, load
-from tests.support.opa import ENTRYPOINT, Running, a_release, opa_binary, running_engine, until
+from tests.support.opa import ENTRYPOINT, a_release, opa_binary, running_engine, until
+from tests.support.opa_load import BACK_S, BUSY_S, TIMEOUT_S, Load, ask, reason
 
 CLOCK = SystemClock()
-TIMEOUT_S = 0.25
 GRACE_S = 0.05
-BACK_S = 5.0
-BUSY_S = 2.0  # what a shared machine may add to a wait of ours
 
 NAMED = (
     'package outrider\n\ndecision := {"effect": "%s", "revision": data.outrider.build.revision}\n'
@@ -47,67 +44,10 @@ def shipped() -> Release:
     return load(shipped_rego())
 
 
-async def ask(snapshot: OpaSnapshot, query: bytes = b"{}", within_s: float = TIMEOUT_S) -> Raw:
-    return await snapshot.evaluate(ENTRYPOINT, query, CLOCK.monotonic_s() + within_s, None)
-
-
-def reason(raw: Raw) -> Reason:
-    assert isinstance(raw, Failed), raw
-    return raw.code
-
-
-class Load:
-    """Four callers that ask all the time; every answer and how long it took."""
-
-    def __init__(self, running: Running) -> None:
-        self._running = running
-        self._stop = asyncio.Event()
-        self.answers: list[tuple[float, float, Raw]] = []
-
-    async def __aenter__(self) -> Self:
-        self._group = asyncio.TaskGroup()
-        await self._group.__aenter__()
-        for _ in range(4):
-            self._group.create_task(self._call())
-        await until(lambda: len(self.answers) > 20)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stop.set()
-        await self._group.__aexit__(None, None, None)
-
-    async def _call(self) -> None:
-        while not self._stop.is_set():
-            began_s = CLOCK.monotonic_s()
-            raw = await ask(self._running.engine.snapshot())
-            ended_s = CLOCK.monotonic_s()
-            self.answers.append((began_s, ended_s, raw))
-            if isinstance(raw, Failed):
-                await asyncio.sleep(0.01)
-
-    def reasons(self) -> set[Reason]:
-        return {raw.code for _, _, raw in self.answers if isinstance(raw, Failed)}
-
-    def longest_s(self) -> float:
-        return max(ended_s - began_s for began_s, ended_s, _ in self.answers)
-
-    async def answered_again_s(self, since_s: float) -> float:
-        """When the first answer after `since_s` came that is one."""
-
-        def first() -> float | None:
-            later = (e for b, e, raw in self.answers if b >= since_s and isinstance(raw, Defined))
-            return next(later, None)
-
-        await until(lambda: first() is not None, within_s=BACK_S + BUSY_S)
-        found = first()
-        assert found is not None
-        return found - since_s
-
-
 async def test_P03_killed_in_mid_load_it_denies_in_time_and_is_back_within_five_seconds():
     async with running_engine() as running:
         await running.engine.activate(a_release("r1"))
-        async with Load(running) as load:
+        async with Load(running.engine) as load:
             killed_s = CLOCK.monotonic_s()
             os.kill(running.child.pid or 0, signal.SIGKILL)
             await until(lambda: running.child.starts == 2)
@@ -122,7 +62,7 @@ async def test_P03_stopped_in_mid_load_it_times_out_then_denies_at_once_then_is_
     async with running_engine() as running:
         await running.engine.activate(a_release("r1"))
         pid = running.child.pid or 0
-        async with Load(running) as load:
+        async with Load(running.engine) as load:
             os.kill(pid, signal.SIGSTOP)
             try:
                 await until(lambda: not running.engine.up)
@@ -201,7 +141,7 @@ async def test_P02_it_starts_without_a_release_and_denies_until_one_comes():
 async def test_a_swap_under_load_refuses_nothing():
     async with running_engine() as running:
         await running.engine.activate(a_release("r0", NAMED % "allow"))
-        async with Load(running) as load:
+        async with Load(running.engine) as load:
             for number in range(1, 6):
                 effect = "deny" if number % 2 else "allow"
                 await running.engine.activate(a_release(f"r{number}", NAMED % effect))
@@ -313,6 +253,7 @@ async def test_a_stranger_on_its_socket_is_asked_nothing():
 
 DIES = """
 import asyncio, sys, time
+from tests.support.opa_load import BACK_S, BUSY_S, TIMEOUT_S, Load, ask, reason
 from tests.support.opa import a_release, running_engine
 
 async def main():
