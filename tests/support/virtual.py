@@ -18,8 +18,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now_s
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now_s = max(self._now_s, self._scheduled[0].when())  # type: ignore[attr-defined]
+        if not self._ready:  # type: ignore[attr-defined]
+            # A cancelled timer may still head the heap: nobody waits for it.
+            live = [one.when() for one in self._scheduled if not one.cancelled()]  # type: ignore[attr-defined]
+            self._now_s = max(self._now_s, min(live, default=self._now_s))
         super()._run_once()  # type: ignore[misc]
 
 
