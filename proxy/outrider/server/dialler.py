@@ -52,7 +52,7 @@ class Dialler:
         try:
             connection = await self._made(sock, origin, make)
         except BaseException:
-            sock.close()
+            _let_go(sock)
             raise
         self._events.upstream_connected(
             origin.name, origin.tls is not None, self._clock.monotonic_s() - started_s
@@ -130,6 +130,19 @@ class Dialler:
             extra={"event": "upstream_identity", "upstream": origin.name, "reason": why},
         )
         return _unidentified(_NO_TRUST)
+
+
+def _let_go(sock: socket.socket) -> None:
+    """Be done with a socket that was handed to the loop and came to nothing.
+
+    asyncio's transport shares the object, so that closing it twice is harmless. uvloop's has closed
+    the descriptor, and where a handshake failed at once leaves its number in the object: closing
+    that would end whoever has the number by then.
+    """
+    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        sock.close()
+    else:
+        sock.detach()
 
 
 def _unidentified(detail: str) -> UpstreamUnavailableError:
