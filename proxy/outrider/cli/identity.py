@@ -133,15 +133,15 @@ def _rows(found: JsonObject) -> Iterator[tuple[str, str]]:
         yield "proven by", "nothing: identity.source is none, the ID is the settings' word"
     else:
         yield "source", f"{source} {_text(place)}".strip()
-        yield "state", f"{_text(found.get('state'))} since {_text(found.get('since'))}"
-        yield "last heard", _text(found.get("last_contact")) or "never"
+        yield "state", f"{_text(found.get('state'))} since {_time(found.get('since'))}"
+        yield "last heard", _time(found.get("last_contact")) or "never"
     yield "instance", _text(found.get("instance"))
     if svid:
         yield "SVID", f"{_text(svid.get('key'))}, chain of {_text(svid.get('chain'))}"
         yield "serial", _text(svid.get("serial"))
         yield "SHA-256", _text(svid.get("leaf_sha256"))
-        yield "valid from", _text(svid.get("not_before"))
-        yield "valid until", f"{_text(svid.get('expires_at'))} ({_left(svid)})"
+        yield "valid from", _time(svid.get("not_before"))
+        yield "valid until", f"{_time(svid.get('expires_at'))} ({_left(svid)})"
         if svid.get("hint"):
             yield "hint", _text(svid.get("hint"))
 
@@ -212,13 +212,13 @@ def _print_line(found: JsonObject, what: list[str], *, as_json: bool) -> None:
         return
     svid = as_object(found.get("svid"))
     state = _text(found.get("state")) or "-"
-    until = svid.get("expires_at")
+    until = _time(svid.get("expires_at"))
     parts = (
-        f"{time[:19]}Z",
+        _time(time),
         f"[{_STYLES.get(state, 'dim')}]{plain(f'{state:<12}')}[/]",
         plain(", ".join(what)),
         plain(_text(found.get("spiffe_id"))),
-        f"until {plain(_text(until)[:19])}Z" if until else "",
+        f"until {plain(until)}" if until else "",
         f"{plain(_text(svid.get('leaf_sha256'))[:12])}" if svid else "",
         f"[yellow]{plain(_text(found.get('note')))}[/]" if found.get("note") else "",
     )
@@ -235,7 +235,7 @@ def _tell_check(found: JsonObject) -> None:
     whom = ", ".join(filter(None, map(_text, (found.get("upstream"), found.get("peer")))))
     says = plain(_text(found.get("says")))
     out.print(f"{verdict} {plain(whom)}: {says}", soft_wrap=True)
-    print_table("", ("", ""), _check_rows(found))
+    print_table("Peer", ("", ""), _check_rows(found))
     out.print(f"next: {plain(_text(found.get('next')))}", soft_wrap=True)
 
 
@@ -250,12 +250,12 @@ def _check_rows(found: JsonObject) -> Iterator[tuple[str, str]]:
         claim = "" if shown.get("verified") else " (its own claim, not verified)"
         yield "it is", f"{_text(shown.get('spiffe_id')) or 'without a SPIFFE ID'}{claim}"
         yield "certificate", f"{_text(shown.get('key'))}, serial {_text(shown.get('serial'))}"
-        yield "valid", f"{_text(shown.get('not_before'))} to {_text(shown.get('expires_at'))}"
+        yield "valid", f"{_time(shown.get('not_before'))} to {_time(shown.get('expires_at'))}"
         yield "bundle", f"of {_text(shown.get('trust_domain'))}: {_held(found)}"
         for number, link in enumerate(map(as_object, as_list(shown.get("chain")))):
             yield (
                 f"chain {number}",
-                f"{_text(link.get('sha256'))[:16]}… until {_text(link.get('expires_at'))}",
+                f"{_text(link.get('sha256'))[:16]}… until {_time(link.get('expires_at'))}",
             )
     expected = found.get("expected")
     yield (
@@ -274,3 +274,9 @@ def _held(found: JsonObject) -> str:
 
 def _text(value: Json) -> str:
     return "" if value is None else str(value)
+
+
+def _time(value: Json) -> str:
+    """An RFC 3339 time to the second."""
+    text = _text(value)
+    return f"{text[:19]}Z" if text else ""

@@ -138,10 +138,10 @@ def test_who_we_are_is_shown_with_how_long_and_whom_we_can_verify(config: Path) 
     assert said.code == 0
     for text in (
         OWN,
-        "serving since 2026-11-23T09:00:01",
+        "serving since 2026-11-23T09:00:01Z",
         "workload_api unix:/run/spire/agent.sock",
         "start:0011223344556677",
-        "2026-11-23T10:00:00.000000Z (1800 s left, 50 % of its life)",
+        "2026-11-23T10:00:00Z (1800 s left, 50 % of its life)",
         "acme.test (ours)",
         "b.test",
         "another trust domain's name and another key",
