@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.support.spire import PLENTY_S, Realm, a_user, within
 
 _SAMPLE: Final = re.compile(r"outrider_(\w+?)(?:\{(.*)\})? ([^ ]+)")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEHIND: Final = "desk"
 """The upstream that is a sidecar's own agent, called by others through the ingress listener."""
 
@@ -129,11 +130,18 @@ class Workload:
 
 
 @asynccontextmanager
-async def a_workload(realm: Realm, path: str, node: Agent | None = None) -> AsyncIterator[Workload]:
-    """A sidecar that is to be `path` of `realm`, not started; `node` is another SPIRE agent."""
+async def a_workload(
+    realm: Realm,
+    path: str,
+    node: Agent | None = None,
+    *,
+    answers: Sequence[bytes] = (OK,),
+) -> AsyncIterator[Workload]:
+    """A sidecar that is to be `path` of `realm`, not started; `node` is another SPIRE agent than
+    the realm's own, `answers` what the agent behind it says."""
     names = ("egress", "control", "telemetry", "ingress")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
-    async with RecordingUpstream() as behind:
+    async with RecordingUpstream(answers) as behind:
         workload = Workload(
             spiffe_id=realm.id_of(path),
             uid=a_user(),

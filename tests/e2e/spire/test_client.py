@@ -29,8 +29,8 @@ from tests.support.spire import (
 )
 
 pytestmark = [pytest.mark.spire, pytest.mark.timeout(120)]
-SHORT_S = 20
-"""The shortest life that rotates more than once in half a minute: SPIRE adds 10 s before it."""
+SHORT_S = 14
+"""A life that rotates about every three seconds: SPIRE adds 10 s before it."""
 
 
 @dataclass(slots=True, kw_only=True)

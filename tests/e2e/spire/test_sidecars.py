@@ -6,16 +6,22 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.net import RawAnswer
+from outrider.cli.demo.spire.forger import Partner, call
+from outrider.core.clock import SystemClock
+from tests.support.net import RawAnswer, dialled
 from tests.support.sidecar_mcp import reason_of
 from tests.support.spire import PLENTY_S, TOLD_S, Realm, another_agent, federated, within
 from tests.support.spire_sidecar import Workload, a_workload
 
 pytestmark = [pytest.mark.spire, pytest.mark.timeout(120)]
-SHORT_S = 20
-"""A life that rotates about every five seconds: SPIRE adds 10 s before it."""
+SHORT_S = 16
+"""A life that rotates about every four seconds: SPIRE adds 10 s before it."""
 BRIEF_S = 10
 STATE = "identity_workload_api_state"
+ENDLESS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"9\r\ndata: 1\n\n\r\n"
+)
 
 
 @asynccontextmanager
@@ -194,3 +200,66 @@ async def test_a_federated_caller_is_let_in_until_the_federation_is_withdrawn(
         refused -= await tracker.metric("identity_handshakes_total", role="server", reason="ok")
         withdrawn = await tracker.metric("identity_revalidation_failures_total", reason="withdrawn")
         assert refused + withdrawn > 0
+
+
+async def test_a_live_stream_of_a_federated_caller_is_cut_when_the_federation_is_withdrawn(
+    realm: Realm, other: Realm
+) -> None:
+    async with (
+        a_workload(other, "/caller") as caller,
+        a_workload(realm, "/tracker", answers=(ENDLESS,)) as tracker,
+        federated(realm, other) as federation,
+    ):
+        caller.may_call(tracker=tracker)
+        await realm.grant("/tracker", tracker.uid, federates_with=("b.test",))
+        await other.grant("/caller", caller.uid, federates_with=("a.test",))
+        await tracker.start()
+        await caller.start()
+
+        async def knows() -> bool:
+            return await tracker.metric("identity_bundle_trust_domains") == 2
+
+        await within(PLENTY_S, knows, "the tracker knows b.test")
+        async with dialled(caller.ports["egress"]) as client:
+            host = f"Host: 127.0.0.1:{caller.ports['egress']}"
+            await client.send(f"GET /tracker/tickets HTTP/1.1\r\n{host}\r\n\r\n".encode())
+            assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            assert b"data: 1" in await client.reader.readuntil(b"\n\n\r\n")
+            await federation.withdraw(realm.server)
+            loop = asyncio.get_running_loop()
+            began_s = loop.time()
+            rest = await client.rest()
+            assert loop.time() - began_s <= TOLD_S
+            assert not rest.endswith(b"0\r\n\r\n")  # cut, not ended
+
+
+async def test_a_certificate_for_our_trust_domain_signed_by_a_federated_authority_is_refused(
+    realm: Realm,
+) -> None:
+    partner = Partner("c.test", SystemClock().unix_s())
+    await asyncio.to_thread(realm.server.know, "c.test", partner.bundle())
+    try:
+        async with a_workload(realm, "/tracker") as tracker:
+            tracker.known += ["spiffe://c.test/planner", "spiffe://a.test/planner"]
+            await realm.grant("/tracker", tracker.uid, federates_with=("c.test",))
+            await tracker.start()
+
+            async def called(spiffe_id: str) -> int | None:
+                identity = partner.sign(spiffe_id)
+                port = tracker.ports["ingress"]
+                return (await asyncio.to_thread(call, port, identity, "/tickets")).status
+
+            assert await called("spiffe://c.test/planner") == 200
+            assert len(tracker.behind.seen) == 1
+            assert await called("spiffe://a.test/planner") is None
+            assert len(tracker.behind.seen) == 1
+            assert len(tracker.records("decision")) == 1
+
+            async def is_counted() -> bool:
+                reason = {"role": "server", "reason": "wrong_authority"}
+                return await tracker.metric("identity_handshakes_total", **reason) == 1
+
+            await within(PLENTY_S, is_counted, "wrong_authority is counted")
+    finally:
+        words = ("bundle", "delete", "-id", "spiffe://c.test", "-mode", "dissociate")
+        await asyncio.to_thread(realm.server.say, *words)
