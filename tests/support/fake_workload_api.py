@@ -7,7 +7,7 @@ gives identities to others, from files that are read again when they change:
 
 DIR holds `svid.pem`, `svid_key.pem`, `svid_bundle.pem` and any `federated.<trust domain>.pem`;
 `jwt.<trust domain>.json` are JWT bundles; a file `deny` withdraws every identity. Its first line on
-stdout is `READY`.
+stdout is `READY` and its address. `tests.support.svid_directory` writes such a directory.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from outrider.identity import workload_proto as proto
+from tests.support.spiffe_ca import Ca
 
 logging.getLogger("grpc").setLevel(logging.CRITICAL)
 
@@ -53,6 +54,18 @@ class Request:
     metadata: dict[str, str | bytes]
     body: bytes
     status: grpc.StatusCode | None = None
+
+
+def an_entry(ca: Ca, path: str = "/planner", *, hint: str = "", **changes: Any) -> SvidEntry:
+    """A new SVID by `ca`, as an agent gives it; `changes` as for `spiffe_ca.a_leaf`."""
+    svid = ca.svid(path, **changes)
+    return SvidEntry(
+        spiffe_id=f"spiffe://{ca.trust_domain}{path}",
+        chain=svid.chain_der,
+        key=svid.key_der,
+        bundle=ca.root.der,
+        hint=hint,
+    )
 
 
 Minted = Sequence[tuple[str, str]]
@@ -114,10 +127,12 @@ class FakeWorkloadApi:
         await self._server.start()
 
     async def stop(self) -> None:
-        """End every stream at once and close the socket."""
+        """End every stream at once with UNAVAILABLE, as of an agent that died, and close the
+        socket."""
         if self._server is not None:
-            await self._server.stop(None)
-            self._server = None
+            server, self._server = self._server, None
+            self.end_streams(grpc.StatusCode.UNAVAILABLE)
+            await server.stop(1.0)
 
     @property
     def address(self) -> str:

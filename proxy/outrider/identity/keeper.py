@@ -102,7 +102,7 @@ class IdentityKeeper:
         )
         if dropped:
             self._events.anchor_collisions(dropped)
-        if _same(before.svid, svid) and before.anchors == anchors:
+        if _same(before.svid, svid) and before.anchors == anchors and before.x509 == bundles:
             return
         self._put(
             replace(
@@ -179,4 +179,9 @@ class IdentityKeeper:
 def _same(one: OwnSvid | None, other: OwnSvid | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one.leaf_sha256 == other.leaf_sha256
+    return (
+        one.leaf_sha256 == other.leaf_sha256
+        and one.hint == other.hint
+        and one.svid.cert_chain == other.svid.cert_chain  # intermediates are renewed on their own
+        and one.expires_unix_s == other.expires_unix_s
+    )

@@ -52,9 +52,6 @@ class OwnSvid:
         return self.expires_unix_s - self.begins_unix_s
 
 
-_NOTHING: Mapping[str, frozenset[str]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """`generation` grows whenever `svid` or `x509` change: TLS contexts and pooled connections
@@ -64,7 +61,7 @@ class Snapshot:
     generation: int = 0
     svid: OwnSvid | None = None
     x509: "Mapping[str, X509Bundle]" = field(default_factory=lambda: MappingProxyType({}))
-    anchors: Mapping[str, frozenset[str]] = _NOTHING
+    anchors: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     jwt: Bundles = field(default_factory=Bundles)
 
     def own(self, now_unix_s: float) -> OwnSvid | None:
