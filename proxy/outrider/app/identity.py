@@ -6,7 +6,7 @@ gRPC and `spiffe` cost memory, so they are imported only where an SVID is really
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,9 @@ from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Clock
 from outrider.identity.bundles import BundleSource
 from outrider.identity.events import IdentityEvents
+from outrider.identity.issuer_fetch import fetchers_of
 from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.oidc import OidcIssuers, OidcVerifier
 from outrider.identity.snapshot import Snapshot, SourceState, alive
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class OwnIdentity:
         self.keeper = IdentityKeeper(clock=clock, events=events)
         self.workload_api: WorkloadApi | None = None
         self._files: SvidFiles | None = None
+        self._oidc: OidcIssuers | None = None
         self._listed = BundleSource(
             paths={
                 domain: loaded.path(path) for domain, path in self._settings.trust_bundles.items()
@@ -66,6 +69,14 @@ class OwnIdentity:
                 await asyncio.to_thread(self._files.load)
             case "none":
                 pass
+        if self._settings.oidc:
+            fetchers = await asyncio.to_thread(fetchers_of, self._settings.oidc, self._loaded.path)
+            self._oidc = OidcIssuers(settings=self._settings, clock=self._clock, fetchers=fetchers)
+
+    @property
+    def issuers(self) -> Mapping[str, OidcVerifier]:
+        """Who verifies the tokens of issuers in settings, by `iss`. There once it has started."""
+        return self._oidc.by_issuer if self._oidc is not None else {}
 
     def jobs(self) -> tuple[tuple[str, Coroutine[None, None, None]], ...]:
         """What keeps it current, by name."""
@@ -74,6 +85,8 @@ class OwnIdentity:
             found.append(("workload api", self.workload_api.run()))
         if self._files is not None:
             found.append(("svid files", self._files.run()))
+        if self._oidc is not None:
+            found.extend(self._oidc.jobs())
         return tuple(found)
 
     async def close(self) -> None:

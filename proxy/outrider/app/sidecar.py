@@ -234,6 +234,7 @@ class Sidecar:
                 events=self.metrics,
                 clock=self.clock,
                 instance=self.instance,
+                issuers=self.identity.issuers,
             ),
             decider=policy_parts.decider_of(loaded, self.keeper, self.clock),
             binder=StandingTasks(required=settings.tasks.required),
