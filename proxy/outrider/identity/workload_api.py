@@ -102,10 +102,10 @@ class WorkloadApi:
                     group.create_task(loop.run(), name=f"workload api {heard.kind}")
                 )
 
-    async def fetch_jwt_svid(self, audience: str) -> JwtSvid:
-        """A JWT-SVID of ours for `audience`, kept to half of its life. Raises
+    async def fetch_jwt_svid(self, *audience: str) -> JwtSvid:
+        """One JWT-SVID of ours for all of `audience`, kept to half of its life. Raises
         `CredentialUnavailableError`."""
-        return await self._jwt_svids.fetch(audience)
+        return await self._jwt_svids.fetch(*audience)
 
     async def close(self) -> None:
         """End every call, and `run` where it still goes on. Idempotent."""

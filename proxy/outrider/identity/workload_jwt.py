@@ -24,11 +24,14 @@ from outrider.identity.workload_proto import UndecodableError, decoded, encoded
 
 DEADLINE_S: Final = 5.0
 SVIDS_LIMIT: Final = 64
+AUDIENCES_LIMIT: Final = 16
 AUDIENCE_BYTES: Final = 2048
 _CACHE_LIMIT: Final = 256
 _LEEWAY_S: Final = 30.0
 _LIFE_S: Final = 86_400.0
 
+Audience = frozenset[str]
+"""Everyone a token is for; the order of names says nothing."""
 Ask = Callable[[bytes], Awaitable[bytes]]
 """The unary call: bytes of a `JWTSVIDRequest` to those of its answer. Raises
 `grpc.aio.AioRpcError`."""
@@ -40,7 +43,7 @@ class JwtSvid:
 
     token: Secret
     spiffe_id: SpiffeId
-    audience: str
+    audience: Audience
     expires_unix_s: float
 
 
@@ -69,20 +72,23 @@ class JwtSvids:
         self._keeper = keeper
         self._clock = clock
         self._events = events
-        self._cached: dict[tuple[str, str], _Cached] = {}
-        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._cached: dict[tuple[Audience, str], _Cached] = {}
+        self._flights: dict[tuple[Audience, str], _Flight] = {}
         self._clearings = 0
 
-    async def fetch(self, audience: str) -> JwtSvid:
-        """A JWT-SVID for `audience` under the SPIFFE ID of our SVID. Raises
+    async def fetch(self, *audience: str) -> JwtSvid:
+        """One JWT-SVID for all of `audience` under the SPIFFE ID of our SVID. Raises
         `CredentialUnavailableError`; waits five seconds at most for each try it joins."""
-        if not audience or len(audience.encode()) > AUDIENCE_BYTES:
+        everyone = frozenset(audience)
+        if not 0 < len(everyone) <= AUDIENCES_LIMIT:
+            raise _unavailable("an audience of nobody, or of too many", "failed")
+        if not all(0 < len(each.encode()) <= AUDIENCE_BYTES for each in everyone):
             raise _unavailable("an audience that is empty or too long", "failed")
         while True:
             own = self._keeper.own()
             if own is None:
                 raise _unavailable("no valid SVID of our own", "failed")
-            name = (audience, own.spiffe_id.text)
+            name = (everyone, own.spiffe_id.text)
             cached = self._cached.get(name)
             if cached is not None and self._clock.unix_s() < cached.until_unix_s:
                 return cached.svid
@@ -102,7 +108,7 @@ class JwtSvids:
 
     # --- inside ---
 
-    async def _fly(self, name: tuple[str, str], own: SpiffeId) -> JwtSvid:
+    async def _fly(self, name: tuple[Audience, str], own: SpiffeId) -> JwtSvid:
         flight = self._flights[name] = _Flight()
         landed: JwtSvid | CredentialUnavailableError | None = None
         clearings = self._clearings
@@ -119,7 +125,7 @@ class JwtSvids:
         self._keep(name, landed)
         return landed
 
-    async def _fetched(self, audience: str, own: SpiffeId) -> JwtSvid:
+    async def _fetched(self, audience: Audience, own: SpiffeId) -> JwtSvid:
         started_s = self._clock.monotonic_s()
         result = "failed"
         try:
@@ -132,8 +138,8 @@ class JwtSvids:
             self._events.jwt_fetched(result, self._clock.monotonic_s() - started_s)
         return svid
 
-    async def _answer(self, audience: str, own: SpiffeId) -> bytes:
-        request = encoded("JWTSVIDRequest", audience=[audience], spiffe_id=own.text)
+    async def _answer(self, audience: Audience, own: SpiffeId) -> bytes:
+        request = encoded("JWTSVIDRequest", audience=sorted(audience), spiffe_id=own.text)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 return await self._ask(request)
@@ -152,7 +158,7 @@ class JwtSvids:
                 raise
             raise _unavailable("the Workload API cannot be asked", "failed") from None
 
-    def _ours(self, answer: bytes, audience: str, own: SpiffeId) -> JwtSvid:
+    def _ours(self, answer: bytes, audience: Audience, own: SpiffeId) -> JwtSvid:
         try:
             svids = decoded("JWTSVIDResponse", answer).svids
         except UndecodableError:
@@ -162,7 +168,7 @@ class JwtSvids:
                 return self._checked(str(svid.svid), audience, own)
         raise _unavailable("no JWT-SVID for the identity that is ours", "failed")
 
-    def _checked(self, token: str, audience: str, own: SpiffeId) -> JwtSvid:
+    def _checked(self, token: str, audience: Audience, own: SpiffeId) -> JwtSvid:
         """`token` where it is what was asked for. Its signature is checked where keys of our trust
         domain are known; the agent that sent it is trusted with our X.509-SVID all the same."""
         bundles, now_s = self._keeper.snapshot().jwt, self._clock.unix_s()
@@ -172,7 +178,7 @@ class JwtSvids:
                 raise _unavailable("a JWT-SVID of another subject", "failed")
             if own.trust_domain in bundles.by_domain:
                 expected = Expectation(
-                    audience=audience,
+                    audience=next(iter(audience)),
                     trust_domains=frozenset({own.trust_domain}),
                     leeway_s=_LEEWAY_S,
                     max_life_s=_LIFE_S,
@@ -185,7 +191,8 @@ class JwtSvids:
                 expires = times_of(
                     jws.claims, now_s, leeway_s=_LEEWAY_S, max_life_s=_LIFE_S
                 ).expires
-                check_audience(jws.claims.get("aud"), audience)
+            for each in audience:
+                check_audience(jws.claims.get("aud"), each)
         except UnauthenticatedError:
             raise _unavailable("a JWT-SVID that does not verify", "failed") from None
         if expires <= now_s:
@@ -194,7 +201,7 @@ class JwtSvids:
             token=Secret(token), spiffe_id=own, audience=audience, expires_unix_s=expires
         )
 
-    def _keep(self, name: tuple[str, str], svid: JwtSvid) -> None:
+    def _keep(self, name: tuple[Audience, str], svid: JwtSvid) -> None:
         now_s = self._clock.unix_s()
         self._cached.pop(name, None)
         while len(self._cached) >= _CACHE_LIMIT:

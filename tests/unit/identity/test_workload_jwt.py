@@ -86,7 +86,7 @@ def _answer(*svids):
 async def test_a_token_for_the_audience_under_our_id(bundles):
     setting = _Setting(bundles=bundles)
     svid = await setting.tokens.fetch(AUDIENCE)
-    assert (svid.spiffe_id.text, svid.audience) == (OURS, AUDIENCE)
+    assert (svid.spiffe_id.text, svid.audience) == (OURS, {AUDIENCE})
     assert svid.expires_unix_s == int(setting.clock.unix_s()) + LIFE_S
     assert svid.token.reveal().count(b".") == 2
     assert [(list(each.audience), each.spiffe_id) for each in setting.agent.requests] == [
@@ -155,12 +155,19 @@ async def test_where_keys_are_known_the_signature_decides(changes):
 
 
 @pytest.mark.parametrize(
-    "audience", [pytest.param("", id="empty"), pytest.param("a" * 2049, id="too-long")]
+    "audience",
+    [
+        pytest.param((), id="nobody"),
+        pytest.param(("",), id="empty"),
+        pytest.param((AUDIENCE, ""), id="one-of-two-empty"),
+        pytest.param(("a" * 2049,), id="too-long"),
+        pytest.param(tuple(map(str, range(17))), id="too-many"),
+    ],
 )
 async def test_an_audience_out_of_bounds_is_not_asked_for(audience):
     setting = _Setting()
     with pytest.raises(CredentialUnavailableError):
-        await setting.tokens.fetch(audience)
+        await setting.tokens.fetch(*audience)
     assert setting.agent.requests == []
 
 
@@ -267,8 +274,27 @@ async def test_audiences_do_not_share_a_token():
     setting = _Setting()
     await setting.tokens.fetch(AUDIENCE)
     setting.agent._answers = (setting.answer(aud=["another"]),)
-    assert (await setting.tokens.fetch("another")).audience == "another"
+    assert (await setting.tokens.fetch("another")).audience == {"another"}
     assert len(setting.agent.requests) == 2
+
+
+@pytest.mark.parametrize("bundles", [True, False], ids=["keys-known", "keys-unknown"])
+async def test_one_token_is_for_all_of_an_audience_in_whatever_order(bundles):
+    setting = _Setting(bundles=bundles)
+    setting.agent._answers = (setting.answer(aud=["else", "another", AUDIENCE]),)
+    svid = await setting.tokens.fetch(AUDIENCE, "another")
+    assert svid.audience == {AUDIENCE, "another"}
+    assert await setting.tokens.fetch("another", AUDIENCE) is svid
+    assert [sorted(each.audience) for each in setting.agent.requests] == [["another", AUDIENCE]]
+
+
+@pytest.mark.parametrize("bundles", [True, False], ids=["keys-known", "keys-unknown"])
+async def test_a_token_for_some_of_an_audience_is_refused(bundles):
+    for given in (AUDIENCE, "another"):
+        setting = _Setting(bundles=bundles)
+        setting.agent._answers = (setting.answer(aud=[given]),)
+        with pytest.raises(CredentialUnavailableError):
+            await setting.tokens.fetch(AUDIENCE, "another")
 
 
 async def test_another_identity_of_ours_does_not_get_the_formers_token():
@@ -337,7 +363,7 @@ async def test_who_waits_goes_on_where_the_first_is_cancelled():
         await _settle()
         setting.agent.gate.set()
     assert first.cancelled()
-    assert [each.result().audience for each in waiting] == [AUDIENCE] * 3
+    assert [each.result().audience for each in waiting] == [{AUDIENCE}] * 3
     assert len(setting.agent.requests) == 2
 
 
@@ -353,7 +379,7 @@ async def test_one_who_waits_is_cancelled_alone():
         await _settle()
         setting.agent.gate.set()
     assert waiting.cancelled()
-    assert (first.result().audience, len(setting.agent.requests)) == (AUDIENCE, 1)
+    assert (first.result().audience, len(setting.agent.requests)) == ({AUDIENCE}, 1)
 
 
 async def test_a_token_whose_entitlement_ended_under_way_is_refused_and_not_kept():
