@@ -265,6 +265,13 @@ class FakeWorkloadApi:
         svids = [{"spiffe_id": spiffe_id, "svid": token} for spiffe_id, token in minted]
         return proto.encoded("JWTSVIDResponse", svids=svids)
 
+    def unknown(self, method: str, metadata: Any) -> None:
+        """A call of something it has not; gRPC answers it."""
+        code = grpc.StatusCode.UNIMPLEMENTED
+        seen = Request(method=method, metadata=dict(metadata or ()), body=b"", status=code)
+        self.requests.append(seen)
+        self._happened.set()
+
     def _seen(self, method: str, body: bytes, context: Any) -> Request:
         metadata = dict(context.invocation_metadata() or ())
         seen = Request(method=method, metadata=metadata, body=body)
@@ -301,6 +308,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
                     yield message
 
             return grpc.unary_stream_rpc_method_handler(stream)
+        self._agent.unknown(method, details.invocation_metadata)
         return None
 
 
