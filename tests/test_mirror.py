@@ -33,12 +33,11 @@ WITHOUT = {
     "identity/causes.py",
     "identity/events.py",
     "identity/reasons.py",
-    "pipeline/parts.py",
     # the thread behind it, held by tests/unit/audit/test_log.py
     "audit/writer.py",
 }
 """This list may only shrink."""
-MOST = 26
+MOST = 25
 
 
 def _modules() -> set[str]:

@@ -16,7 +16,7 @@ from outrider.core.errors import (
     StoreUnavailableError,
     UnauthenticatedError,
 )
-from outrider.core.exchange import Exchange, Outgoing, RequestHead, ResponseHead
+from outrider.core.exchange import Exchange, Outgoing, RequestHead, ResponseHead, TlsPeer
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import (
@@ -163,6 +163,7 @@ class FixedIncoming:
     aborted: int = 0
     gate: asyncio.Event | None = None
     woken: bool = False
+    peer: TlsPeer | None = None
 
     def __aiter__(self) -> "FixedIncoming":
         return self
@@ -455,9 +456,22 @@ class FixedAdapter:
         return Refused(status=status, headers=(), body=refusal.reason.value.encode())
 
 
+def _route(name: str, prefix: str) -> Route:
+    return Route(
+        name=name,
+        upstream=name,
+        protocol=ProtocolName.MCP,
+        prefix=prefix,
+        host=None,
+        base_path="",
+        options=None,
+    )
+
+
 @dataclass(slots=True)
 class Rig:
-    """An enforcer with every part at hand. Use it inside `async with rig.jobs`."""
+    """An enforcer with every part at hand: `crm` by egress, `agent` by ingress. Use it inside
+    `async with rig.jobs`."""
 
     identifier: FixedIdentifier = field(default_factory=FixedIdentifier)
     decider: FixedDecider = field(default_factory=FixedDecider)
@@ -479,22 +493,14 @@ class Rig:
         return Enforcer(self.parts(), answer_bytes=1 << 20)
 
     def parts(self) -> Parts:
-        route = Route(
-            name="crm",
-            upstream="crm",
-            protocol=ProtocolName.MCP,
-            prefix="/mcp/crm",
-            host=None,
-            base_path="",
-            options=None,
-        )
         credentials: dict[str, CredentialProvider] = {"vault": self.provider}
         return Parts(
             identifier=self.identifier,
             decider=self.decider,
             binder=self.binder,
             quarantine=self.quarantine,
-            routes=RouteTable([route]),
+            routes=RouteTable([_route("crm", "/mcp/crm")]),
+            ingress=RouteTable([_route("agent", "/agent")]),
             adapters={ProtocolName.MCP: self.adapter},
             upstream=self.upstream,
             credentials=credentials,

@@ -28,6 +28,7 @@ from outrider.identity._compat import verified_chain
 from outrider.identity.reasons import HandshakeReason
 from outrider.identity.spiffe_id import SpiffeIdError, parse_spiffe_id
 from outrider.server.addresses import is_ambiguous_host, literal
+from outrider.server.dialler import let_go
 from outrider.server.dns import system_lookup
 
 PEER_CHARS: Final = 300
@@ -216,7 +217,7 @@ class PeerCheck:
                 ssl_shutdown_timeout=_SHUTDOWN_S,
             )
         except BaseException:
-            connected.close()
+            let_go(connected)
             raise
 
     async def _handshake(

@@ -52,7 +52,7 @@ class Dialler:
         try:
             connection = await self._made(sock, origin, make)
         except BaseException:
-            _let_go(sock)
+            let_go(sock)
             raise
         self._events.upstream_connected(
             origin.name, origin.tls is not None, self._clock.monotonic_s() - started_s
@@ -132,7 +132,7 @@ class Dialler:
         return _unidentified(_NO_TRUST)
 
 
-def _let_go(sock: socket.socket) -> None:
+def let_go(sock: socket.socket) -> None:
     """Be done with a socket that was handed to the loop and came to nothing.
 
     asyncio's transport shares the object, so that closing it twice is harmless. uvloop's has closed

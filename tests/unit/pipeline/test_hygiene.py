@@ -2,6 +2,7 @@
 
 import pytest
 
+from outrider.core.vocabulary import Direction
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS, may_set, merged, strip
 from tests.support.builders import a_head
 
@@ -64,3 +65,23 @@ def test_policy_sets_no_header_that_frames_identifies_or_routes(name: str, allow
 def test_policys_headers_replace_the_agents() -> None:
     assert merged((("a", "1"), ("b", "2")), (("a", "3"),)) == (("b", "2"), ("a", "3"))
     assert merged((("a", "1"),), ()) == (("a", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("direction", "credentials"),
+    [
+        pytest.param(Direction.EGRESS, 1, id="egress"),
+        pytest.param(Direction.INGRESS, 1, id="ingress"),
+        pytest.param(Direction.AUTHZ, 2, id="elsewhere"),
+    ],
+)
+def test_a_token_for_us_goes_nowhere_and_is_no_credential_of_an_upstream(direction, credentials):
+    """Each direction has its own place for it; in the other's place it is one like any other."""
+    fields = (("proxy-authorization", "Bearer a"), ("authorization", "Bearer b"))
+    clean = strip(a_head(headers=fields), direction=direction)
+    assert (clean.head.headers, clean.credentials) == ((), credentials)
+
+
+def test_what_a_caller_says_of_its_instance_does_not_go_on():
+    clean = strip(a_head(headers=(("outrider-instance", "pod:7"),)), direction=Direction.INGRESS)
+    assert (clean.head.headers, clean.task, clean.credentials) == ((), None, 0)

@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 import pytest
 
 from outrider.core.errors import EnforcementError
-from outrider.core.exchange import Ending, Reply
+from outrider.core.exchange import Ending, Reply, TlsPeer
 from outrider.core.obligation import LimitObligation
 from outrider.core.ports import Emit, Step
-from outrider.core.vocabulary import Effect, Reason
+from outrider.core.vocabulary import Credential, Effect, Reason
 from outrider.pipeline.live import LiveExchange, LiveExchanges
-from tests.support.builders import a_decision, a_grant, a_task, an_exchange
+from tests.support.builders import (
+    a_decision,
+    a_grant,
+    a_peer,
+    a_subject,
+    a_task,
+    a_tls_peer,
+    an_exchange,
+)
 from tests.support.pipeline import FixedIncoming, Rig
 
 
@@ -46,14 +54,16 @@ class Stream:
 
 
 @asynccontextmanager
-async def _stream(rig: Rig, *, tells: bool = True) -> AsyncIterator[Stream]:
+async def _stream(
+    rig: Rig, *, tells: bool = True, tls: TlsPeer | None = None
+) -> AsyncIterator[Stream]:
     stream = Stream(rig)
     gate = asyncio.Event()
     rig.upstream.answers = [FixedIncoming(chunks=[b"first "], gate=gate)]
     rig.adapter.conversation.is_stream = True
     rig.adapter.conversation.news = stream.news if tells else None
     async with rig.jobs, asyncio.TaskGroup() as group:
-        stream.reply = await rig.enforcer().handle(an_exchange())
+        stream.reply = await rig.enforcer().handle(an_exchange(peer=a_peer(tls=tls)))
         stream.reader = group.create_task(stream.read())
         await stream.turn()
         yield stream
@@ -192,3 +202,64 @@ def test_only_the_exchange_of_that_conversation_is_ended_and_says_why() -> None:
     live.end(mine.conversation, why)
     assert (mine.why, mine.cut_for) == (why, Reason.POLICY)
     assert (other.why, other.cut_for) == (None, None)
+
+
+# --- as long as its caller is proven ---
+
+
+PEER = a_tls_peer()
+OTHER = a_tls_peer("spiffe://b.test/planner")
+
+
+@pytest.mark.parametrize(
+    ("tls", "credential", "holds", "own"),
+    [
+        pytest.param(PEER, Credential.X509_SVID, False, True, id="its-proof-is-gone"),
+        pytest.param(PEER, Credential.X509_SVID, True, False, id="we-have-none-to-meet-it"),
+        pytest.param(None, Credential.ATTESTED_LOCAL, True, False, id="ours-is-gone"),
+    ],
+)
+async def test_a_stream_whose_caller_is_no_longer_proven_ends_with_a_word_and_its_connection(
+    tls: TlsPeer | None, credential: Credential, holds: bool, own: bool
+) -> None:
+    rig = Rig()
+    rig.identifier.subject = a_subject(credential=credential)
+    async with _stream(rig, tls=tls) as stream:
+        assert stream.reply is not None
+        assert stream.reply.is_last is not None
+        assert not stream.reply.is_last()
+        assert rig.live.revalidate(lambda _: True, own=True) == 0
+        assert rig.live.revalidate(lambda _: holds, own=own) == 1
+        await stream.turn()
+        assert stream.got == [b"first ", b"unauthenticated"]
+        assert stream.reply.is_last()
+    assert len(rig.live) == 0
+    assert rig.audit.of("outcome")[-1]["outcome"]["error"] == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    ("tls", "credential", "own"),
+    [
+        pytest.param(PEER, Credential.X509_SVID, True, id="a-peer-that-holds"),
+        pytest.param(None, Credential.ATTESTED_LOCAL, True, id="our-agent-while-we-hold"),
+        pytest.param(None, Credential.JWT_SVID, False, id="a-token-stands-by-itself"),
+    ],
+)
+async def test_who_is_proven_goes_on(
+    tls: TlsPeer | None, credential: Credential, own: bool
+) -> None:
+    rig = Rig()
+    rig.identifier.subject = a_subject(credential=credential)
+    async with _stream(rig, tls=tls) as stream:
+        assert rig.live.revalidate(lambda peer: peer == PEER, own=own) == 0
+        await stream.turn()
+        assert stream.got == [b"first "]
+
+
+async def test_only_the_peer_that_is_no_longer_proven_is_cut() -> None:
+    live = LiveExchanges()
+    for name, tls in (("a", PEER), ("b", OTHER), ("c", None)):
+        live._live[name] = LiveExchange(id=name, peer=tls)
+    assert live.revalidate(lambda peer: peer is not OTHER, own=True) == 1
+    assert [entry.id for entry in live._live.values() if entry.cut_for is not None] == ["b"]
+    assert live._live["b"].cut_for is Reason.UNAUTHENTICATED

@@ -282,6 +282,20 @@ def test_absolute_form_is_refused_where_the_listener_forbids_it():
     assert refusal(target="http://api.local/a", rules=rules).cause is GateCause.TARGET
 
 
+PROVEN = GateRules(hosts=frozenset(), any_host=True, scheme="https", absolute=False)
+"""As of a listener on which nobody speaks unproven."""
+
+
+def test_a_proven_peer_may_name_us_as_it_likes_over_tls() -> None:
+    head = judge((b"Host", b"Agent.TEST:8443"), rules=PROVEN).head
+    assert (head.scheme, head.host, head.absolute) == ("https", "agent.test:8443", False)
+
+
+@pytest.mark.parametrize("host", [b"", b"a b", b"u@a", b"a,b", b"a.", b"*", b"a:0", b"[::1"])
+def test_a_name_that_is_none_is_refused_whoever_says_it(host: bytes) -> None:
+    assert refusal((b"Host", host), rules=PROVEN).cause is GateCause.HOST
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
