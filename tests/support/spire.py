@@ -29,7 +29,7 @@ PLENTY_S: Final = 30.0
 OURS: Final = os.getuid()
 """The uid of the tests themselves: what they fetch themselves they are given by it."""
 
-_NO_USERS: Final = why_no_other_user(os.environ)
+_NO_USERS: Final = why_no_other_user(os.environ, Path(tempfile.gettempdir()) / "any")
 _users = itertools.count(70_001)
 
 

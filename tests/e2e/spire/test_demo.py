@@ -24,6 +24,7 @@ def home() -> Iterator[dict[str, str]]:
     """An environment whose temporary files are ours to look at."""
     spire_programs()
     with tempfile.TemporaryDirectory(prefix="sp-") as room:  # short: it holds Unix sockets
+        Path(room).chmod(0o755)
         yield {**os.environ, "TMPDIR": room, "COLUMNS": "80"}
         assert list(Path(room).iterdir()) == []  # nothing is left
 

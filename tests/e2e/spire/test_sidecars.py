@@ -16,7 +16,7 @@ from tests.support.spire_sidecar import Workload, a_workload
 pytestmark = [pytest.mark.spire, pytest.mark.timeout(120)]
 SHORT_S = 16
 """A life that rotates about every four seconds: SPIRE adds 10 s before it."""
-BRIEF_S = 10
+BRIEF_S = 7
 STATE = "identity_workload_api_state"
 ENDLESS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

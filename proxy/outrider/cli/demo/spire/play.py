@@ -278,7 +278,7 @@ def over_spire(
     programs: Programs, home: Path, *, environ: Mapping[str, str], clock: Clock, teller: Teller
 ) -> Outcome:
     """Perform it in the folder `home`; nobody is left behind. Raises `BrokenPartError`."""
-    alone = why_no_other_user(environ)
+    alone = why_no_other_user(environ, home)
     teller.title(
         "two agents call each other, each known by SPIRE",
         f"SPIRE {VERSION}, two sidecars and an agent behind each, every one a process of its own.",
