@@ -13,7 +13,7 @@ from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_spire
 from outrider.core.errors import ConfigError
 from outrider.policy.opa_install import OpaPlaces, find, install
-from tests.support import mcp_env
+from tests.support import interpreters, mcp_env
 
 
 def _say(text: str) -> None:
@@ -65,7 +65,16 @@ def spire() -> None:
     _say(f"SPIRE {VERSION}: {found.server.parent}")
 
 
-ALL = {"opa": opa, "spire": spire, "sdks": sdks}
+def pythons() -> None:
+    """The other Pythons of this machine, on which the TLS suite is run too."""
+    for version in interpreters.OTHERS:
+        try:
+            interpreters.make(version, say=_say)
+        except interpreters.UnavailableError as fault:
+            _say(f"the TLS suite is not run on Python {version}: {fault}")
+
+
+ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:
