@@ -1,6 +1,7 @@
 """What follows when identities change: acted on at each swap, put on the chain once."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def settings_of(**identity: Any) -> Loaded:
 
 
 def an_svid(leaf: str, expires_unix_s: float = NOW_UNIX_S + 100) -> OwnSvid:
-    held: Any = object()
+    held: Any = SimpleNamespace(cert_chain=[leaf])
     return OwnSvid(
         spiffe_id=parse_spiffe_id(AGENT),
         svid=held,
