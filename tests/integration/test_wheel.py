@@ -1,4 +1,4 @@
-"""The wheel holds all that a running sidecar reads: code and the policy library."""
+"""The wheel holds all that is read when it runs: code, the policy library, SPIRE's sample."""
 
 import subprocess
 import sys
@@ -36,6 +36,10 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
         "outrider/_rego/schemas/input.json",
         "outrider/_rego/capabilities.json",
         "outrider/_rego/system/authz.rego",
+        "outrider/_spire/install.sh",
+        "outrider/_spire/server.conf",
+        "outrider/_spire/agent.conf",
+        "outrider/_spire/build/go.sum",
     ],
 )
 def test_the_wheel_holds(names: frozenset[str], name: str) -> None:
