@@ -54,10 +54,8 @@ def spire() -> None:
     try:
         found = find_programs(os.environ)
     except ConfigError:
-        _say(f"building SPIRE {VERSION} (once; some eight minutes on two cores)")
-        done = subprocess.run(
-            [shipped_spire() / "install.sh"], stdout=subprocess.DEVNULL, check=False
-        )
+        command = [shipped_spire() / "install.sh"]  # says itself what it does, or lacks
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             _say("no SPIRE, its tests will be skipped")
             return
