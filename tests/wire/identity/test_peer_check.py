@@ -1,8 +1,9 @@
 """`outrider identity check` over real handshakes: each end by its reason, and nothing but TLS."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from outrider.app import peer_check
 from outrider.app.identity import OwnIdentity
 from outrider.app.peer_check import AT_ONCE, PeerCheck
 from outrider.config.load import Loaded, validate
@@ -141,6 +143,7 @@ REFUSED = [
         lambda: A.svid("/crm", seconds=(30, 90)), "not_yet_valid", CRM, True, id="not-yet-valid"
     ),
     pytest.param(lambda: A.svid("/crm", basics=True), "leaf", CRM, True, id="leaf"),
+    pytest.param(lambda: A.svid(uris=()), "leaf", None, False, id="no-name"),
     pytest.param(
         lambda: A.svid(uris=("https://a.test/crm",)),
         "spiffe_id",
@@ -203,6 +206,57 @@ async def test_nobody_there_is_unreachable() -> None:
     found = await Room(port).check("crm")
     assert (found["accepted"], found["reason"], found["address"]) == (False, "unreachable", None)
     assert found["detail"]
+
+
+async def test_a_name_is_looked_up_and_its_addresses_tried_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lookup(host: str, _: int) -> list[str]:
+        assert host == "crm.acme.test"
+        return ["::1", "127.0.0.1"]
+
+    monkeypatch.setattr(peer_check, "system_lookup", lookup)
+    async with listening(their_server(A.svid("/crm"))) as echo:
+        found = await Room().check(f"crm.acme.test:{echo.port}")
+    assert (found["accepted"], found["address"]) == (True, "127.0.0.1")
+    assert found["peer"] == f"crm.acme.test:{echo.port}"
+
+
+async def _unknown(_: str, __: int) -> list[str]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+async def _empty(_: str, __: int) -> list[str]:
+    return []
+
+
+async def _late(_: str, __: int) -> list[str]:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("lookup", "why"),
+    [
+        pytest.param(_unknown, "Name or service not known", id="unknown"),
+        pytest.param(_empty, "the name cannot be resolved", id="no-address"),
+        pytest.param(_late, "did not answer in time", id="late"),
+    ],
+)
+async def test_a_name_without_an_address_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch, lookup: Callable[..., object], why: str
+) -> None:
+    monkeypatch.setattr(peer_check, "system_lookup", lookup)
+    found = await Room().check("crm.acme.test:8443")
+    assert (found["accepted"], found["reason"]) == (False, "unreachable")
+    assert why in str(found["detail"])
+
+
+async def test_a_check_that_is_given_up_leaves_no_socket() -> None:
+    """Nothing warns of a socket that nobody closed: warnings are errors here."""
+    async with a_stranger(None) as port:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await Room(port).check("crm")
 
 
 async def test_without_an_svid_nothing_is_dialled() -> None:
