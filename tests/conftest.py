@@ -6,6 +6,10 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from outrider.config.quiet import quiet_grpc
+
+quiet_grpc()  # tests start children on uvloop beside an agent of gRPC
+
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
     "ci", parent=settings.get_profile("local"), max_examples=300, derandomize=True

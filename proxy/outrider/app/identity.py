@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from outrider.config.load import Loaded
+from outrider.config.quiet import quiet_grpc
 from outrider.core.clock import rfc3339
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import TlsPeer
@@ -164,6 +165,7 @@ class OwnIdentity:
 
 def _import() -> None:
     """Blocking, and slow: all that an SVID takes."""
+    quiet_grpc()
     import_module("outrider.identity.tls")
     import_module("outrider.identity.workload_api")
 

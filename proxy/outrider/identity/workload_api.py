@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from outrider.config.quiet import quiet_grpc
 from outrider.config.settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.ports import Clock
 from outrider.identity.events import IdentityEvents
@@ -46,7 +45,6 @@ _RANDOM: Final = random.SystemRandom()
 
 def dial(target: str) -> Any:  # noqa: ANN401 - grpc has no types of its own
     """A channel to the agent; nothing is connected yet."""
-    quiet_grpc()
     return grpc.aio.insecure_channel(target, options=OPTIONS)
 
 
