@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _BUNDLE_BYTES: Final = 1 << 20
 _JWT_USE: Final = "jwt-svid"
+_Stamp: TypeAlias = tuple[int, int, int] | None
+"""What a file looked like from outside; None where it was not there."""
 
 
 class Origin(Enum):
@@ -74,7 +76,7 @@ class BundleSource:
             self._paths = {parse_trust_domain(name): path for name, path in paths.items()}
         except SpiffeIdError as fault:
             raise ConfigError(f"identity.trust_bundles: {fault}") from None
-        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._stamps: dict[str, _Stamp] = {}
         self._snapshot = Bundles()
 
     def snapshot(self) -> Bundles:
@@ -82,40 +84,48 @@ class BundleSource:
 
     def load(self) -> None:
         """Read every file, for the start; blocking. Raises `ConfigError` naming the bad one."""
-        self._snapshot = self._read()
+        self._stamps = {name: _stamp(path) for name, path in self._paths.items()}
+        self._snapshot = Bundles(
+            by_domain={name: self._read(name, path) for name, path in self._paths.items()}
+        )
 
     async def refresh(self) -> bool:
-        """Take changed files; True where the snapshot was swapped. A bad file changes nothing."""
-        try:
-            changed = await asyncio.to_thread(self._changed)
-        except ConfigError as fault:
-            logger.warning("trust bundles refused", extra={"fault": str(fault)})
-            return False
+        """Take changed files; True where the snapshot was swapped. A bad file changes nothing of
+        its own domain, is told once, and keeps no other domain from withdrawing a key."""
+        changed = await asyncio.to_thread(self._changed)
         if changed is None:
             return False
         self._snapshot = changed
         return True
 
     def _changed(self) -> Bundles | None:
-        if {name: _stamp(name, path) for name, path in self._paths.items()} == self._stamps:
-            return None
-        return self._read()
-
-    def _read(self) -> Bundles:
-        stamps: dict[str, tuple[int, int, int]] = {}
-        bundles: dict[str, TrustBundle] = {}
+        held = self._snapshot.by_domain
+        fresh = dict(held)
         for name, path in self._paths.items():
-            stamps[name] = _stamp(name, path)
+            stamp = _stamp(path)
+            if stamp == self._stamps.get(name):
+                continue
+            self._stamps[name] = stamp
             try:
-                with path.open("rb") as file:
-                    fresh = parse_bundle(file.read(_BUNDLE_BYTES + 1), name)
-            except OSError as fault:
-                raise _unreadable(name, fault) from None
+                fresh[name] = self._read(name, path)
             except BundleError as fault:
-                raise BundleError(f"identity.trust_bundles.{name}: {fault}") from None
-            bundles[name] = _later(self._snapshot.by_domain.get(name), fresh)
-        self._stamps = stamps
-        return Bundles(by_domain=bundles)
+                logger.warning(
+                    "trust bundle refused", extra={"event": "bundle_refused", "fault": str(fault)}
+                )
+        same = fresh.keys() == held.keys() and all(fresh[name] is held[name] for name in fresh)
+        return None if same else Bundles(by_domain=fresh)
+
+    def _read(self, name: str, path: Path) -> TrustBundle:
+        try:
+            with path.open("rb") as file:
+                fresh = parse_bundle(file.read(_BUNDLE_BYTES + 1), name)
+        except OSError as fault:
+            raise BundleError(
+                f"identity.trust_bundles.{name}: cannot be read ({fault.strerror})"
+            ) from None
+        except BundleError as fault:
+            raise BundleError(f"identity.trust_bundles.{name}: {fault}") from None
+        return _later(self._snapshot.by_domain.get(name), fresh)
 
 
 def _later(held: TrustBundle | None, fresh: TrustBundle) -> TrustBundle:
@@ -125,16 +135,12 @@ def _later(held: TrustBundle | None, fresh: TrustBundle) -> TrustBundle:
     return held if fresh.sequence < held.sequence else fresh
 
 
-def _stamp(name: str, path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> _Stamp:
     try:
         seen = path.stat()
-    except OSError as fault:
-        raise _unreadable(name, fault) from None
+    except OSError:
+        return None
     return seen.st_mtime_ns, seen.st_ino, seen.st_size
-
-
-def _unreadable(name: str, fault: OSError) -> BundleError:
-    return BundleError(f"identity.trust_bundles.{name}: cannot be read ({fault.strerror})")
 
 
 def _jwt_key(item: JsonObject, origin: Origin) -> JwtKey | None:

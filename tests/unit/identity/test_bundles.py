@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from outrider.config.load import load
 from outrider.core.errors import ConfigError
 from outrider.identity.bundles import BundleError, BundleSource, Origin, parse_bundle
 from tests.support.jwt import a_bundle, a_key
@@ -122,6 +123,46 @@ async def test_B_7_a_lower_sequence_is_ignored(tmp_path):
     path.write_bytes(a_bundle(RSA.jwk(), spiffe_sequence=4))
     await source.refresh()
     assert _held(source) == ["ec"]
+
+
+def test_B_3_certificates_beside_a_key_make_it_no_other_key():
+    item = EC.jwk(x5c=["not a certificate"], x5t="x")
+    (key,) = parse_bundle(a_bundle(item), "acme.test").jwt_keys
+    assert key.key == EC.key.public_key()
+
+
+def test_B_4_a_trust_domain_that_stands_twice_refuses_the_settings(tmp_path):
+    file = tmp_path / "outrider.yaml"
+    one = "    acme.test: a.json\n"
+    file.write_text(f"identity:\n  trust_bundles:\n{one}{one}", "utf-8")
+    with pytest.raises(ConfigError, match=r"acme\.test"):
+        load(file, {})
+    with pytest.raises(ConfigError, match="trust_bundles"):
+        BundleSource(paths={"acme.test": tmp_path, "ACME.test": tmp_path})
+
+
+async def test_a_bad_file_keeps_no_other_domain_from_withdrawing_a_key(tmp_path, caplog):
+    good, bad = tmp_path / "a.json", tmp_path / "b.json"
+    for path in (good, bad):
+        path.write_bytes(a_bundle(EC.jwk()))
+    source = BundleSource(paths={"acme.test": good, "beta.test": bad})
+    await asyncio.to_thread(source.load)
+    good.write_bytes(a_bundle(RSA.jwk(), spiffe_sequence=2))
+    bad.write_bytes(b"{}")
+    assert await source.refresh()
+    assert _held(source) == ["rsa"]
+    assert [key.kid for key in source.snapshot().by_domain["beta.test"].jwt_keys] == ["ec"]
+    assert not await source.refresh()
+    assert len(caplog.records) == 1  # told once, not at every look
+
+
+async def test_a_file_that_comes_back_is_taken(tmp_path):
+    source, path = await asyncio.to_thread(_source, tmp_path, EC.jwk())
+    path.unlink()
+    assert not await source.refresh()
+    path.write_bytes(a_bundle(RSA.jwk(), spiffe_sequence=2))
+    assert await source.refresh()
+    assert _held(source) == ["rsa"]
 
 
 def test_a_start_with_a_bad_file_names_it(tmp_path):

@@ -2,7 +2,10 @@
 
 import pytest
 from hypothesis import given, strategies as st
+from spiffe import JwtBundle, JwtSvid, TrustDomain
+from spiffe.errors import PySpiffeError
 
+from outrider.core.clock import SystemClock
 from outrider.core.errors import UnauthenticatedError
 from outrider.identity.bundles import Bundles, TrustBundle, parse_bundle
 from outrider.identity.causes import Cause
@@ -221,3 +224,102 @@ def test_no_changed_letter_is_let_through(index, letter):
         return
     with pytest.raises(UnauthenticatedError):
         _verify(token[:index] + letter + token[index + 1 :])
+
+
+# --- S9: what the `spiffe` package does with the same bytes -----------------------------------
+
+FRESH = int(SystemClock().unix_s())
+
+
+def _fresh(**changes):
+    return claims(**{"iat": FRESH, "exp": FRESH + 300} | changes)
+
+
+def _there(token, *jwks):
+    """The subject that `spiffe` takes the token for, or None where it refuses."""
+    try:
+        bundle = JwtBundle.parse(TrustDomain("acme.test"), a_bundle(*jwks))
+        return str(JwtSvid.parse_and_validate(token, bundle, {AGENT}).spiffe_id)
+    except PySpiffeError:
+        return None
+
+
+def _here(token, *jwks):
+    """The subject we take it for, or the cause of the refusal."""
+    expected = Expectation(
+        audience=AGENT, trust_domains=frozenset({"acme.test"}), leeway_s=5, max_life_s=3600
+    )
+    try:
+        found = verify_jwt_svid(token, bundles=_bundles(*jwks), expected=expected, now_unix_s=FRESH)
+    except UnauthenticatedError as fault:
+        return Cause(fault.cause)
+    return found.subject.text
+
+
+def test_S9_what_is_right_is_taken_on_both_sides():
+    token = mint(EC, _fresh())
+    assert _there(token, EC.jwk()) == _here(token, EC.jwk()) == AGENT
+
+
+@pytest.mark.parametrize(
+    ("token", "jwk", "cause"),
+    [
+        pytest.param(
+            mint(EC, _fresh()), EC.jwk(use="x509-svid"), Cause.UNKNOWN_KEY, id="S9-use-x509"
+        ),
+        pytest.param(
+            mint(EC, _fresh()), EC.jwk(use="wit-svid"), Cause.UNKNOWN_KEY, id="S9-use-wit"
+        ),
+        pytest.param(
+            mint(EC, _fresh(), header={"jku": "https://evil.test"}),
+            EC.jwk(),
+            Cause.HEADER_NAME,
+            id="S9-jku",
+        ),
+        pytest.param(
+            mint(EC, _fresh(), header={"jwk": STRANGER.jwk()}),
+            EC.jwk(),
+            Cause.HEADER_NAME,
+            id="S9-jwk",
+        ),
+        pytest.param(
+            mint(EC, _fresh(sub="spiffe://acme.test")), EC.jwk(), Cause.SUBJECT, id="S9-root-id"
+        ),
+    ],
+)
+def test_S9_what_is_taken_there_is_refused_here(token, jwk, cause):
+    assert _there(token, jwk) is not None
+    assert _here(token, jwk) is cause
+
+
+def test_S9_no_exp_is_a_crash_there_and_a_cause_here():
+    token = mint(EC, _fresh(exp=None))
+    with pytest.raises(KeyError):
+        _there(token, EC.jwk())
+    assert _here(token, EC.jwk()) is Cause.MALFORMED_CLAIM
+
+
+@pytest.mark.parametrize(
+    ("token", "jwks"),
+    [
+        pytest.param(mint(EC, _fresh(), header={"kid": None}), [EC.jwk()], id="S9-J-5-no-kid"),
+        pytest.param(
+            mint(EC, _fresh()), [EC.jwk(), RSA.jwk(kid=None)], id="S9-a-key-without-kid-beside"
+        ),
+    ],
+)
+def test_S9_what_the_specification_allows_is_refused_there_and_taken_here(token, jwks):
+    assert _there(token, *jwks) is None
+    assert _here(token, *jwks) == AGENT
+
+
+def test_S9_there_one_function_wants_any_audience_and_another_all():
+    """Here there is one, and the token must hold it."""
+    both = {AGENT, "spiffe://acme.test/second"}
+    token = mint(EC, _fresh())
+    bundle = JwtBundle.parse(TrustDomain("acme.test"), a_bundle(EC.jwk()))
+    assert JwtSvid.parse_and_validate(token, bundle, both)
+    with pytest.raises(PySpiffeError):
+        JwtSvid.parse_insecure(token, both)
+    assert _here(token, EC.jwk()) == AGENT
+    assert _here(mint(EC, _fresh(aud="second")), EC.jwk()) is Cause.WRONG_AUDIENCE

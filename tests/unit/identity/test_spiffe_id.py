@@ -59,6 +59,24 @@ def test_what_two_readers_could_take_differently_is_refused(text):
         parse_spiffe_id(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("spiffe://acme.test/x\n", id="S7-path"),
+        pytest.param("spiffe://acme.test\n", id="S7-trust-domain"),
+        pytest.param("spiffe://\u212aube.example/x", id="S8-kelvin-sign"),
+        pytest.param("spiffe://Kube.example/x", id="S8-upper-case"),
+        pytest.param("spiffe://acme.test/../x", id="S8-dots"),
+        pytest.param("spiffe://" + "d" * 300, id="S8-no-limit"),
+    ],
+)
+def test_S7_S8_what_the_package_folds_or_overlooks_is_refused(text):
+    with pytest.raises(SpiffeIdError):
+        parse_spiffe_id(text)
+    with pytest.raises(SpiffeIdError):
+        parse_trust_domain(text.removeprefix("spiffe://"))
+
+
 def test_SPI_09_paths_keep_their_case():
     assert parse_spiffe_id("spiffe://a/X") != parse_spiffe_id("spiffe://a/x")
 
