@@ -30,18 +30,20 @@ class Decided:
     codes: tuple[str, ...]
     subject: str
     credential: str
+    instance: str | None = None
 
     @classmethod
     def of(cls, record: JsonObject) -> "Decided":
         decision, subject = as_object(record.get("decision")), as_object(record.get("subject"))
         codes = [as_object(entry).get("code") for entry in as_list(decision.get("reasons"))]
-        reason = decision.get("reason")
+        reason, instance = decision.get("reason"), subject.get("instance")
         return cls(
             effect=str(decision.get("enforced")),
             reason=reason if isinstance(reason, str) else None,
             codes=tuple(str(code) for code in codes),
             subject=str(subject.get("id")),
             credential=str(subject.get("credential")),
+            instance=instance if isinstance(instance, str) else None,
         )
 
 

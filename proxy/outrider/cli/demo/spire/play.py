@@ -103,9 +103,11 @@ class Play:
 
     def _calls(self, caller: Party, called: Party) -> None:
         status, here, there, ran = self._ask(caller, called, _PERSON)
+        instances = {one.instance for one in (*here, *there)}
         self._claim(
             f"the {caller.name} asks the {called.name} for person 7, and is answered",
-            f"{status}; on the {called.name}'s chain: {_named(there)}",
+            f"{status}; on the {called.name}'s chain: {_named(there)}, as {_listed(instances)}",
+            (len(instances) == 1 and None not in instances, f"instances: {_listed(instances)}"),
             (status == 200, f"it was answered {status}"),
             (ran == [f"GET {_PERSON}"], f"the {called.name}'s agent ran {ran or 'nothing'}"),
             _is(here, "allow", None, caller.spiffe_id, "attested-local"),
@@ -153,7 +155,8 @@ class Play:
 
     def _is_taken_away(self, party: Party, other: Party) -> None:
         evidence = self._evidence[party.name]
-        self.teller.aside(f"spire-server entry delete, the {party.name}'s")
+        asks = f"its agent asks for changes every {SYNC_S:.0f} s"
+        self.teller.aside(f"spire-server entry delete, the {party.name}'s; {asks}")
         self.cast.take_away(party)
         took_s = evidence.wait(lambda: evidence.readiness()[0] == 503, BACK_S)
         _, said = evidence.readiness()
@@ -268,6 +271,10 @@ def _named(found: list[Decided]) -> str:
         )
         or "nothing"
     )
+
+
+def _listed(names: set[str | None]) -> str:
+    return ", ".join(sorted(str(name) for name in names))
 
 
 def _once(codes: tuple[str, ...]) -> tuple[str, ...]:

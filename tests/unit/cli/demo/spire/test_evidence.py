@@ -62,7 +62,11 @@ def test_a_decision_is_told_with_its_subject_and_codes() -> None:
             "reason": "policy",
             "reasons": [{"code": "CA-01"}, {"code": "EF-00"}],
         },
-        "subject": {"id": "spiffe://a.test/planner", "credential": "x509-svid"},
+        "subject": {
+            "id": "spiffe://a.test/planner",
+            "credential": "x509-svid",
+            "instance": "start:1",
+        },
     }
     assert Decided.of(orjson.loads(orjson.dumps(record))) == Decided(
         effect="deny",
@@ -70,6 +74,7 @@ def test_a_decision_is_told_with_its_subject_and_codes() -> None:
         codes=("CA-01", "EF-00"),
         subject="spiffe://a.test/planner",
         credential="x509-svid",
+        instance="start:1",
     )
     assert Decided.of({"decision": {"enforced": "allow", "reason": None}}).reason is None
 
