@@ -220,6 +220,6 @@ class IdentityWatch:
         self._record(facts)
         logger.log(
             logging.INFO if state is SourceState.SERVING else logging.WARNING,
-            "our identity is now another, or otherwise",
+            "our identity changed",
             extra={"event": "identity", **facts},
         )
