@@ -33,6 +33,7 @@ from outrider.identity.x509 import (
     earliest_end_s,
     exact_path,
     pem_of,
+    read_signing,
 )
 
 logger = logging.getLogger("outrider.identity")
@@ -106,9 +107,7 @@ class _Judge:
         if len(chain) > CHAIN_LIMIT + 1:
             raise PeerRefusedError(HandshakeReason.PATH, "a chain longer than is taken")
         leaf = check_leaf(chain[0])
-        path = self._path(
-            leaf.spiffe_id, (leaf.certificate, *map(x509.load_der_x509_certificate, chain[1:]))
-        )
+        path = self._path(leaf.spiffe_id, (leaf.certificate, *map(read_signing, chain[1:])))
         for signing in path[1:]:
             check_signing(signing)
         expires = earliest_end_s(path)

@@ -196,6 +196,15 @@ def _spiffe_id(certificate: x509.Certificate) -> SpiffeId:
     return found
 
 
+def read_signing(der: bytes) -> x509.Certificate:
+    """A certificate of a chain above its leaf; `check_signing` is for when its place in the chain
+    is known. Raises `PeerRefusedError`."""
+    try:
+        return _certificate(der)
+    except SvidError as fault:
+        raise PeerRefusedError(HandshakeReason.PATH, "a CA that cannot be read") from fault
+
+
 def check_signing(certificate: x509.Certificate) -> None:
     """A certificate that signs others: `cA`, its key for signing certificates if it says what it
     is for, and a SPIFFE ID of its own only without a path (X-7). Raises `PeerRefusedError`."""

@@ -5,10 +5,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import TlsPeer
 from outrider.identity import _compat
+from outrider.identity.anchors import fingerprint
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.reasons import HandshakeReason as Reason, Role
 from outrider.identity.spiffe_id import SpiffeIdError
@@ -19,6 +21,7 @@ from outrider.identity.tls import (
     client_context,
     server_context,
 )
+from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.spiffe_ca import Ca, Trust, a_ca, a_leaf, bundle_of
 from tests.support.spiffe_defects import DEFECTS, Defect
@@ -267,3 +270,87 @@ def test_X6_a_workload_may_not_issue_for_another():
     with pytest.raises(HandshakeRefusedError) as refused:
         shaken(their_client(svid), us.server())
     assert refused.value.reason == Reason.UNKNOWN_AUTHORITY
+
+
+UNREADABLE = (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\0"), False)
+"""Certificate policies that are none: OpenSSL does not look, our own reader does."""
+
+
+def test_a_certificate_that_only_openssl_can_read_is_refused_for_its_place():
+    us = ours()
+    for svid, reason in (
+        (us.a.svid(extra=[UNREADABLE]), Reason.LEAF),
+        (us.a.below(extra=[UNREADABLE]).svid(authority_key=False), Reason.PATH),
+    ):
+        with pytest.raises(HandshakeRefusedError) as refused:
+            shaken(their_client(svid), us.server())
+        assert refused.value.reason == reason
+
+
+def test_a_peer_whose_chain_has_ended_by_our_clock_is_refused():
+    us, clock = ours(), FixedClock(now_unix_s=SystemClock().unix_s())
+    context = server_context(us.keeper, us.events, clock)
+    client = their_client(us.b.svid(seconds=(-60, 600)))
+    assert shaken(client, context)[1].spiffe_peer is not None
+    clock.pass_s(601)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(client, context)
+    assert refused.value.reason == Reason.EXPIRED
+
+
+def test_a_client_that_shows_nothing_is_refused():
+    us = ours()
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(None), us.server())
+    assert refused.value.reason == Reason.NO_CERTIFICATE
+
+
+def test_what_is_no_handshake_is_refused():
+    us = ours()
+    came = ssl.MemoryBIO()
+    came.write(b"GET / HTTP/1.1\r\n\r\n")
+    end = us.server().wrap_bio(came, ssl.MemoryBIO(), server_side=True)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        end.do_handshake()
+    assert refused.value.reason == Reason.PROTOCOL
+
+
+def test_a_server_nobody_expects_is_refused():
+    us = ours()
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(us.client("spiffe://a.test/other"), us.server())
+    assert refused.value.reason == Reason.NOT_EXPECTED
+    assert us.handshakes[0] == (Role.CLIENT, Reason.NOT_EXPECTED)
+
+
+def test_a_chain_through_another_domain_s_bundle_ends_in_the_peer_s_own():
+    us = ours()
+    between = us.a.below()
+    Trust(own=us.trust.own, bundles=[bundle_of(us.a), bundle_of(us.b, between)]).give(us.keeper)
+    peer = shaken(their_client(between.svid()), us.server())[1].spiffe_peer
+    assert peer is not None
+    assert peer.anchor_sha256 == fingerprint(us.a.certificate)
+
+
+def test_a_domain_whose_every_authority_was_dropped_has_no_peers():
+    us = ours()
+    like = a_ca("b.test", common="a.test root", subject_key_id=False)
+    Trust(own=us.trust.own, bundles=[bundle_of(us.a), bundle_of(like)]).give(us.keeper)
+    assert shaken(their_client(us.a.svid()), us.server())[1].spiffe_peer is not None
+    with pytest.raises(HandshakeRefusedError):
+        shaken(their_client(like.svid()), us.server())
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(a_leaf(us.a, uris=("spiffe://b.test/x",))), us.server())
+    assert refused.value.reason == Reason.NO_BUNDLE
+
+
+class Interrupted(SystemClock):
+    def unix_s(self) -> float:
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_is_no_refusal():
+    us = ours()
+    with pytest.raises(KeyboardInterrupt):
+        shaken(their_client(us.a.svid()), server_context(us.keeper, us.events, Interrupted()))
+    assert us.handshakes == []
