@@ -39,7 +39,9 @@ class Listener:
     uids: tuple[Uid, ...] = ()
     """Peer uids accepted on the Unix socket; empty accepts our own uid alone."""
     bearer: bool = False
-    """True lets a JWT-SVID in `Proxy-Authorization` count without mTLS (loopback or Unix only)."""
+    """True lets a bearer (JWT-SVID, or token of an issuer in `identity.oidc`) count without mutual
+    TLS, from loopback or the Unix socket alone. It travels in `Proxy-Authorization` on egress, in
+    `Authorization` on ingress, and never further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,11 @@ class Identity:
     files: SvidFiles = field(default_factory=SvidFiles)
     """With source `files`."""
     oidc: dict[Name, OidcIssuer] = field(default_factory=dict)
-    """Issuers whose access tokens are taken as proof of identity, by a name of your own."""
+    """Issuers whose tokens are taken as proof of identity, by a name of your own: on a listener
+    with `bearer`, and over mutual TLS where the token is bound to the caller's certificate
+    (`cnf.x5t#S256`). A caller that is attested too must be the same, so take them with
+    `attested_local: false`. Keys are fetched every five minutes; those of an issuer that is silent
+    serve on for an hour."""
     spiffe_id: str | None = None
     """The sidecar's and its local agent's SPIFFE ID. With a source it picks the SVID of this ID,
     and none where no one has it; default: the first SVID."""
@@ -135,9 +141,10 @@ class Identity:
     audience: str | None = None
     """The one audience a JWT-SVID for this sidecar must name. Default: the SPIFFE ID."""
     attested_local: bool = True
-    """Accept the local agent by loopback or Unix socket under our own SPIFFE ID: proven is that it
-    shares our network namespace, or runs under an accepted uid; not which program it is. Takes a
-    valid SVID of ours where there is a `source`."""
+    """Accept the local agent on egress by loopback or Unix socket, under our own SPIFFE ID. Proven
+    is that it shares our network namespace (loopback), or runs under an accepted uid (Unix socket);
+    not which program it is: whoever else is there speaks as the agent. With a `source` it counts
+    only while we hold a valid SVID of that ID."""
     jwt_leeway_s: Annotated[int, Field(ge=0, le=30)] = 5
     """Seconds of clock difference forgiven in the times of a JWT-SVID."""
     jwt_max_life_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
