@@ -36,6 +36,7 @@ SUITE: Final = (
     "tests/unit/identity/test_rehearsal.py",
     "tests/unit/identity/test_tls.py",
     "tests/unit/identity/test_x509.py",
+    "tests/wire/identity/test_aiohttp.py",
     "tests/wire/identity/test_breaking_off.py",
     "tests/wire/identity/test_handshake.py",
     "tests/wire/identity/test_refusals.py",

@@ -243,12 +243,14 @@ class RotatingContext(ssl.SSLContext):
     ) -> ssl.SSLObject:
         """A connection under what holds now. `session` is ignored: nothing is resumed."""
         _ = session
-        return self._current().wrap_bio(
-            incoming,
-            outgoing,
-            server_side=server_side,
-            server_hostname=server_hostname or None,
-        )
+        name = server_hostname or None
+        try:
+            return self._current().wrap_bio(
+                incoming, outgoing, server_side=server_side, server_hostname=name
+            )
+        except ValueError:
+            why = PeerRefusedError(HandshakeReason.INTERNAL, "a name that TLS cannot ask for")
+            return self._make.refusing(why).wrap_bio(incoming, outgoing, server_side=server_side)
 
     def wrap_socket(self, *_: object, **__: object) -> NoReturn:
         """Never: a blocking socket would not be judged."""

@@ -26,6 +26,7 @@ from tests.support.identity import RecordingIdentityEvents
 from tests.support.spiffe_ca import Ca, Trust, a_ca, a_leaf, bundle_of
 from tests.support.spiffe_defects import DEFECTS, Defect
 from tests.support.spiffe_wire import ours, shaken, their_client, their_server
+from tests.support.tls import listen_for_names
 
 EVERYONE = Expected(["spiffe://a.test/*"])
 
@@ -138,6 +139,37 @@ def test_a_bridge_s_connections_speak_what_it_asked_for():
 def test_a_blocking_socket_is_never_wrapped():
     with pytest.raises(ssl.SSLError, match="event loops only"):
         ours().server().wrap_socket(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        pytest.param("service.a.test", "service.a.test", id="a-name"),
+        pytest.param("127.0.0.1", None, id="an-address"),
+        pytest.param("", None, id="nothing"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_a_server_is_asked_for_by_the_name_that_was_given(name: str | None, asked: str | None):
+    us = ours()
+    server = their_server(us.a.svid())
+    names = listen_for_names(server)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    end = us.client().wrap_bio(to_client, to_server, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        end.do_handshake()
+    with pytest.raises(ssl.SSLWantReadError):
+        server.wrap_bio(to_server, to_client, server_side=True).do_handshake()
+    assert names == [asked]
+
+
+@pytest.mark.parametrize("name", [".a.test", "a" * 64 + ".test", "a..test"])
+def test_a_name_that_cannot_be_asked_for_is_refused(name: str):
+    us = ours()
+    end = us.client().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    with pytest.raises(HandshakeRefusedError) as refused:
+        end.do_handshake()
+    assert refused.value.reason == Reason.INTERNAL
 
 
 def test_a_session_is_never_taken_up():
