@@ -233,6 +233,18 @@ async def test_a_rotation_is_taken(files):
     assert (files.keeper.snapshot().generation, files.events.updates[APPLIED]) == (2, 2)
 
 
+async def test_a_directory_that_is_swapped_whole_is_taken(tmp_path):
+    for name in ("one", "two"):
+        write_svid(tmp_path / name, A, f"/{name}")
+    (tmp_path / "svid").symlink_to("one")
+    files = _Files(tmp_path)
+    await asyncio.to_thread(files.source.load)
+    (tmp_path / "fresh").symlink_to("two")
+    (tmp_path / "fresh").replace(tmp_path / "svid")
+    await files.look()
+    assert files.keeper.own().spiffe_id.path == "/two"
+
+
 async def test_files_half_written_wait_for_the_rest(files):
     before = files.keeper.snapshot()
     write_svid(files.directory.parent / "next", A)
