@@ -55,6 +55,10 @@ class Client:
     async def until(self, state: SourceState, limit_s: float = PLENTY_S) -> float:
         return await within(limit_s, lambda: self.state is state, f"the client is {state}")
 
+    async def is_now(self, spiffe_id: str) -> None:
+        """Until our SVID is of `spiffe_id`: that of the test before may still be told at first."""
+        await within(PLENTY_S, lambda: self.spiffe_id == spiffe_id, f"the client is {spiffe_id}")
+
     def verify(self, token: str, audience: str) -> str:
         """Whom our own validator takes `token` for, by the bundles that came over the stream."""
         verified = verify_jwt_svid(
@@ -100,8 +104,7 @@ async def test_it_waits_for_an_entry_and_has_no_gap_over_two_rotations(realm: Re
     async with a_client(realm.agent) as client:
         await client.until(SourceState.REDACTED)
         await realm.grant("/rotated", OURS, ttl_s=SHORT_S)
-        await client.until(SourceState.SERVING)
-        assert client.spiffe_id == "spiffe://a.test/rotated"
+        await client.is_now("spiffe://a.test/rotated")
         client.snapshots.clear()
 
         def leaves() -> set[str]:
@@ -119,14 +122,14 @@ async def test_an_entry_taken_away_ends_the_identity_and_a_new_one_brings_it_bac
 ) -> None:
     async with a_client(realm.agent) as client:
         entry = await realm.grant("/taken", OURS)
-        await client.until(SourceState.SERVING)
+        await client.is_now("spiffe://a.test/taken")
         await realm.take_back(entry)
         await client.until(SourceState.REDACTED, TOLD_S)
         assert client.spiffe_id is None
         assert client.keeper.snapshot().anchors == {}
         await realm.grant("/taken", OURS)
-        await client.until(SourceState.SERVING)
-        assert client.spiffe_id == "spiffe://a.test/taken"
+        await client.is_now("spiffe://a.test/taken")
+        assert client.state is SourceState.SERVING
 
 
 async def test_a_killed_agent_is_outlived_and_heard_again_when_it_is_back(realm: Realm) -> None:
@@ -148,7 +151,7 @@ async def test_a_jwt_svid_goes_round_though_the_agents_keys_say_nothing_of_their
     """SPIRE's Workload API sends JWT bundles without `use` (IDENTITY §6.1, key choice trap)."""
     async with a_client(realm.agent) as client:
         await realm.grant("/bearer", OURS)
-        await client.until(SourceState.SERVING)
+        await client.is_now("spiffe://a.test/bearer")
 
         def has_keys() -> bool:
             bundle = client.keeper.snapshot().jwt.by_domain.get("a.test")
@@ -178,8 +181,7 @@ async def test_the_identity_that_settings_ask_for_is_taken_and_no_other(realm: R
         await within(PLENTY_S, lambda: client.events.updates["x509", "applied"] > 0, "an SVID came")
         assert (client.state, client.spiffe_id) == (SourceState.REDACTED, None)
         entry = await realm.grant("/second", OURS)
-        await client.until(SourceState.SERVING)
-        assert client.spiffe_id == wanted
+        await client.is_now(wanted)
         await realm.take_back(entry)
         await client.until(SourceState.REDACTED, TOLD_S)
         assert client.spiffe_id is None
@@ -196,6 +198,7 @@ async def test_another_domains_authorities_come_and_go_with_the_federation(
 
         async with federated(realm, other):
             await realm.grant("/friend", OURS, federates_with=("b.test",))
+            await client.is_now("spiffe://a.test/friend")
             both = {"a.test", "b.test"}
             await within(PLENTY_S, lambda: domains() == (both, both), "both domains are known")
             one, two = (client.keeper.snapshot().anchors[name] for name in sorted(both))
