@@ -1,6 +1,7 @@
 """The contexts and the judgement in the handshake, both ends in memory."""
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +10,7 @@ from cryptography import x509
 
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import TlsPeer
-from outrider.identity import _compat
+from outrider.identity import _compat, tls
 from outrider.identity.anchors import fingerprint
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.reasons import HandshakeReason as Reason, Role
@@ -23,7 +24,7 @@ from outrider.identity.tls import (
 )
 from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
-from tests.support.spiffe_ca import Ca, Trust, a_ca, a_leaf, bundle_of
+from tests.support.spiffe_ca import Ca, Svid, Trust, a_ca, a_leaf, bundle_of
 from tests.support.spiffe_defects import DEFECTS, Defect
 from tests.support.spiffe_wire import ours, shaken, their_client, their_server
 from tests.support.tls import listen_for_names
@@ -262,13 +263,45 @@ def test_where_no_key_can_be_held_every_handshake_is_refused(monkeypatch: pytest
     assert shaken(their_client(us.a.svid()), on_disk)[1].spiffe_peer is not None
 
 
-def test_X13_an_unverified_end_of_the_path_is_for_openssl_to_refuse():
+UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), True)
+ONLY_A = x509.NameConstraints(
+    permitted_subtrees=[x509.UniformResourceIdentifier("a.test")], excluded_subtrees=None
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        pytest.param(
+            lambda a: a.below(path_length=0).below(common="too deep").svid(),
+            Reason.PATH,
+            id="path-length",
+        ),
+        pytest.param(lambda a: a.svid(extra=[UNKNOWN]), Reason.PATH, id="unknown-critical"),
+        pytest.param(
+            lambda a: a.below(extra=[UNKNOWN]).svid(), Reason.PATH, id="unknown-critical-above"
+        ),
+        pytest.param(lambda a: a.below(ca=False).svid(), Reason.PATH, id="issuer-is-no-ca"),
+        pytest.param(lambda a: a.below(days=(-2, -1)).svid(), Reason.EXPIRED, id="issuer-expired"),
+        pytest.param(
+            lambda a: a_leaf(a.below(extra=[(ONLY_A, True)]), uris=("spiffe://b.test/planner",)),
+            Reason.PATH,
+            id="outside-name-constraints",
+        ),
+    ],
+)
+def test_X13_a_chain_is_verified_as_rfc_5280_has_it(make: Callable[[Ca], Svid], reason: Reason):
     us = ours()
-    capped = a_ca("a.test", common="capped", path_length=0)
-    Trust(own=us.trust.own, bundles=[bundle_of(us.a, capped)]).give(us.keeper)
     with pytest.raises(HandshakeRefusedError) as refused:
-        shaken(their_client(capped.below(common="too deep").svid()), us.server())
-    assert refused.value.reason == Reason.PATH
+        shaken(their_client(make(us.a)), us.server())
+    assert refused.value.reason == reason
+
+
+def test_X13_what_name_constraints_permit_is_taken():
+    us = ours()
+    within = us.a.below(extra=[(ONLY_A, True)])
+    assert shaken(their_client(within.svid()), us.server())[1].spiffe_peer is not None
+    assert within.own("/sidecar").spiffe_id.text == "spiffe://a.test/sidecar"
 
 
 def test_X7_an_intermediate_that_bears_a_workload_s_id_ends_no_chain():
@@ -386,3 +419,12 @@ def test_an_interruption_is_no_refusal():
     with pytest.raises(KeyboardInterrupt):
         shaken(their_client(us.a.svid()), server_context(us.keeper, us.events, Interrupted()))
     assert us.handshakes == []
+
+
+def test_a_handshake_that_verified_nothing_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """What a resumed session would look like, were there one."""
+    us = ours()
+    monkeypatch.setattr(tls, "verified_chain", lambda _: [])
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(us.a.svid()), us.server())
+    assert refused.value.reason == Reason.NO_CERTIFICATE

@@ -43,3 +43,15 @@ async def test_a_connector_knows_whom_it_dialled():
         assert connection.peer is not None
         assert connection.peer.spiffe_id == "spiffe://b.test/service"
     assert us.handshakes == [(Role.CLIENT, HandshakeReason.OK)]
+
+
+async def test_what_is_set_on_the_facade_is_not_what_is_spoken():
+    us = ours()
+    facade = us.server()
+    facade.set_alpn_protocols(["h2"])
+    client = their_client(us.a.svid(), alpn=("h2", "http/1.1"))
+    async with listening(facade) as echo, dialled(echo.port, client) as connection:
+        assert await connection.echoes()
+        spoken = connection.writer.get_extra_info("ssl_object")
+        assert spoken.selected_alpn_protocol() == "http/1.1"
+        assert spoken.version() == "TLSv1.3"
