@@ -32,6 +32,9 @@ from outrider.identity import workload_proto as proto
 from tests.support.spiffe_ca import Ca
 
 logging.getLogger("grpc").setLevel(logging.CRITICAL)
+# gRPC ends its poller with the last of its objects and waits for it, in whatever frame the
+# collector runs: one that is kept for ever keeps that wait out of a loop of ours.
+grpc.aio.init_grpc_aio()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
