@@ -37,7 +37,7 @@ _BEARER_HEADERS: Final[Mapping[Direction, str]] = {
 }
 _SCHEME: Final = "bearer "
 _INSTANCE: Final = re.compile(r"(?:pod|start):[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-_NAMED_LIMIT: Final = 4096
+_PEERS_LIMIT: Final = 4096
 
 
 def own_instance(pod_uid: str | None) -> str:
@@ -77,7 +77,7 @@ class CallerIdentifier:
             name: frozenset(listener.uids or (os.getuid(),)) for name, listener in listeners.items()
         }
         self._attested = _Attested(settings, own, keeper, instance)
-        self._named = _Named()
+        self._peers = _Peers()
         self._tokens = CallerTokens(
             settings=settings, own=own, keeper=keeper, clock=clock, issuers=issuers or {}
         )
@@ -89,29 +89,23 @@ class CallerIdentifier:
         listener = self._listeners.get(exchange.listener)
         if listener is None:
             raise refused(Cause.NO_IDENTITY, "a listener without identities")
+        bearers, instances = _fields(exchange)
         tls = exchange.peer.tls if exchange.direction is Direction.INGRESS else None
         if tls is not None:
-            return await self._over_tls(exchange, tls)
-        if exchange.head.header(INSTANCE_HEADER) is not None:
+            return await self._over_tls(tls, bearers, instances)
+        if instances:
             raise refused(Cause.INSTANCE, "an instance is named by SPIFFE peers alone")
-        return await self._without_tls(exchange, listener)
+        return await self._without_tls(exchange, listener, bearers)
 
     # --- over mutual TLS ---
 
-    async def _over_tls(self, exchange: Exchange, tls: TlsPeer) -> Subject:
+    async def _over_tls(self, tls: TlsPeer, bearers: list[str], instances: list[str]) -> Subject:
         self._check_alive(tls)
-        instance = self._named.instance(tls, exchange)
-        token = _bearer(exchange)
+        subject = self._peers.subject(tls, instances)
+        token = _bearer(bearers)
         if token is None:
-            return Subject(
-                id=tls.spiffe_id,
-                type="agent",
-                trust_domain=tls.trust_domain,
-                credential=Credential.X509_SVID,
-                expires_unix_s=tls.expires_unix_s,
-                instance=instance,
-            )
-        return await self._by_token(token, tls=tls, instance=instance)
+            return subject
+        return await self._by_token(token, tls=tls, instance=subject.instance)
 
     def _check_alive(self, tls: TlsPeer) -> None:
         now_s = self._clock.unix_s()
@@ -125,11 +119,13 @@ class CallerIdentifier:
 
     # --- beside us ---
 
-    async def _without_tls(self, exchange: Exchange, listener: Listener) -> Subject:
+    async def _without_tls(
+        self, exchange: Exchange, listener: Listener, bearers: list[str]
+    ) -> Subject:
         local = self._is_local(exchange.peer, exchange.listener)
         may_attest = local and exchange.direction is Direction.EGRESS
         attested = self._attested.subject() if may_attest else None
-        token = _bearer(exchange)
+        token = _bearer(bearers)
         if token is not None:
             allowed = listener.bearer and local
             return await self._by_token(token, allowed=allowed, attested=attested)
@@ -229,30 +225,45 @@ class _Attested:
         )
 
 
-class _Named:
-    """What each connection's peer said its instance is: one connection says it once."""
+class _Peers:
+    """The subject of each connection's peer, and with it the instance it named: one connection is
+    one instance for good."""
 
     def __init__(self) -> None:
         # By identity: a `TlsPeer` is made once in each handshake, and held here it keeps its id.
-        self._said: dict[int, tuple[TlsPeer, str]] = {}
+        self._known: dict[int, tuple[TlsPeer, Subject]] = {}
 
-    def instance(self, tls: TlsPeer, exchange: Exchange) -> str | None:
-        """The instance named on this connection; None while it has named none. Raises
-        `UnauthenticatedError` for a name that is none, or another than before."""
-        values = exchange.head.headers_named(INSTANCE_HEADER)
-        before = self._said.get(id(tls))
-        held = before[1] if before is not None else None
-        if not values:
-            return held
-        if len(values) != 1 or not _INSTANCE.fullmatch(values[0]):
-            raise refused(Cause.INSTANCE, "not an instance's name")
-        if held is None:
-            while len(self._said) >= _NAMED_LIMIT:
-                del self._said[next(iter(self._said))]
-            self._said[id(tls)] = (tls, values[0])
-        elif held != values[0]:
+    def subject(self, tls: TlsPeer, instances: list[str]) -> Subject:
+        """Raises `UnauthenticatedError` for a name that is none, or another than before."""
+        known = self._known.get(id(tls))
+        if known is None or (instances and known[1].instance is None):
+            return self._keep(tls, _instance(instances))
+        if instances and _instance(instances) != known[1].instance:
             raise refused(Cause.DISAGREEING, "the connection named another instance before")
-        return values[0]
+        return known[1]
+
+    def _keep(self, tls: TlsPeer, instance: str | None) -> Subject:
+        subject = Subject(
+            id=tls.spiffe_id,
+            type="agent",
+            trust_domain=tls.trust_domain,
+            credential=Credential.X509_SVID,
+            expires_unix_s=tls.expires_unix_s,
+            instance=instance,
+        )
+        self._known.pop(id(tls), None)
+        while len(self._known) >= _PEERS_LIMIT:
+            del self._known[next(iter(self._known))]
+        self._known[id(tls)] = (tls, subject)
+        return subject
+
+
+def _instance(values: list[str]) -> str | None:
+    if not values:
+        return None
+    if len(values) != 1 or not _INSTANCE.fullmatch(values[0]):
+        raise refused(Cause.INSTANCE, "not an instance's name")
+    return values[0]
 
 
 def _agreed(proof: Proof, tls: TlsPeer, instance: str | None) -> Subject:
@@ -276,10 +287,21 @@ def _agreed(proof: Proof, tls: TlsPeer, instance: str | None) -> Subject:
     )
 
 
-def _bearer(exchange: Exchange) -> str | None:
-    """The token of the one field that may carry it in this direction, None where there is none."""
-    name = _BEARER_HEADERS.get(exchange.direction)
-    values = exchange.head.headers_named(name) if name is not None else ()
+def _fields(exchange: Exchange) -> tuple[list[str], list[str]]:
+    """Values of the one field that may carry a token in this direction, and of the instance's."""
+    carrier = _BEARER_HEADERS.get(exchange.direction)
+    bearers: list[str] = []
+    instances: list[str] = []
+    for name, value in exchange.head.headers:
+        if name == carrier:
+            bearers.append(value)
+        elif name == INSTANCE_HEADER:
+            instances.append(value)
+    return bearers, instances
+
+
+def _bearer(values: list[str]) -> str | None:
+    """The token, None where no field was sent."""
     if not values:
         return None
     if len(values) > 1 or values[0][: len(_SCHEME)].lower() != _SCHEME:

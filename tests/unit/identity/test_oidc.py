@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import hashlib
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, strategies as st
 
 from outrider.config.settings import Identity, OidcIssuer
 from outrider.core.errors import ConfigError, UnauthenticatedError
@@ -203,6 +205,30 @@ async def test_any_other_service_account_token_is_refused(token, cause):
 async def test_a_cluster_may_say_jwt():
     token = a_pod_token(EC, {"typ": "jwt"})
     assert await _proof(await _verifier(token="kubernetes"), token)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    ["iss", "sub", "aud", "exp", "iat", "nbf", "azp", "client_id", "cnf", "kubernetes.io"]
+)
+
+
+@given(
+    changes=st.dictionaries(NAMES, JSON, max_size=3),
+    token=st.sampled_from(["access", "kubernetes"]),
+)
+def test_whatever_a_claim_is_the_token_is_read_or_refused(changes, token):
+    settings = OidcIssuer(issuer=ISSUER, audience=AUDIENCE, clients=("desk",), token=token)
+    keys = IssuerKeys(name="corp", settings=settings, fetch=FixedDocuments(), clock=FixedClock())
+    verifier = OidcVerifier(
+        name="corp", settings=settings, leeway_s=5, keys=keys, clock=FixedClock()
+    )
+    with suppress(UnauthenticatedError):
+        assert verifier._claims(access_claims() | changes).subject
 
 
 # --- what is known again, and until when ------------------------------------------------------

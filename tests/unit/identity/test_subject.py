@@ -423,7 +423,9 @@ async def test_two_instances_of_one_identity_are_told_apart(trusting):
 async def test_one_connection_is_one_instance(trusting):
     identifier, tls = _identifier(trusting), a_tls_peer()
     await identifier.authenticate(_named("pod:one", tls=tls))
-    assert (await identifier.authenticate(_ingress(tls=tls))).instance == "pod:one"
+    again = await identifier.authenticate(_ingress(tls=tls))
+    assert again.instance == "pod:one"
+    assert await identifier.authenticate(_named("pod:one", tls=tls)) is again
     assert await _cause(identifier, _named("pod:two", tls=tls)) is Cause.DISAGREEING
     # Another connection under the same leaf may be another process that shares the SVID.
     fresh = await identifier.authenticate(_named("pod:two", tls=a_tls_peer()))
@@ -440,6 +442,14 @@ async def test_one_connection_is_one_instance(trusting):
 )
 async def test_an_instance_has_a_strict_form(trusting, name):
     assert await _cause(_identifier(trusting), _named(name)) is Cause.INSTANCE
+
+
+async def test_a_connection_may_name_its_instance_late(trusting):
+    identifier, tls = _identifier(trusting), a_tls_peer()
+    assert (await identifier.authenticate(_ingress(tls=tls))).instance is None
+    assert (await identifier.authenticate(_named("pod:one", tls=tls))).instance == "pod:one"
+    assert (await identifier.authenticate(_ingress(tls=tls))).instance == "pod:one"
+    assert await _cause(identifier, _named("nonsense", tls=tls)) is Cause.INSTANCE
 
 
 async def test_two_names_are_none(trusting):
@@ -465,7 +475,7 @@ async def test_what_connections_named_is_bounded(trusting):
     identifier = _identifier(trusting)
     for n in range(4097):
         await identifier.authenticate(_named(f"start:{n}"))
-    assert len(identifier._named._said) == 4096
+    assert len(identifier._peers._known) == 4096
 
 
 # --- attested local -------------------------------------------------------------------------
