@@ -86,6 +86,7 @@ class SvidFiles:
         self._spiffe_id = spiffe_id
         self._pause = pause
         self._said: _Said = (None, ())
+        self._unsettled: object = None
 
     def load(self) -> None:
         """Take the files for the start; blocking. Raises `ConfigError` naming the bad one."""
@@ -118,6 +119,9 @@ class SvidFiles:
         try:
             read = await asyncio.to_thread(self._read)
         except FileFaultError as fault:
+            if stamps != self._unsettled:  # they may be half written: once more, then it is said
+                self._unsettled = stamps
+                return
             self._note("discarded", (stamps, (str(fault),)))
             self._keeper.connected(on=False)
             return

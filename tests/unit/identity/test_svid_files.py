@@ -249,7 +249,9 @@ async def test_files_half_written_wait_for_the_rest(files):
     before = files.keeper.snapshot()
     write_svid(files.directory.parent / "next", A)
     shutil.copy2(files.directory.parent / "next" / "svid_key.pem", files.directory)
-    await files.look(3)
+    await files.look()
+    assert (files.keeper.state(), files.events.updates[DISCARDED]) == (SourceState.SERVING, 0)
+    await files.look(2)
     assert files.keeper.snapshot() is before
     assert files.keeper.state() is SourceState.DISCONNECTED
     assert files.events.updates[DISCARDED] == 1
