@@ -56,6 +56,7 @@ mkdir -p "$cache"
 exec 9>"$cache/.spire-$version.lock"
 if command -v flock >/dev/null; then # elsewhere two runs cost time, no more: the last rename wins
   flock -n 9 || { say "another run builds SPIRE $version; waiting for it" && flock 9; }
+  installed || rm -rf "$cache/.spire-$version".?????? # of a run that was killed
 fi
 if ! installed; then
   staging=$(mktemp -d "$cache/.spire-$version.XXXXXX")

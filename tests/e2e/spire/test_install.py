@@ -9,7 +9,20 @@ import pytest
 from outrider.config.paths import shipped_spire
 from tests.support.spire import spire_programs
 
-COMMANDS = ("bash", "dirname", "sort", "head", "mkdir", "mktemp", "rm", "nice", "flock", "chmod")
+COMMANDS = (
+    "bash",
+    "dirname",
+    "sort",
+    "head",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "nice",
+    "flock",
+    "chmod",
+    "mv",
+    "sleep",
+)
 
 
 @pytest.fixture
@@ -79,6 +92,37 @@ def test_a_build_that_fails_leaves_nothing(bin_: Path) -> None:
     code, said = installed(bin_)
     assert code == 1
     assert said.endswith("no network\n")
+
+
+BUILDS = """
+case "$2" in GOVERSION) echo go1.26.6; exit ;; CC) echo gcc; exit ;; esac
+[ "$1" = build ] || exit 0
+while [ "$1" != -o ]; do shift; done
+echo "$3" >> "$OUTRIDER_CACHE/built"
+sleep 0.2
+printf '#!/bin/sh\\necho 1.15.3-dev-unk\\n' > "$2${3##*/}"
+chmod 755 "$2${3##*/}"
+"""
+
+
+def test_two_runs_at_once_build_once_and_what_a_killed_run_left_goes(bin_: Path) -> None:
+    put(bin_, "go", BUILDS)
+    put(bin_, "gcc", "")
+    cache = bin_.parent / "cache"
+    (cache / ".spire-1.15.3.killed").mkdir(parents=True)
+    environ = {"PATH": str(bin_), "OUTRIDER_CACHE": str(cache)}
+    runs = [
+        subprocess.Popen([shipped_spire() / "install.sh"], env=environ, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for run in runs:
+        said, _ = run.communicate(timeout=60)
+        assert (run.returncode, said.decode()) == (0, f"{cache}/spire-1.15.3\n")
+    built = (cache / "built").read_text().split()
+    assert built == [f"github.com/spiffe/spire/cmd/spire-{name}" for name in ("server", "agent")]
+    assert {path.name for path in cache.iterdir()} == {
+        "spire-1.15.3", ".spire-1.15.3.lock", "built",
+    }  # fmt: skip
 
 
 @pytest.mark.spire
