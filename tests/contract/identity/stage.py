@@ -30,7 +30,7 @@ HOME: Final = "spiffe://a.test"
 AWAY: Final = "spiffe://b.test"
 AUDIENCE: Final = "conformance"
 OWN_ID: Final = f"{HOME}/workload"
-WITHIN_S: Final = 8.0
+WITHIN_S: Final = 15.0
 HEADER: Final = ("workload.spiffe.io", "true")
 CALLS: Final = frozenset({proto.FETCH_X509_SVID, proto.FETCH_JWT_BUNDLES, proto.FETCH_JWT_SVID})
 
