@@ -132,7 +132,7 @@ async def test_what_the_other_side_refuses_comes_back_in_the_protocols_words(
         answer = await world.get("/peer/tickets")
         assert (answer.status, message_of(answer)["reason"]) == (403, "policy")
         await pair.quiet()
-        assert pair.there.world.crm.methods == ["tools/list"]
+        assert pair.there.world.crm.methods == []
         assert pair.there.world.desk.seen == []
 
 
