@@ -30,6 +30,11 @@ findings contains f if {
 	some f in data.outrider.controls.undeclared.findings
 }
 
+findings contains f if {
+	input.subject.type == "agent"
+	some f in data.outrider.controls.without_task.findings
+}
+
 _beyond_reading contains f if {
 	input.action.properties.effect == "admin"
 	some f in data.outrider.controls.administration.findings

@@ -32,6 +32,8 @@ settings["ID-02"] := data.outrider.rules["ID-02"]
 
 settings["ID-03"] := data.outrider.rules["ID-03"]
 
+settings["ID-04"] := data.outrider.rules["ID-04"]
+
 settings["SQ-31"] := data.outrider.rules["SQ-31"]
 
 settings["TS-02"] := data.outrider.rules["TS-02"]

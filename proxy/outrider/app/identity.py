@@ -95,7 +95,8 @@ class OwnIdentity:
             await self.workload_api.close()
 
     async def refresh(self) -> None:
-        """Take the bundle documents named in settings as they are now. Raises `ConfigError`."""
+        """Take the bundle documents named in settings as they are now; a bad one changes nothing of
+        its own domain's."""
         if await self._listed.refresh():
             self.keeper.take_listed(self._listed.snapshot())
 

@@ -430,12 +430,7 @@ class Sidecar:
         seen = await asyncio.to_thread(_stamp, source)
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
-                await self.identity.refresh()
-            except ConfigError as fault:
-                logger.warning(
-                    "trust bundle refused", extra={"event": "bundle_refused", "fault": str(fault)}
-                )
+            await self.identity.refresh()
             now = await asyncio.to_thread(_stamp, source)
             if now != seen:
                 seen = now

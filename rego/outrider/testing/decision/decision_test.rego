@@ -15,7 +15,8 @@ test_a_message_to_a_customer_is_allowed if {
 }
 
 test_without_a_task_nothing_is_allowed if {
-	given.verdict(given.with_context(given.mcp_call, {"task": null})) == {"effect": "deny", "codes": {"EF-00"}}
+	verdict := given.verdict(given.with_context(given.mcp_call, {"task": null}))
+	verdict == {"effect": "deny", "codes": {"EF-00", "ID-04"}}
 }
 
 test_a_task_that_is_not_active_is_denied if {
