@@ -32,8 +32,11 @@ from tests.support.spiffe_defects import ACCEPTED, DEFECTS, Defect, Odd
 
 A, B = a_ca("a.test"), a_ca("b.test")
 SVID = A.svid()
-NOW = datetime.now(UTC).timestamp()
 OF_THE_LEAF = [one for one in DEFECTS if one.reason in {Reason.LEAF, Reason.SPIFFE_ID}]
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 # --- DER ---
@@ -215,11 +218,11 @@ def _chain(svid: Svid) -> tuple[x509.Certificate, ...]:
 def test_a_chain_ends_in_the_authority_that_made_it():
     between = A.below()
     svid = between.svid()
-    assert exact_path(_chain(SVID), [B.certificate, A.certificate], NOW) == (
+    assert exact_path(_chain(SVID), [B.certificate, A.certificate], _now()) == (
         SVID.certificate,
         A.certificate,
     )
-    assert exact_path(_chain(svid), [A.certificate], NOW) == (
+    assert exact_path(_chain(svid), [A.certificate], _now()) == (
         svid.certificate,
         between.certificate,
         A.certificate,
@@ -228,7 +231,7 @@ def test_a_chain_ends_in_the_authority_that_made_it():
 
 def test_an_intermediate_may_be_the_authority():
     between = A.below()
-    path = exact_path(_chain(between.svid()), [between.certificate], NOW)
+    path = exact_path(_chain(between.svid()), [between.certificate], _now())
     assert path is not None
     assert path[-1] == between.certificate
 
@@ -247,14 +250,14 @@ def _long() -> Svid:
 
 
 @pytest.mark.parametrize(
-    ("svid", "authorities", "now"),
+    ("svid", "authorities", "ahead_s"),
     [
-        pytest.param(SVID, [], NOW, id="no-authority"),
-        pytest.param(SVID, [B], NOW, id="another-authority"),
-        pytest.param(SVID, [a_ca("a.test")], NOW, id="same-name-other-key"),
-        pytest.param(SVID, [A], NOW + 7200, id="X-13-expired"),
-        pytest.param(SVID, [A], NOW - 7200, id="X-13-not-yet-valid"),
-        pytest.param(a_ca(path_length=0).below().svid(), None, NOW, id="X-13-path-length"),
+        pytest.param(SVID, [], 0, id="no-authority"),
+        pytest.param(SVID, [B], 0, id="another-authority"),
+        pytest.param(SVID, [a_ca("a.test")], 0, id="same-name-other-key"),
+        pytest.param(SVID, [A], 7200, id="X-13-expired"),
+        pytest.param(SVID, [A], -7200, id="X-13-not-yet-valid"),
+        pytest.param(a_ca(path_length=0).below().svid(), None, 0, id="X-13-path-length"),
         pytest.param(
             _svid(
                 extra=[
@@ -262,20 +265,20 @@ def _long() -> Svid:
                 ]
             ),
             [A],
-            NOW,
+            0,
             id="X-13-unknown-critical-extension",
         ),
-        pytest.param(a_ca(ca=False).svid(), None, NOW, id="X-13-issuer-is-no-ca"),
-        pytest.param(A.below(ca=False).svid(), None, NOW, id="X-13-intermediate-is-no-ca"),
-        pytest.param(_twins(), [A], NOW, id="two-of-one-name"),
-        pytest.param(_long(), [A], NOW, id="too-long"),
+        pytest.param(a_ca(ca=False).svid(), None, 0, id="X-13-issuer-is-no-ca"),
+        pytest.param(A.below(ca=False).svid(), None, 0, id="X-13-intermediate-is-no-ca"),
+        pytest.param(_twins(), [A], 0, id="two-of-one-name"),
+        pytest.param(_long(), [A], 0, id="too-long"),
     ],
 )
 def test_a_chain_that_does_not_end_there_has_no_path(
-    svid: Svid, authorities: list[Ca] | None, now: float
+    svid: Svid, authorities: list[Ca] | None, ahead_s: float
 ):
     trusted = [A] if authorities is None else authorities
-    assert exact_path(_chain(svid), [one.certificate for one in trusted], now) is None
+    assert exact_path(_chain(svid), [one.certificate for one in trusted], _now() + ahead_s) is None
 
 
 def test_the_earliest_end_counts():
@@ -324,7 +327,7 @@ def _own(svid: Svid = SVID, **changes: Any):
         "key": svid.key_der,
         "bundle": bundle_of(A),
         "hint": "",
-        "now_unix_s": NOW,
+        "now_unix_s": _now(),
     }
     return read_own_svid(**values | changes)
 
@@ -367,8 +370,8 @@ def test_keys_that_tls_can_use_are_taken(key: Any):
 )
 def test_what_tls_takes_and_the_exact_check_does_not_is_taken(root: Ca):
     svid = root.svid()
-    assert exact_path(_chain(svid), [root.certificate], NOW) is None
-    assert _own(svid, bundle=bundle_of(root)).expires_unix_s > NOW
+    assert exact_path(_chain(svid), [root.certificate], _now()) is None
+    assert _own(svid, bundle=bundle_of(root)).expires_unix_s > _now()
 
 
 def _pkcs1(key: rsa.RSAPrivateKey) -> bytes:
@@ -407,7 +410,7 @@ LOCKED = SVID.key.private_bytes(
         pytest.param(
             {"bundle": bundle_of(B, trust_domain="a.test")}, "does not end", id="other-authority"
         ),
-        pytest.param({"now_unix_s": NOW + 7200}, "does not end", id="expired"),
+        pytest.param({"now_unix_s": _now() + 7200}, "does not end", id="expired"),
         pytest.param({"key": b""}, "not one PKCS#8", id="no-key"),
         pytest.param({"key": SVID.key_der + b"\x30\x00"}, "more certificates", id="two-keys"),
         pytest.param({"key": _pkcs1(RSA_KEY)}, "not one PKCS#8", id="pkcs1"),
