@@ -285,7 +285,7 @@ async def test_a_proof_that_runs_out_ends_the_connection_after_its_answer() -> N
 
 async def test_one_peer_has_so_many_connections_and_others_theirs() -> None:
     us = ours()
-    async with _ingress(us, agent_connections=2) as edge, AsyncExitStack() as stack:
+    async with _ingress(us, peer_connections=2) as edge, AsyncExitStack() as stack:
         tls = their_client(us.a.svid())
         kept = [await stack.enter_async_context(edge.client(tls)) for _ in range(2)]
         for client in kept:

@@ -318,6 +318,8 @@ class Limits:
     """Connections to one listener at most; more are not accepted."""
     agent_connections: Annotated[int, Field(ge=1, le=65_536)] = 512
     """Connections of the local agent at most."""
+    peer_connections: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Connections of one SPIFFE ID to the ingress listener at most, so that no peer takes all."""
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
     """Exchanges under way at once in this sidecar."""
     agent_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 128

@@ -125,7 +125,9 @@ class Edge:
             self.events.edge_refused(self.name, "peer_uid")
             return None
         agent = _agent(peer)
-        if self.room() <= 0 or self._agents[agent] >= self.limits.agent_connections:
+        limits = self.limits
+        most = limits.agent_connections if proven is None else limits.peer_connections
+        if self.room() <= 0 or self._agents[agent] >= most:
             self.turned_away()
             return None
         self._agents[agent] += 1
