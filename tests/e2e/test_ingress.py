@@ -11,7 +11,7 @@ import pytest
 
 from outrider.core.jsonvalue import JsonObject
 from tests.support.mcp_exchange import Reply, event, request, streams
-from tests.support.net import RawClient, dialled
+from tests.support.net import RawClient, UpstreamTurn, dialled
 from tests.support.sidecar import GuardedUpstream, McpUpstream
 from tests.support.sidecar_mcp import (
     call,
@@ -21,7 +21,7 @@ from tests.support.sidecar_mcp import (
     reason_of,
     result,
 )
-from tests.support.sidecar_mesh import CALLER, HOME, Node, a_node, among, inward
+from tests.support.sidecar_mesh import CALLER, HOME, Node, a_node, among, ends_within, inward
 from tests.support.sidecar_policy import DESK, REFUSING, a_policy
 from tests.support.spiffe_ca import Ca, Svid, a_ca
 from tests.support.spiffe_wire import their_client
@@ -38,7 +38,7 @@ async def _node(room: Path, **more: Any) -> AsyncIterator[tuple[Node, Ca]]:
     """A sidecar of acme.test that beta.test may call: its agent speaks HTTP at `/in` and MCP at
     `/crm`; `out` is what the agent itself may reach."""
     acme, beta = a_ca("acme.test"), a_ca("beta.test")
-    upstreams = {
+    upstreams: dict[str, GuardedUpstream] = {
         "desk": GuardedUpstream(),
         "crm": McpUpstream(),
         "out": GuardedUpstream(),
@@ -314,6 +314,45 @@ async def test_a_stream_ends_within_a_second_and_says_why(
         outcome = world.records("outcome")[-1]["outcome"]
         assert (outcome["status"], outcome["error"]) == ("unknown", "unauthenticated")
         assert len(world.sidecar.live) == 0
+
+
+class _Endless(GuardedUpstream):
+    """An agent that never stops talking; `answers` has one for each piece of it."""
+
+    async def answer(self, turn: UpstreamTurn, seen: Any) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        await turn.say(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        piece = b"data: " + b"x" * 8184 + b"\n\n"
+        while True:
+            await turn.say(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.answers = (*self.answers, b"")
+
+    def is_stuck(self) -> Callable[[], bool]:
+        """True once it could say nothing more for twenty looks."""
+        seen: list[int] = []
+
+        def look() -> bool:
+            seen.append(len(self.answers))
+            return len(seen) > 20 and seen[-20] == seen[-1]
+
+        return look
+
+
+async def test_a_peer_that_reads_nothing_is_cut_as_soon(tmp_path: Path) -> None:
+    desk = {"http": {"body": "opaque"}}
+    agent = _Endless()
+    async with _node(tmp_path, upstreams={"desk": agent}, desk=desk) as (node, beta):
+        world = node.world
+        async with node.called_by(beta.svid(CALLER)) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(node.request("/in/tickets"))
+            await world.until(lambda: len(world.desk.seen) == 1)
+            await world.until(agent.is_stuck())  # every buffer on the way is full
+            await node.trusts()
+            await ends_within(WITHIN_S, lambda: len(world.sidecar.live) == 0)
+            client.writer.transport.abort()
+        await world.quiet()
+        assert world.records("outcome")[-1]["outcome"]["status"] == "unknown"
 
 
 async def _ended(client: RawClient) -> tuple[bytes, float]:

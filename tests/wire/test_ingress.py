@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from outrider.core.clock import SystemClock
+from outrider.core.exchange import Reply
 from outrider.core.vocabulary import Direction
 from outrider.identity.reasons import HandshakeReason, Role
 from outrider.protocols.gate import GateRules
@@ -294,6 +295,43 @@ async def test_one_peer_has_so_many_connections_and_others_theirs() -> None:
         assert await _served(edge, their_client(us.a.svid())) is None  # another leaf, the same ID
         assert edge.events.count("shed", "connections", "hard") == 1
         assert await _served(edge, their_client(us.a.svid("/other"))) == 200
+
+
+async def test_a_peer_that_does_not_read_holds_little_and_is_let_go_when_it_is_cut() -> None:
+    us = ours()
+    made, ended = [0], asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                made[0] += 1
+                yield b"x" * 65_536
+        finally:
+            ended.set()
+
+    async def stream(_: object) -> Reply:
+        return Reply(status=200, headers=(), body=endless(), settle=lambda *_: None)
+
+    async with _ingress(us, handler=stream) as edge, _deaf(edge, us) as client:
+        await client.send(ASK)
+        before = -1
+        async with asyncio.timeout(10):
+            while before != made[0]:
+                before = made[0]
+                await asyncio.sleep(0.1)
+        assert 0 < made[0] * 65_536 < 16 << 20  # the kernel's own buffers are the most of it
+        edge.listener.abort()
+        async with asyncio.timeout(1):
+            await ended.wait()
+
+
+@asynccontextmanager
+async def _deaf(edge: RunningEdge, us: Ours) -> AsyncIterator[RawClient]:
+    """A client that reads nothing of what it is answered."""
+    async with edge.client(their_client(us.a.svid())) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        yield client
+        client.writer.transport.abort()
 
 
 # --- handshakes ---
