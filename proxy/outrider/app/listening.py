@@ -50,6 +50,11 @@ class AgentListeners:
         if self.ingress is not None:
             self.ingress.edge.take(data_plane.ingress_rules(loaded, plane.ingress), limits)
 
+    def leave_strangers(self) -> None:
+        """We hold no identity: nobody's connection to us is kept for a next request."""
+        if self.ingress is not None:
+            self.ingress.close_idle()
+
     def relieve(self, level: Level) -> None:
         """Give way under pressure (HARDENING §7)."""
         for listener in self.all:

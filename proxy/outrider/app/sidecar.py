@@ -376,6 +376,8 @@ class Sidecar:
         pool = self.plane.pool
         pool.renew(str(snapshot.generation) if own else NO_IDENTITY)
         pool.revalidate(self.identity.holds if own else no_one_holds)
+        if not own:
+            self.listeners.leave_strangers()
 
     def _identity_is(self, facts: JsonObject) -> None:
         record = base(RecordKind.CONFIG, self.clock, None, None, None)

@@ -61,3 +61,10 @@ def test_pressure_is_given_way_to_on_every_listener(
     both.relieve(level)
     assert [listener.asked for listener in made] == [asked] * (1 + ingress)
     assert len(both.all) == 1 + ingress
+
+
+@pytest.mark.parametrize("ingress", [False, True], ids=["egress-alone", "both"])
+def test_without_an_identity_only_strangers_connections_are_not_kept(ingress: bool) -> None:
+    both, made = listeners(ingress=ingress)
+    both.leave_strangers()
+    assert [listener.asked for listener in made] == [[], ["close idle"]][: 1 + ingress]
