@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from outrider.config.load import Loaded
 from outrider.config.quiet import quiet_grpc
+from outrider.config.settings import Profile
 from outrider.core.clock import rfc3339
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import TlsPeer
@@ -42,6 +43,7 @@ class OwnIdentity:
         self._clock = clock
         self._events = events
         self._settings = loaded.settings.identity
+        self._keys_on_disk = loaded.settings.profile is not Profile.PRODUCTION
         self.keeper = IdentityKeeper(clock=clock, events=events)
         self.workload_api: WorkloadApi | None = None
         self._files: SvidFiles | None = None
@@ -107,7 +109,9 @@ class OwnIdentity:
         self._needed()
         from outrider.identity.tls import server_context  # noqa: PLC0415 - see the module's text
 
-        return server_context(self.keeper, self._events, self._clock)
+        return server_context(
+            self.keeper, self._events, self._clock, keys_on_disk=self._keys_on_disk
+        )
 
     def client_context(
         self, expect: tuple[str, ...], alpn: tuple[str, ...] = ("http/1.1",)
@@ -117,7 +121,12 @@ class OwnIdentity:
         from outrider.identity.tls import Expected, client_context  # noqa: PLC0415 - likewise
 
         return client_context(
-            self.keeper, self._events, self._clock, expect=Expected(expect), alpn=alpn
+            self.keeper,
+            self._events,
+            self._clock,
+            expect=Expected(expect),
+            alpn=alpn,
+            keys_on_disk=self._keys_on_disk,
         )
 
     def holds(self, peer: TlsPeer) -> bool:
