@@ -14,6 +14,8 @@ from tests.support.mcp_exchange import Reply, event, request, streams
 from tests.support.net import RawClient, UpstreamTurn, dialled
 from tests.support.sidecar import GuardedUpstream, McpUpstream
 from tests.support.sidecar_mcp import (
+    INITIALIZE,
+    begins,
     call,
     events_of,
     hold_answers,
@@ -253,14 +255,15 @@ async def _spent(node: Node, svid: Svid) -> float:
 ENDS: dict[str, tuple[float, End, str]] = {
     "withdrawn": (3600, _withdrawn, "peer_withdrawn"),
     "expired": (3.0, _spent, "peer_expired"),
-    "we-are-redacted": (3600, _redacted, "peer_withdrawn"),
+    "we-are-redacted": (3600, _redacted, ""),
 }
 
 
-@pytest.mark.parametrize(("life_s", "end", "cause"), ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("name", ["withdrawn", "expired"])
 async def test_the_next_request_of_a_live_connection_is_refused_and_ends_it(
-    tmp_path: Path, life_s: float, end: End, cause: str
+    tmp_path: Path, name: str
 ) -> None:
+    life_s, end, cause = ENDS[name]
     async with _node(tmp_path) as (node, beta):
         svid = beta.svid(CALLER, seconds=(-60, life_s))
         async with node.called_by(svid) as client:
@@ -277,10 +280,30 @@ async def test_the_next_request_of_a_live_connection_is_refused_and_ends_it(
         assert len(node.world.desk.seen) == 1
 
 
-async def test_a_new_leaf_of_the_same_identity_goes_on_and_a_live_connection_too(
+async def test_without_our_own_identity_no_connection_of_a_peer_is_kept(tmp_path: Path) -> None:
+    async with _node(tmp_path) as (node, beta), node.called_by(beta.svid(CALLER)) as client:
+        await client.send(node.request("/in/tickets"))
+        assert (await client.answer()).status == 200
+        node.world.sidecar.identity.keeper.redact()
+        async with asyncio.timeout(WITHIN_S):
+            assert await client.rest() == b""
+
+
+async def test_case_57_a_session_goes_on_under_a_new_leaf_and_is_nobody_elses(
     tmp_path: Path,
 ) -> None:
-    """57: our own rotation ends nobody's connection."""
+    async with _node(tmp_path) as (node, beta):
+        world = node.world
+        world.crm.fake.answers["initialize"] = begins("s-1")  # type: ignore[assignment]
+        answer = await node.ask(_planner(node), world.legacy(INITIALIZE))
+        assert (answer.status, answer.field("mcp-session-id")) == (200, "s-1")
+        asked = world.legacy(call(), session="s-1")
+        assert (await node.ask(_planner(node), asked)).status == 200  # another leaf, the same ID
+        async with world.refuses("unrecognised"):
+            assert (await node.ask(beta.svid(CALLER), asked)).status == 404
+
+
+async def test_case_57_our_own_rotation_ends_nobodys_connection(tmp_path: Path) -> None:
     async with _node(tmp_path) as (node, beta), node.called_by(beta.svid(CALLER)) as client:
         await client.send(node.request("/in/tickets"))
         assert (await client.answer()).status == 200
@@ -291,10 +314,10 @@ async def test_a_new_leaf_of_the_same_identity_goes_on_and_a_live_connection_too
 
 @pytest.mark.parametrize("wire", ["legacy", "modern"])
 @pytest.mark.parametrize(("life_s", "end", "_"), ENDS.values(), ids=ENDS)
-async def test_a_stream_ends_within_a_second_and_says_why(
+async def test_case_58_a_stream_ends_within_a_second_and_says_why(
     tmp_path: Path, life_s: float, end: End, _: str, wire: str
 ) -> None:
-    """58, in the words of the caller's protocol; then its connection ends."""
+    """In the words of the caller's protocol; then its connection ends."""
     async with _node(tmp_path) as (node, beta):
         world = node.world
         hold = hold_answers(world)
