@@ -10,7 +10,7 @@ import hashlib
 import logging
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Self, cast
 
 from cryptography import x509
@@ -47,6 +47,8 @@ _VERIFY_CODES: Final[Mapping[int, HandshakeReason]] = {
     21: HandshakeReason.UNKNOWN_AUTHORITY,
 }
 _ALPN: Final = ("http/1.1",)
+_MOST_TAKEN: Final = 256
+"""Chains that one context remembers."""
 
 
 class HandshakeRefusedError(ssl.SSLCertVerificationError):
@@ -91,7 +93,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judge:
-    """Who is taken, under one generation of trust; None as `snapshot`: nobody."""
+    """Who is taken, under one generation of trust.
+
+    A chain once taken is taken again without being read anew, until it ends: the same bytes under
+    the same trust say the same. OpenSSL has verified it, and the key's proof, each time.
+    """
 
     role: Role
     events: IdentityEvents
@@ -99,9 +105,21 @@ class _Judge:
     expect: Expected | None
     snapshot: Snapshot
     authorities: Mapping[str, tuple[x509.Certificate, ...]]
+    taken: dict[tuple[bytes, ...], TlsPeer] = field(default_factory=dict)
 
     def peer(self, chain: list[bytes]) -> TlsPeer:
         """The peer whose verified chain is `chain`. Raises `PeerRefusedError`."""
+        key = tuple(chain)
+        known = self.taken.get(key)
+        if known is not None and self.clock.unix_s() < known.expires_unix_s:
+            return known
+        peer = self._read(chain)
+        if len(self.taken) >= _MOST_TAKEN:
+            self.taken.clear()
+        self.taken[key] = peer
+        return peer
+
+    def _read(self, chain: list[bytes]) -> TlsPeer:
         if not chain:
             raise PeerRefusedError(HandshakeReason.NO_CERTIFICATE, "no verified chain")
         if len(chain) > CHAIN_LIMIT + 1:

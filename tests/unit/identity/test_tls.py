@@ -363,6 +363,43 @@ def test_a_peer_whose_chain_has_ended_by_our_clock_is_refused():
     assert refused.value.reason == Reason.EXPIRED
 
 
+def test_a_chain_that_was_taken_is_read_once_for_one_generation(monkeypatch: pytest.MonkeyPatch):
+    read: list[bytes] = []
+    check = tls.check_leaf
+    monkeypatch.setattr(tls, "check_leaf", lambda der: read.append(der) or check(der))
+    us = ours()
+    context, client = us.server(), their_client(us.b.svid())
+    first, again = (shaken(client, context)[1].spiffe_peer for _ in range(2))
+    assert first is again
+    assert len(read) == 1
+    us.trust.give(us.keeper)  # the same state: no new generation
+    shaken(client, context)
+    assert len(read) == 1
+    Trust(own=us.a.own("/sidecar"), bundles=us.trust.bundles).give(us.keeper)
+    later = shaken(client, context)[1].spiffe_peer
+    assert later.generation == first.generation + 1
+    assert len(read) == 2
+    assert us.handshakes == [(Role.SERVER, Reason.OK)] * 4
+
+
+def test_a_chain_that_was_refused_is_judged_again_each_time():
+    us = ours()
+    context, client = us.server(), their_client(a_leaf(us.a, uris=["spiffe://a.test/a/"]))
+    for _ in range(2):
+        with pytest.raises(HandshakeRefusedError):
+            shaken(client, context)
+    assert us.handshakes == [(Role.SERVER, Reason.SPIFFE_ID)] * 2
+
+
+def test_what_is_remembered_of_chains_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tls, "_MOST_TAKEN", 2)
+    us = ours()
+    context = us.server()
+    for number in range(5):
+        shaken(their_client(us.b.svid(f"/caller/{number}")), context)
+    assert len(_inner(context, server=True).judge.taken) <= 2
+
+
 def test_a_client_that_shows_nothing_is_refused():
     us = ours()
     with pytest.raises(HandshakeRefusedError) as refused:
