@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure, print one table, write `build/bench.json`."""
+"""`python -m tests.bench`: measure, print a table a part, write `build/bench*.json`."""
 
 import argparse
 import signal
@@ -11,6 +11,8 @@ from rich.console import Console
 
 from tests.bench import tools
 from tests.bench.figures import Case, Leg
+from tests.bench.identity import report as identity_report
+from tests.bench.identity.measures import QUICK, Effort, measure
 from tests.bench.report import is_passed, print_report, write_json
 from tests.bench.runner import Plan, Runner
 
@@ -18,7 +20,10 @@ from tests.bench.runner import Plan, Runner
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="Outrider beside Envoy and Envoy + OPA, in one interleaved run.",
+        description="What identity costs; and Outrider beside Envoy, in one interleaved run.",
+    )
+    parser.add_argument(
+        "--only", choices=("traffic", "identity"), help="one part of the run; default: both"
     )
     parser.add_argument("--legs", default=",".join(Leg), help="default: all")
     parser.add_argument("--cases", default=",".join(Case), help="default: all")
@@ -74,9 +79,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Into a file or pipe the table keeps its columns.
     console = Console() if sys.stdout.isatty() else Console(width=132)
     progress = Console(stderr=True)
+    notes = {"machine": tools.machine_line(), "commit": tools.commit()}
+    passed = [
+        part(options, plan, console, progress, notes=notes)
+        for name, part in (("identity", _identity), ("traffic", _traffic))
+        if options.only in (None, name)
+    ]
+    return 1 if options.gate and not all(passed) else 0
+
+
+def _identity(
+    options: argparse.Namespace,
+    plan: Plan,
+    console: Console,
+    progress: Console,
+    *,
+    notes: dict[str, str],
+) -> bool:
+    """Measure identity in this process and one of its own; True where every bar is met."""
+    with progress.status("starting") as status:
+        figures = measure(QUICK if options.quick else Effort(), status.update)
+    path = options.output.with_name(f"{options.output.stem}-identity.json")
+    identity_report.write_json(figures, path)
+    identity_report.print_report(figures, console, notes=notes)
+    console.print(f"written: {path}")
+    return identity_report.is_passed(figures)
+
+
+def _traffic(
+    options: argparse.Namespace,
+    plan: Plan,
+    console: Console,
+    progress: Console,
+    *,
+    notes: dict[str, str],
+) -> bool:
+    """The interleaved run of all legs; True where every bar is met."""
     if not options.no_install:
         tools.install_debian_parts(progress.print)
-    notes = {"machine": tools.machine_line(), "commit": tools.commit()}
     minutes = plan.seconds_in_all(len(plan.legs)) / 60
     progress.print(f"about {minutes:.0f} min with every leg")
     with progress.status("starting") as status:
@@ -88,9 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_json(outcome, plan, options.output, notes=notes)
     print_report(outcome, plan, console, notes=notes)
     console.print(f"written: {options.output}")
-    if options.gate and not is_passed(outcome):
-        return 1
-    return 0
+    return is_passed(outcome)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What identity costs: revalidation, TLS on a live connection, handshakes, rotations."""
