@@ -36,6 +36,7 @@ from outrider.core.vocabulary import (
     ResourceType,
 )
 from outrider.pipeline import records
+from outrider.pipeline.notices import notices_of, tell
 from outrider.pipeline.obligations import Plan, plan
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
@@ -248,6 +249,7 @@ class Admission:
             except ObligationError as fault:
                 reason, detail = fault.reason, fault.detail
         await self._record(passage, leg, questions, Effect.DENY, reason)
+        tell(self._parts, passage, notices_of(decisions))
         passage.hidden = await self._is_hidden(passage, leg.actions, reason)
         raise DeniedError(worst, reason or Reason.POLICY, detail)
 

@@ -41,6 +41,7 @@ from outrider.pipeline import records
 from outrider.pipeline.admission import Admission, RefusedWithinError
 from outrider.pipeline.echo import EchoFilter
 from outrider.pipeline.hygiene import merged
+from outrider.pipeline.notices import tell
 from outrider.pipeline.obligations import Plan
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
@@ -65,7 +66,7 @@ class Relay:
 
     async def send(self, passage: Passage, leg: Leg, plan: Plan) -> Watcher:
         """Forward `leg` under its permit; the watcher of the answer that began to arrive."""
-        self._notify(passage, plan)
+        tell(self._parts, passage, plan.notify)
         began = self._parts.clock.monotonic_s()
         try:
             incoming = await self._forward(passage, leg, plan)
@@ -206,19 +207,6 @@ class Relay:
             ttl_s=wanted.ttl_s,
         )
         return provider, request
-
-    def _notify(self, passage: Passage, plan: Plan) -> None:
-        for notice in plan.notify:
-            self._parts.metrics.noted("notify", passage.bound[2].protocol)
-            logger.warning(
-                "policy asks for somebody to be told",
-                extra={
-                    "event": "notify",
-                    "channel": notice.channel,
-                    "severity": notice.severity,
-                    "request_id": passage.exchange.id,
-                },
-            )
 
     async def _carry_out(
         self, passage: Passage, steps: list[Step], *, at_work: bool = False

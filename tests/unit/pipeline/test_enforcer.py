@@ -201,6 +201,22 @@ async def test_obligations_that_can_be_done_are_done() -> None:
     assert "notify" in rig.metrics.notes
 
 
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        pytest.param(Effect.DENY, Reason.POLICY, id="deny"),
+        pytest.param(Effect.HOLD, Reason.HELD, id="a-hold-that-cannot-be-held"),
+    ],
+)
+async def test_somebody_is_told_of_what_is_refused_too(effect: Effect, reason: Reason) -> None:
+    rig = Rig()
+    notice = NotifyObligation(channel="security", severity="high")
+    rig.decider.decision = a_decision(effect, reason=reason, obligations=(notice, notice))
+    await _answer(rig)
+    assert rig.upstream.permits == []
+    assert rig.metrics.notes.count("notify") == 1
+
+
 async def test_two_actions_are_as_strict_as_the_strictest() -> None:
     rig = Rig()
     rig.adapter.conversation.asks = (an_ask(), SEND)
