@@ -156,6 +156,7 @@ async def test_an_identity_used_by_hand_without_a_task_gets_nothing(tmp_path: Pa
     async with a_called_sidecar(tmp_path, _shipped(agents=agents), SHIPPED) as called:
         async with called.world.refuses("policy"):
             assert await called.served(called.planner()) == 403
+        assert called.world.metric("notifications_total") == 1
         async with called.world.refuses("no_task"):
             answer = await called.ask(called.planner(), "/tickets", "Outrider-Task: tsk_mine")
             assert (answer.status, reason_of(answer)) == (403, "no_task")
