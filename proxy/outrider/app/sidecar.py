@@ -10,8 +10,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from operator import attrgetter
-from pathlib import Path
 from typing import Final, Self
 
 import orjson
@@ -19,12 +17,12 @@ import orjson
 from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
 from outrider.app.control_plane import ControlPlane
-from outrider.app.data_plane import DataPlane
 from outrider.app.identity import IdentityWatch, OwnIdentity
-from outrider.app.listening import EGRESS, lets_in, listeners_of
+from outrider.app.listening import EGRESS, listeners_of
+from outrider.app.planes import plane_of
+from outrider.app.reloading import check_reloadable, stamp, unmoved
 from outrider.app.state import open_state
 from outrider.config.load import Loaded, dump, load
-from outrider.config.settings import Upstream
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
 from outrider.control.opa_bundle import serve_alone
@@ -35,26 +33,22 @@ from outrider.core.jsonvalue import JsonObject, digest
 from outrider.core.ports import ActivePolicy
 from outrider.core.vocabulary import Direction, Reason, RecordKind
 from outrider.identity.snapshot import Snapshot
-from outrider.identity.subject import CallerIdentifier, own_instance
-from outrider.pipeline.enforcer import Enforcer
+from outrider.identity.subject import own_instance
 from outrider.pipeline.live import LiveExchanges
-from outrider.pipeline.parts import Parts
 from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.keeper import ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed
-from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.drain import Drain
 from outrider.server.edge import EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
-from outrider.server.jobs import Errands, Jobs
+from outrider.server.jobs import Jobs
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget, FairSlots
 from outrider.server.pool import no_one_holds
 from outrider.server.pressure import Pressure, fd_ratio, memory_ratio
 from outrider.server.wheel import Wheel
 from outrider.tasks.quarantine import QuarantineList
-from outrider.tasks.standing import StandingTasks
 from outrider.telemetry.exposition import Exposition
 from outrider.telemetry.logs import Logs
 from outrider.telemetry.metrics import Metrics
@@ -66,12 +60,6 @@ LOOK_S: Final = 1.0
 NO_IDENTITY: Final = "(no identity)"
 """The revision of connections to SPIFFE upstreams while we hold no SVID: none may be used."""
 FIRST_POLICY_S: Final = 2.0
-FIXED_AT_START: Final = (
-    "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
-    "policy.entrypoint", "policy.max_staleness_s", "policy.opa", "policy.watch",
-    "limits.audit_queue",
-)  # fmt: skip
-"""What a reload cannot change; a file that changes it is refused whole."""
 
 
 class Sidecar:
@@ -95,7 +83,7 @@ class Sidecar:
         self.quarantine = QuarantineList()
         self.identity = OwnIdentity(loaded, self.clock, self.metrics)
         self.instance = own_instance(loaded.pod_uid)
-        self._wheel = Wheel(clock=self.clock)
+        self.wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
         self.draining = False
         self.listening = False
@@ -135,9 +123,9 @@ class Sidecar:
             self.jobs.start(name, current)
         await self._start_policy()
         self._open_shares()
-        self.plane = await self._plane(self.loaded)
+        self.plane = await plane_of(self, self.loaded)
         stack.callback(self._close_pool)
-        stack.callback(self._wheel.close)
+        stack.callback(self.wheel.close)
         await self._listen(stack)
         for name, job in (
             ("policy files", self.keeper.watch() if settings.policy.watch else None),
@@ -202,67 +190,6 @@ class Sidecar:
             await asyncio.sleep(FIRST_POLICY_S)
             await self._try_policy()
 
-    async def _plane(self, loaded: Loaded) -> DataPlane:
-        """The data plane for `loaded`. Raises `ConfigError`; nothing is changed yet."""
-        settings = loaded.settings
-        routes = data_plane.routes_of(settings)
-        ingress = data_plane.routes_of(settings, Direction.INGRESS)
-        pool = await asyncio.to_thread(
-            data_plane.pool_of,
-            loaded,
-            self.clock,
-            self._wheel,
-            self.metrics,
-            self.identity,
-            self.instance,
-        )
-        mcp = McpAdapter(
-            limits=settings.limits,
-            pins=self.state.pins,
-            sessions=self.state.sessions,
-            seals=self.state.seals,
-            clock=self.clock,
-        )
-        parts = Parts(
-            identifier=CallerIdentifier(
-                settings=settings.identity,
-                listeners={
-                    "egress": settings.listeners.egress,
-                    "ingress": settings.listeners.ingress,
-                },
-                keeper=self.identity.keeper,
-                events=self.metrics,
-                clock=self.clock,
-                instance=self.instance,
-                issuers=self.identity.issuers,
-            ),
-            decider=policy_parts.decider_of(loaded, self.keeper, self.clock),
-            binder=StandingTasks(required=settings.tasks.required),
-            quarantine=self.quarantine,
-            routes=routes,
-            ingress=ingress,
-            adapters=data_plane.adapters_of(settings.limits, mcp),
-            upstream=pool,
-            credentials=data_plane.providers_of(loaded, self.state.key, self.clock),
-            upstream_credentials={
-                name: upstream.credential
-                for name, upstream in settings.upstreams.items()
-                if upstream.credential
-            },
-            audit=self.audit,
-            store=self.store,
-            slots=self._slots,
-            metrics=self.metrics,
-            live=self.live,
-            jobs=Errands(self.jobs),
-            clock=self.clock,
-            credential_headers=data_plane.credential_headers(settings),
-        )
-        enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)
-        return DataPlane(
-            loaded=loaded, routes=routes, ingress=ingress, pool=pool, enforcer=enforcer
-        )
-
     def _open_shares(self) -> None:
         limits = self.loaded.settings.limits
         self._pressure = Pressure(
@@ -274,7 +201,7 @@ class Sidecar:
                 ShedCause.AUDIT_QUEUE: self._audit_ratio,
             },
         )
-        self._slots = FairSlots(limits=limits, events=self.metrics, pressure=self._pressure)
+        self.slots = FairSlots(limits=limits, events=self.metrics, pressure=self._pressure)
 
     def _audit_ratio(self) -> float:
         state = self.audit.state()
@@ -290,7 +217,7 @@ class Sidecar:
             handler=self._handle,
             refuser=self._refuse,
             clock=self.clock,
-            wheel=self._wheel,
+            wheel=self.wheel,
             events=self.metrics,
             budget=BufferBudget(limit_bytes=settings.limits.buffered_bytes, events=self.metrics),
             pressure=self._pressure,
@@ -390,8 +317,8 @@ class Sidecar:
         """Put the settings file, as it is now, in force. Raises `ConfigError`; nothing changed."""
         try:
             fresh = await asyncio.to_thread(load, self.loaded.source, self._environ)
-            _check_reloadable(self.loaded, fresh)
-            plane = await self._plane(fresh)
+            check_reloadable(self.loaded, fresh)
+            plane = await plane_of(self, fresh)
             await self.keeper.reload(policy_parts.source_of(fresh))  # last: it is in force at once
         except Exception as fault:
             self.metrics.reloaded(ok=False, unix_s=self.clock.unix_s())
@@ -402,9 +329,9 @@ class Sidecar:
         before, self.plane, self.loaded = self.plane, plane, fresh
         limits = fresh.settings.limits
         self.listeners.take(plane)
-        self._slots.resize(limits)
+        self.slots.resize(limits)
         self.logs.set_level(fresh.settings.telemetry.log_level)
-        before.pool.retire(plane.pool, _unmoved(before.loaded, fresh))
+        before.pool.retire(plane.pool, unmoved(before.loaded, fresh))
         self._configured()
 
     def _configured(self) -> None:
@@ -429,11 +356,11 @@ class Sidecar:
     async def _watch_settings(self) -> None:
         """Reload when the settings file or a trust bundle changes."""
         source = self.loaded.source
-        seen = await asyncio.to_thread(_stamp, source)
+        seen = await asyncio.to_thread(stamp, source)
         while True:
             await asyncio.sleep(LOOK_S)
             await self.identity.refresh()
-            now = await asyncio.to_thread(_stamp, source)
+            now = await asyncio.to_thread(stamp, source)
             if now != seen:
                 seen = now
                 await self.try_reload()
@@ -477,39 +404,3 @@ def _first_of(group: BaseExceptionGroup) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
-
-
-def _unmoved(before: Loaded, after: Loaded) -> frozenset[str]:
-    """The upstreams that are where they were: what was let go there may still go."""
-    now = after.settings.upstreams
-    return frozenset(
-        name
-        for name, upstream in before.settings.upstreams.items()
-        if name in now and _place(upstream) == _place(now[name])
-    )
-
-
-def _place(upstream: Upstream) -> tuple[object, ...]:
-    return upstream.url, upstream.networks, upstream.direction, upstream.tls
-
-
-def _check_reloadable(before: Loaded, after: Loaded) -> None:
-    changed = [
-        key
-        for key in FIXED_AT_START
-        if attrgetter(key)(before.settings) != attrgetter(key)(after.settings)
-    ]
-    if lets_in(before.settings) != lets_in(after.settings):
-        changed.append("whether any upstream has direction ingress")
-    if changed:
-        raise ConfigError(f"{', '.join(changed)}: cannot change while running; restart outrider")
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    if path is None:
-        return None
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_mtime_ns, seen.st_ino, seen.st_size
