@@ -60,11 +60,10 @@ class FedLink(OthersLink):
 
 @dataclass(slots=True, kw_only=True)
 class RemoteOpa:
-    """An OPA process with a certificate of `ca`, and what it trusts: files in `room`."""
+    """An OPA process, the certificate it shows and what it trusts: files in `room`."""
 
     room: Path
     port: int
-    ca: Ca
     process: Process | None = None
 
     async def start(self) -> None:
@@ -163,27 +162,40 @@ class Remote:
 
 
 @asynccontextmanager
+async def remote_opa(
+    ca: Ca, *, serves: Svid | None = None, admits: str, trusts: Ca | None = None
+) -> AsyncIterator[tuple[RemoteOpa, BundleSource]]:
+    """An OPA that shows `serves`, by default what `ca` certifies it to be, and what it is fed."""
+    with tempfile.TemporaryDirectory(prefix="opa-") as name:
+        room = Path(name)
+        opa = RemoteOpa(room=room, port=free_port())
+        async with AsyncExitStack() as stack:
+            source = await _fed(stack, room)
+            opa.serve(serves or ca.svid(OPA))
+            opa.trust(trusts or ca)
+            opa.admit(admits)
+            await opa.start()
+            stack.push_async_callback(opa.stop)
+            yield opa, source
+
+
+@asynccontextmanager
 async def remote_engine(
     *,
     connections: int = 8,
     activation_s: float = 15.0,
     serves: Callable[[Ca], Svid] = lambda ca: ca.svid(OPA),
-    admits: str = f"spiffe://a.test{US}",
     trusts: Ca | None = None,
 ) -> AsyncIterator[Remote]:
     """An `OpaEngine` in mode `remote` and its OPA, nothing activated yet."""
     events = RecordingIdentityEvents()
     keeper = IdentityKeeper(clock=CLOCK, events=events)
-    async with AsyncExitStack() as stack:
-        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opa-")))
-        ca = await asyncio.to_thread(a_ca)
-        opa = RemoteOpa(room=room, port=free_port(), ca=ca)
-        source = await _fed(stack, room)
-        opa.serve(serves(ca))
-        opa.trust(trusts or ca)
-        opa.admit(admits)
-        await opa.start()
-        stack.push_async_callback(opa.stop)
+    ca = await asyncio.to_thread(a_ca)
+    admits = f"spiffe://a.test{US}"
+    async with (
+        remote_opa(ca, serves=serves(ca), admits=admits, trusts=trusts) as (opa, source),
+        asyncio.TaskGroup() as group,
+    ):
         leaves: set[str] = set()
         engine = OpaEngine(
             link=FedLink(_door(opa.port, keeper, events, leaves), source),
@@ -194,7 +206,8 @@ async def remote_engine(
         renew_with(keeper, engine.renew)
         remote = Remote(engine=engine, opa=opa, keeper=keeper, events=events, ca=ca, leaves=leaves)
         remote.hold()
-        group = await stack.enter_async_context(asyncio.TaskGroup())
         job = group.create_task(engine.run())
-        stack.callback(job.cancel)
-        yield remote
+        try:
+            yield remote
+        finally:
+            job.cancel()
