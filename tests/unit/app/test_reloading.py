@@ -33,9 +33,15 @@ def test_limits_and_upstreams_may_change() -> None:
     ("changes", "named"),
     [
         pytest.param(
-            {"identity": {"source": "none", "spiffe_id": "spiffe://a.test/x"}}, "identity"
+            {"identity": {"source": "none", "spiffe_id": "spiffe://a.test/x"}},
+            "identity",
+            id="another-identity",
         ),
-        pytest.param({"listeners": {"egress": {"addresses": ["127.0.0.1:1"]}}}, "listeners"),
+        pytest.param(
+            {"listeners": {"egress": {"addresses": ["127.0.0.1:1"]}}},
+            "listeners",
+            id="another-port",
+        ),
         pytest.param(
             {"upstreams": {"crm": CRM, "agent": CRM | {"direction": "ingress"}}},
             "direction ingress",
