@@ -17,7 +17,7 @@ from outrider.identity.reasons import HandshakeReason, Role
 from outrider.identity.tls import Expected, client_context
 from outrider.policy.engines.opa import OpaEngine, OpaLimits, OthersLink
 from outrider.policy.opa_hot import HotClient, request_head
-from outrider.policy.opa_remote import OpaTls, RemoteDoor
+from outrider.policy.opa_remote import OpaTls, RemoteDoor, system_lookup
 from outrider.policy.opa_reply import Reply
 from tests.support.fake_opa import FakeOpa, Fault, a_result
 from tests.support.identity import RecordingIdentityEvents
@@ -195,6 +195,26 @@ async def test_an_address_that_does_not_answer_is_tried_last_from_then_on():
         assert isinstance(await ask(client), Reply)
         client.close()
     assert looked == [("opa.acme.test", remote.port, False)]
+
+
+async def test_who_does_not_shake_hands_is_left_at_the_deadline_and_tried_last():
+    async def silent(reader, writer):
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with remote_opa() as remote:
+        remote.port = port
+        door = remote.door(host="opa.acme.test", lookup=lambda *_: ["127.0.0.1", "::1"])
+        client = HotClient(door=door, connections=1, clock=CLOCK)
+        assert reason(await ask(client, 0.2)) is Reason.POLICY_TIMEOUT
+        assert list(door._known) == ["::1", "127.0.0.1"]
+    server.close()
+
+
+def test_the_system_names_each_address_once():
+    assert system_lookup("127.0.0.1", 443) == ["127.0.0.1"]
 
 
 async def test_a_name_nobody_knows_is_unavailable():

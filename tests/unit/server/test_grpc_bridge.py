@@ -270,6 +270,36 @@ async def test_leaving_cuts_every_relay_and_takes_no_new_one(world):
             _ = bridge.target
 
 
+async def test_leaving_in_the_middle_of_a_handshake_ends_it(world):
+    heard = asyncio.Event()
+
+    async def silent(reader, writer):
+        heard.set()
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with world.bridge(server.sockets[0].getsockname()[1]) as bridge:
+        reader, writer = await asyncio.open_unix_connection(bridge.target.removeprefix("unix:"))
+        async with asyncio.timeout(PATIENCE_S):
+            await heard.wait()
+    assert await is_cut(reader)
+    writer.close()
+    server.close()
+    assert bridge.relays == 0
+    assert world.events.log == []
+
+
+async def test_a_socket_that_cannot_be_bound_leaves_no_folder(world, tmp_path):
+    bridge = world.bridge(1)
+    bridge._parent = tmp_path
+    object.__setattr__(bridge._upstream, "name", "no/such")
+    with pytest.raises(FileNotFoundError):
+        async with bridge:
+            raise AssertionError
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_fault_of_whoever_uses_it_leaves_as_it_is(world):
     with pytest.raises(KeyError):
         async with world.bridge(1):
