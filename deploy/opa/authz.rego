@@ -20,9 +20,9 @@ allow if {
 # METADATA
 # description: The SPIFFE ID of the client; undefined where its leaf names another number than one.
 caller := id if {
-	count(input.client_certificates[0].URIs) == 1
-	uri := input.client_certificates[0].URIs[0]
-	id := sprintf("%s://%s%s", [uri.Scheme, uri.Host, uri.Path])
+	names := input.client_certificates[0].URIs
+	count(names) == 1
+	id := sprintf("%s://%s%s", [names[0].Scheme, names[0].Host, names[0].Path])
 }
 
 # METADATA

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+from asyncio.subprocess import PIPE
 
 import pytest
 
@@ -14,9 +15,9 @@ from outrider.core.errors import ConfigError
 from outrider.core.ports import Defined, Raw
 from outrider.core.vocabulary import Reason
 from outrider.identity.reasons import HandshakeReason, Role
-from tests.support.opa import a_release, until
+from tests.support.opa import a_release, opa_binary, until
 from tests.support.opa_load import BACK_S, BUSY_S, TIMEOUT_S, Load, ask, reason
-from tests.support.opa_remote import OPA, Remote, remote_engine
+from tests.support.opa_remote import OPA, SAMPLE, Remote, remote_engine
 from tests.support.spiffe_ca import a_ca
 
 CLOCK = SystemClock()
@@ -192,3 +193,11 @@ async def test_a_rotation_of_opas_certificate_in_mid_load_refuses_nothing():
         assert load.reasons() == set()
     assert len(remote.leaves) == 4
     assert set(remote.events.handshakes) == {(Role.CLIENT, HandshakeReason.OK)}
+
+
+async def test_the_sample_of_who_may_ask_passes_its_own_tests():
+    binary = await asyncio.to_thread(opa_binary)
+    files = [SAMPLE / "authz.rego", SAMPLE / "authz_test.rego"]
+    process = await asyncio.create_subprocess_exec(binary.path, "test", *files, stdout=PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
