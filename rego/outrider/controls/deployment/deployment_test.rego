@@ -19,8 +19,8 @@ test_a_read_by_the_same_tool_is_not if {
 }
 
 test_where_nobody_says_it_is_production if {
-	given.verdict(given.with_context(elsewhere, {"environment": null})).effect == "hold"
-	given.verdict(given.with_context(elsewhere, {"environment": ""})).effect == "hold"
+	"EF-08" in given.verdict(given.with_context(elsewhere, {"environment": null})).codes
+	"EF-08" in given.verdict(given.with_context(elsewhere, {"environment": ""})).codes
 	given.verdict(given.with_subject(elsewhere, {"environment": null})).effect == "hold"
 	given.verdict(given.with_subject(
 		given.with_context(elsewhere, {"environment": "Prod"}),

@@ -2,7 +2,7 @@
 # title: An identity is of one environment
 # description: |
 #   Denies whatever an agent asks in another environment than its own, as `data.outrider.agents` and
-#   the sidecar name them. Where either names none there is nothing to compare.
+#   the sidecar name them. Where the agent has none there is nothing to compare.
 # labels:
 #   nhi: [NHI8, NHI9]
 #   mitre_attack: [Lateral Movement]
@@ -15,13 +15,7 @@ import data.outrider.lib
 # custom:
 #   refs: [NHI8, NHI9, Lateral Movement (L4)]
 findings contains lib.finding("ID-02", "deny", "the agent is of another environment", {}) if {
-	_differs(input.subject.properties.environment, input.context.environment)
-}
-
-_differs(own, here) if {
-	is_string(own)
-	is_string(here)
-	own != ""
-	here != ""
-	own != here
+	is_string(input.subject.properties.environment)
+	input.subject.properties.environment != ""
+	not input.subject.properties.environment == input.context.environment
 }

@@ -13,7 +13,12 @@ test_another_spelling_is_another_environment if {
 	given.verdict(given.with_subject(given.mcp_call, {"environment": "Prod"})).effect == "deny"
 }
 
-test_where_none_is_named_there_is_nothing_to_compare if {
+test_an_agent_without_one_has_nothing_to_compare if {
 	given.verdict(given.with_subject(given.mcp_call, {"environment": null})).codes == set()
-	given.verdict(given.with_context(given.mcp_call, {"environment": ""})).codes == set()
+	given.verdict(given.with_subject(given.mcp_call, {"environment": ""})).codes == set()
+}
+
+test_here_is_not_its_own_while_nobody_says_where_this_is if {
+	given.verdict(given.with_context(given.mcp_call, {"environment": ""})).codes == {"ID-02"}
+	given.verdict(json.remove(given.mcp_call, ["context/environment"])).codes == {"ID-02"}
 }
