@@ -45,14 +45,16 @@ class JsonFormatter(logging.Formatter):
 
 
 class Throttle(logging.Filter):
-    """At most ten lines a second of one event; the next that passes says how many were not."""
+    """At most ten lines a second of one event for one `reason`, which is a closed word where a line
+    has one, so that a flood of one reason hides no other; the next that passes says how many were
+    not."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[str, tuple[int, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        event = str(getattr(record, "event", record.name))
+        event = f"{getattr(record, 'event', record.name)} {getattr(record, 'reason', '')}"
         second = int(record.created)
         began, count, suppressed = self._seen.get(event, (second, 0, 0))
         if began != second:

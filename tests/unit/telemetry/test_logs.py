@@ -136,6 +136,13 @@ def test_one_event_does_not_silence_another() -> None:
     assert len(passed(throttle, "y", 1.0, 5)) == 5
 
 
+def test_a_flood_of_one_reason_hides_no_other() -> None:
+    throttle = Throttle()
+    for _ in range(100):
+        throttle.filter(a_record(event="tls_peer_refused", reason="protocol"))
+    assert throttle.filter(a_record(event="tls_peer_refused", reason="wrong_authority"))
+
+
 def test_the_throttle_forgets_rather_than_grows() -> None:
     throttle = Throttle()
     for number in range(10_000):
