@@ -38,6 +38,8 @@ class IdentityKeeper:
         self._was_valid = False
         self._changed = asyncio.Event()
         self.contact_unix_s: float | None = None
+        self.trouble: str | None = None
+        """Why the source is not heard, a closed word of its own; None where that is not known."""
 
     # --- for readers ---
 
@@ -147,6 +149,11 @@ class IdentityKeeper:
         self._connected = on
         if on:
             self.contact_unix_s = self._clock.unix_s()
+            self.trouble = None
+
+    def troubled(self, trouble: str | None) -> None:
+        """Why the source is not heard just now; it is forgotten once it is heard."""
+        self.trouble = trouble
 
     def failed(self, why: str) -> None:
         """The source cannot go on; what is held is served to its end."""

@@ -69,6 +69,7 @@ class WorkloadApi:
         dial: "Callable[[str], Any]" = dial,
     ) -> None:
         self._target = target
+        self._keeper = keeper
         self._events = events
         self._settings = settings
         self._pause = pause
@@ -95,6 +96,7 @@ class WorkloadApi:
                     first_message_s=self._settings.first_message_s,
                     pause=self._pause,
                     uniform=self._uniform,
+                    troubled=self._keeper.troubled,
                 )
                 self._streams.append(
                     group.create_task(loop.run(), name=f"workload api {heard.kind}")

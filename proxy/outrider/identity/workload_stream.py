@@ -6,8 +6,10 @@ nothing but itself; nothing is raised but the cancellation of whoever runs it.
 """
 
 import asyncio
+import errno
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 import grpc
@@ -19,6 +21,16 @@ from outrider.identity.workload_messages import MalformedUpdateError
 logger = logging.getLogger("outrider.identity")
 
 FATAL: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED})
+SILENT: Final = "silent"
+UNAVAILABLE: Final = "unavailable"
+DENIED: Final = "denied"
+TROUBLES: Final[Mapping[str, str]] = {
+    os.strerror(errno.ENOENT): "no_such_socket",
+    os.strerror(errno.ENOTDIR): "no_such_socket",
+    os.strerror(errno.EACCES): "not_allowed",
+    os.strerror(errno.ECONNREFUSED): "refused",
+}
+"""Why the agent cannot be reached, by the kernel's words, which end what gRPC says of it."""
 _LEAST_S: Final = 0.05
 _FIRST_S: Final = 0.1
 _MOST_S: Final = 5.0
@@ -61,10 +73,28 @@ def delay_s(attempt: int, uniform: Uniform) -> float:
     return uniform(_LEAST_S, max(_FIRST_S, min(_MOST_S, _FIRST_S * 2 ** min(attempt, _DOUBLINGS))))
 
 
+def trouble_of(code: grpc.StatusCode, details: str) -> str | None:
+    """A closed word for why nothing is heard; None where the code is no word on that."""
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            ends = (word for words, word in TROUBLES.items() if details.endswith(words))
+            return next(ends, UNAVAILABLE)
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return SILENT
+        case grpc.StatusCode.PERMISSION_DENIED:
+            return DENIED
+        case _:
+            return None
+
+
+def _untold(_trouble: str | None) -> None:
+    """Nobody asks for it."""
+
+
 class StreamLoop:
     """Opens the stream, hands on what it says, and opens it again when it ends."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each collaborator
         self,
         *,
         opened: Callable[[], Call],
@@ -73,13 +103,17 @@ class StreamLoop:
         first_message_s: float,
         pause: Pause,
         uniform: Uniform,
+        troubled: Callable[[str | None], None] = _untold,
     ) -> None:
+        """`troubled` is told, as the stream ends, why nothing is heard (`trouble_of`)."""
         self._opened = opened
         self._heard = heard
         self._events = events
         self._first_s = first_message_s
         self._pause = pause
         self._uniform = uniform
+        self._troubled = troubled
+        self._details = ""
         self._attempt = 0
         self._is_down = False
         self._is_malformed = False
@@ -92,6 +126,7 @@ class StreamLoop:
                 self._heard.contact(on=True)
                 self._heard.denied()
             self._heard.contact(on=False)
+            self._troubled(trouble_of(code, self._details))
             self._events.workload_reconnect("END" if code is grpc.StatusCode.OK else str(code.name))
             if code in FATAL:
                 self._tell("a stream of the Workload API cannot work and is given up", code)
@@ -106,6 +141,7 @@ class StreamLoop:
     async def _once(self) -> grpc.StatusCode:
         """One life of the stream; how it ended."""
         call: Call | None = None
+        self._details = ""
         try:
             call = self._opened()
             async with asyncio.timeout(self._first_s):
@@ -116,6 +152,7 @@ class StreamLoop:
         except TimeoutError:
             return grpc.StatusCode.DEADLINE_EXCEEDED
         except grpc.aio.AioRpcError as ended:
+            self._details = ended.details() or ""
             return ended.code()
         except grpc.aio.UsageError:
             # A channel that is closed under us: its owner ends this loop next.
@@ -161,7 +198,12 @@ class StreamLoop:
     def _tell(self, sentence: str, code: grpc.StatusCode) -> None:
         logger.warning(
             sentence,
-            extra={"event": "workload_api", "stream": self._heard.kind, "code": code.name},
+            extra={
+                "event": "workload_api",
+                "stream": self._heard.kind,
+                "code": code.name,
+                "cause": trouble_of(code, self._details),
+            },
         )
 
 

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from outrider.identity.workload_messages import MalformedUpdateError
-from outrider.identity.workload_stream import StreamLoop, delay_s
+from outrider.identity.workload_stream import StreamLoop, delay_s, trouble_of
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.scripted_calls import ScriptedCall, ScriptedStreams
 from tests.support.virtual import in_virtual_time, now_s
@@ -159,6 +159,25 @@ def test_W_4_a_fatal_code_ends_the_trying(code, before):
     assert heard.said[-2:] == ["down", f"fatal {code.name}"]
     assert (len(streams.calls), pauses.waited) == (1, [])
     assert events.ended_s is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "word"),
+    [
+        pytest.param(
+            CODE.UNAVAILABLE, "error: No such file or directory", "no_such_socket", id="absent"
+        ),
+        pytest.param(CODE.UNAVAILABLE, "error: Permission denied", "not_allowed", id="mode"),
+        pytest.param(CODE.UNAVAILABLE, "error: Connection refused", "refused", id="refused"),
+        pytest.param(CODE.UNAVAILABLE, "/Permission denied/a.sock: x", "unavailable", id="a-path"),
+        pytest.param(CODE.UNAVAILABLE, "", "unavailable", id="no-words"),
+        pytest.param(CODE.DEADLINE_EXCEEDED, "", "silent", id="silent"),
+        pytest.param(CODE.PERMISSION_DENIED, "", "denied", id="denied"),
+        pytest.param(CODE.INTERNAL, "Connection refused", None, id="another-code"),
+    ],
+)
+def test_why_nothing_is_heard_is_one_closed_word(code, details, word):
+    assert trouble_of(code, details) == word
 
 
 def test_the_first_message_is_awaited_and_then_the_stream_opened_anew():
