@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 
@@ -537,6 +538,6 @@ async def test_idle_connections_end_by_themselves():
 async def test_a_new_revision_retires_the_connections_of_the_old():
     async with RecordingUpstream() as upstream, running_pool(upstream.port) as pool:
         await whole(await pool.send())
-        pool.pool.retire()
+        pool.pool.replace(replace(pool.origin, revision="another"))
         await whole(await pool.send())
         assert upstream.connections == 2

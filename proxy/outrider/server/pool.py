@@ -87,7 +87,8 @@ class UpstreamPool:
         return found + sum(elder.revalidate(holds) for elder in self._elders)
 
     def take_over(self, *elders: "UpstreamPool") -> None:
-        """Look after what is left of pools that were retired."""
+        """Look after what is left of pools that were retired. One that has nothing left will
+        never have anything again."""
         self._elders += [elder for elder in elders if elder.is_busy]
 
     @property
@@ -96,11 +97,13 @@ class UpstreamPool:
         return any(line.is_busy for line in self._lines.values())
 
     def retire(self, successor: "UpstreamPool | None" = None, same: Container[str] = ()) -> None:
-        """Use no connection again: idle ones go now, the others after their exchange.
+        """Use no connection again, and make none: idle ones go now, the others after their
+        exchange.
 
         What has no connection yet goes by `successor` where its upstream is among the `same`, is
-        where it was, that is. Its permit was for no other place: where the upstream has moved, what
-        waits for its turn is refused, and what comes at once still goes where it was let go.
+        where it was, that is. Its permit was for no other place: where the upstream has moved, it
+        is refused, whether it waits for its turn or comes later. What is trusted now is not what
+        it was let go under.
         """
         if successor is not None:
             elders, self._elders = self._elders, []
@@ -116,7 +119,7 @@ class UpstreamPool:
 
 
 class _RetiredError(Exception):
-    """The line takes nothing new."""
+    """The line takes nothing new: nothing of it would be looked after any more."""
 
 
 class Line:
@@ -187,8 +190,8 @@ class Line:
             connection.drop()
 
     async def send(self, outgoing: Outgoing) -> Answer:
-        if self._heir is not None:
-            return await self._heir.send(outgoing)
+        if self._retired:
+            return await self._by_heir(outgoing)
         length = announced_length(outgoing)
         try:
             connection = await self._connection(outgoing.lease_fingerprint)
@@ -217,14 +220,13 @@ class Line:
     async def _connection(self, fingerprint: str) -> UpstreamConnection:
         if not self._breaker.admits():
             raise UpstreamUnavailableError("the upstream failed too often", cause="breaker")
-        was_retired = self._retired
         try:
             await self._turnstile.enter()
         except BaseException:
             self._breaker.gave_up()
             raise
         try:
-            return await self._open(fingerprint, waited=self._retired and not was_retired)
+            return await self._open(fingerprint)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, EnforcementError):
@@ -233,20 +235,17 @@ class Line:
                 self._breaker.gave_up()
             raise
 
-    async def _open(self, fingerprint: str, *, waited: bool) -> UpstreamConnection:
-        """A connection to the origin as it is when this returns. Raises `_RetiredError` where
-        there is to be none of this line any more; `waited`: it was retired meanwhile."""
-        if waited:
-            raise _RetiredError
-        while True:
+    async def _open(self, fingerprint: str) -> UpstreamConnection:
+        """A connection to the origin as it is when this returns. Raises `_RetiredError` where this
+        line was retired while its turn, or the connection, was waited for."""
+        while not self._retired:
             origin = self._origin
             key = (origin.revision, fingerprint)
             connection = self._checkout(key) or await self._dial(key)
-            if origin is self._origin or (self._retired and self._heir is None):
+            if origin is self._origin:
                 return connection
             connection.drop()  # what it trusts, or where it leads, has changed meanwhile
-            if self._heir is not None:
-                raise _RetiredError
+        raise _RetiredError
 
     def _checkout(self, key: tuple[str, str]) -> UpstreamConnection | None:
         """The idle connection used last, if it still lives; dead ones go."""

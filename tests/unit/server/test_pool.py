@@ -77,19 +77,48 @@ async def test_who_waits_for_an_upstream_that_has_moved_is_refused():
         assert (old.seen, new.seen) == ([], [])
 
 
-async def test_what_comes_at_once_still_goes_where_it_was_let_go():
+async def test_what_comes_after_an_upstream_has_moved_reaches_nobody():
     async with RecordingUpstream() as old, running_pool(old.port) as pool:
+        await whole(await pool.send())
         pool.pool.retire()
         for _ in range(2):
-            await whole(await pool.send())
-        assert (len(old.seen), old.connections) == (2, 2)  # nothing is kept of the line
+            assert (await _refused(pool)).cause == "retired"
+        assert (len(old.seen), old.connections) == (1, 1)
+        assert not pool.pool.is_busy
 
 
-async def test_a_move_drops_nothing_that_is_being_dialled():
+async def test_what_is_being_dialled_while_its_upstream_moves_carries_nothing():
     async with RecordingUpstream() as old, running_pool(old.port) as pool:
         _retire_at_the_dial(pool)
-        await whole(await pool.send())
-        assert len(old.seen) == 1
+        assert (await _refused(pool)).cause == "retired"
+        assert (old.seen, pool.pool.is_busy) == ([], False)
+
+
+async def test_a_pool_that_was_left_is_looked_after_until_its_last_dial_is_over():
+    async with (
+        RecordingUpstream() as old,
+        running_pool(old.port) as before,
+        running_pool(old.port) as after,
+        asyncio.TaskGroup() as group,
+    ):
+        line, dialling = before.pool.line("crm"), asyncio.Event()
+        resolve, go_on = line._dialler._resolver.resolve, asyncio.Event()
+
+        async def slowly(*place):
+            dialling.set()
+            await go_on.wait()
+            return await resolve(*place)
+
+        line._dialler._resolver.resolve = slowly
+        refused = group.create_task(_refused(before))
+        await dialling.wait()
+        before.pool.retire(after.pool)
+        after.pool.revalidate(lambda _: True)
+        assert after.pool._elders == [before.pool]
+        go_on.set()
+        assert (await refused).cause == "retired"
+        after.pool.revalidate(lambda _: True)
+        assert (after.pool._elders, old.seen) == ([], [])
 
 
 async def test_who_waits_while_an_upstream_is_replaced_goes_to_the_new_one():
