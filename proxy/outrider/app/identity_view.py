@@ -27,6 +27,15 @@ _WHENCE: Final = {
     "files": "the files of identity.files",
     "none": "nowhere",
 }
+_TROUBLES: Final = {
+    "no_such_socket": "there is no such socket; see that the address is right and the agent runs",
+    "not_allowed": "the socket does not let our user in; see its mode, its owner and its folders'",
+    "refused": "nothing listens on that socket; see that the agent runs",
+    "silent": "it takes connections and says nothing; see the agent's log",
+    "denied": "it answers, and has no entry for this workload; see that there is one",
+    "unavailable": "it cannot be reached; see that the address is right and the agent runs",
+}
+"""What a word of `keeper.trouble` means and what to do; a fault of files speaks for itself."""
 _LATE: Final = (
     "under a quarter of our SVID's life is left, so its renewal has failed; see that the Workload "
     "API answers before it runs out"
@@ -103,11 +112,16 @@ class IdentityView:
             case SourceState.SERVING | SourceState.DISCONNECTED:
                 return None
             case SourceState.WAITING:
-                return f"waiting: no SVID came from {whence} yet; {self._entry()}"
+                to_do = self.trouble() or self._entry()
+                return f"waiting: no SVID came from {whence} yet{self._at()}; {to_do}"
             case SourceState.REDACTED:
-                return f"redacted: {whence} says that we may hold no identity; {self._entry()}"
+                return (
+                    f"redacted: {whence} says that we may hold no identity{self._at()}; "
+                    f"{self._entry()}"
+                )
             case SourceState.EXPIRED:
-                return f"expired: our SVID ran out and {whence} gave no other; {self._renewal()}"
+                to_do = self.trouble() or self._renewal()
+                return f"expired: our SVID ran out and {whence} gave no other{self._at()}; {to_do}"
             case SourceState.FAILED:
                 why = self._keeper.failure or "it cannot go on"
                 return f"failed: {whence}: {why}; mend that and start outrider anew"
@@ -115,7 +129,35 @@ class IdentityView:
     def degraded(self) -> str | None:
         if self._keeper.state() not in HOLDING or not self._keeper.is_degraded():
             return None
-        return _LATE_FILES if self._settings.source == "files" else _LATE
+        late = _LATE_FILES if self._settings.source == "files" else _LATE
+        trouble = self.trouble()
+        return late if trouble is None else f"{late}; now{self._at()}: {trouble}"
+
+    def trouble(self) -> str | None:
+        """Why the source is not heard, or what of it is not taken, with what to do; None where
+        nothing is known of that."""
+        word = self._keeper.trouble
+        return None if word is None else _TROUBLES.get(word, word)
+
+    def note(self) -> str | None:
+        """What a person should know of how it is, even where nothing is missing yet."""
+        said = self.missing() or self.degraded()
+        if said is not None:
+            return said
+        trouble = self.trouble()
+        if self._keeper.state() is SourceState.DISCONNECTED:
+            return (
+                f"disconnected: {_WHENCE[self._settings.source]} gives nothing new{self._at()}; "
+                f"what we hold serves to its own end{'' if trouble is None else f'; {trouble}'}"
+            )
+        return trouble if self._settings.source == "files" else None
+
+    def _at(self) -> str:
+        """Where the source is, where that is one place."""
+        return f" (at {self._loaded.workload_api})" if self._is_api() else ""
+
+    def _is_api(self) -> bool:
+        return self._settings.source == "workload_api" and self._loaded.workload_api is not None
 
     def document(self) -> JsonObject:
         """Everything that may be known of our identity; never a key."""
@@ -130,7 +172,7 @@ class IdentityView:
             "address": self._loaded.workload_api,
             "state": state.value if has_source else None,
             "since": rfc3339(since_s) if has_source else None,
-            "note": (self.missing() or self.degraded()) if has_source else None,
+            "note": self.note() if has_source else None,
             "degraded": has_source and self.degraded() is not None,
             "spiffe_id": svid.spiffe_id.text if svid is not None else self._settings.spiffe_id,
             "proven": self._keeper.own() is not None,
@@ -157,7 +199,7 @@ class IdentityView:
         said = (
             self._instance,
             self._keeper.state().value,
-            self.degraded(),
+            self.note() if self._settings.source != "none" else None,
             snapshot.generation,
             sorted((name, len(one.jwt_keys)) for name, one in snapshot.jwt.by_domain.items()),
         )

@@ -19,6 +19,7 @@ from outrider.cli.common import (
     settings,
 )
 from outrider.config.load import Loaded, dump, schema
+from outrider.config.places import warnings
 from outrider.core.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and describe settings.")
@@ -40,6 +41,8 @@ def check(
     )
     for line in _identity(loaded):
         out.print(f"[dim]identity:[/] {plain(line)}", soft_wrap=True)
+    for line in warnings(loaded):
+        out.print(f"[yellow]warning:[/] {plain(line)}", soft_wrap=True)
 
 
 def _identity(loaded: Loaded) -> Iterator[str]:

@@ -39,7 +39,8 @@ class IdentityKeeper:
         self._changed = asyncio.Event()
         self.contact_unix_s: float | None = None
         self.trouble: str | None = None
-        """Why the source is not heard, a closed word of its own; None where that is not known."""
+        """Why the source is not heard, or not taken: a closed word of `workload_stream`, or what is
+        wrong with the files, a sentence of ours. None where nothing is, or it is not known."""
 
     # --- for readers ---
 

@@ -124,9 +124,11 @@ class SvidFiles:
                 return
             self._note("discarded", (stamps, (str(fault),)))
             self._keeper.connected(on=False)
+            self._keeper.troubled(str(fault))
             return
         self._note("applied", (stamps, read.faults))
         self._take(read)
+        self._keeper.troubled("; ".join(read.faults) or None)
 
     def _note(self, result: str, said: _Said) -> None:
         """Count and tell of what came of the files, once for each state of them."""
@@ -137,7 +139,7 @@ class SvidFiles:
         if said[1]:
             logger.warning(
                 "an SVID in files is refused, whole or in part",
-                extra={"event": "svid_files", "result": result, "faults": said[1]},
+                extra={"event": "svid_files", "result": result, "fault": "; ".join(said[1])},
             )
 
     def _take(self, read: _Read) -> None:

@@ -127,19 +127,34 @@ class Room:
 
 # --- readiness ------------------------------------------------------------------------------
 
+AT = "(at unix:/run/spire/agent.sock)"
+ENTRY = "see that its agent runs and has an entry for this workload"
 STATES = [
-    pytest.param(SourceState.WAITING, "waiting: no SVID came from the Workload API yet; see that "
-                 "its agent runs and has an entry for this workload", id="waiting"),
+    pytest.param(
+        SourceState.WAITING,
+        f"waiting: no SVID came from the Workload API yet {AT}; {ENTRY}",
+        id="waiting",
+    ),
     pytest.param(SourceState.SERVING, None, id="serving"),
     pytest.param(SourceState.DISCONNECTED, None, id="disconnected"),
-    pytest.param(SourceState.REDACTED, "redacted: the Workload API says that we may hold no "
-                 "identity; see that its agent runs and has an entry for this workload",
-                 id="redacted"),
-    pytest.param(SourceState.EXPIRED, "expired: our SVID ran out and the Workload API gave no "
-                 "other; see that its agent runs and reaches its server", id="expired"),
-    pytest.param(SourceState.FAILED, "failed: the Workload API: the Workload API says that it does "
-                 "not know this call; mend that and start outrider anew", id="failed"),
-]  # fmt: skip
+    pytest.param(
+        SourceState.REDACTED,
+        f"redacted: the Workload API says that we may hold no identity {AT}; {ENTRY}",
+        id="redacted",
+    ),
+    pytest.param(
+        SourceState.EXPIRED,
+        f"expired: our SVID ran out and the Workload API gave no other {AT}; see that its agent "
+        "runs and reaches its server",
+        id="expired",
+    ),
+    pytest.param(
+        SourceState.FAILED,
+        "failed: the Workload API: the Workload API says that it does not know this call; mend "
+        "that and start outrider anew",
+        id="failed",
+    ),
+]
 
 
 @pytest.mark.parametrize(("state", "missing"), STATES)
@@ -149,6 +164,60 @@ def test_readiness_says_the_state_and_what_to_do(state: SourceState, missing: st
     (check,) = room.view.checks()
     assert (check.name, check.missing(), check.degraded()) == ("identity", missing, None)
     assert check.detail() == state.value
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        pytest.param("no_such_socket", "there is no such socket", id="absent"),
+        pytest.param("not_allowed", "the socket does not let our user in", id="mode"),
+        pytest.param("refused", "nothing listens on that socket", id="refused"),
+        pytest.param("silent", "says nothing", id="silent"),
+        pytest.param("denied", "has no entry for this workload", id="denied"),
+        pytest.param("unavailable", "it cannot be reached", id="unavailable"),
+    ],
+)
+def test_why_the_source_is_not_heard_is_said_with_its_address(trouble: str, words: str) -> None:
+    room = Room(API)
+    room.keeper.troubled(trouble)
+    said = str(room.view.missing())
+    assert words in said
+    assert AT in said
+    assert room.view.document()["note"] == said
+
+
+def test_a_source_that_is_heard_again_has_no_trouble() -> None:
+    room = Room(API)
+    room.keeper.troubled("refused")
+    room.reach(SourceState.SERVING)
+    assert room.view.document()["note"] is None
+
+
+def test_a_disconnected_source_is_ready_and_noted_with_its_cause() -> None:
+    room = Room(API)
+    room.reach(SourceState.DISCONNECTED)
+    mark = marked(room)
+    assert "serves to its own end" in str(room.view.document()["note"])
+    room.keeper.troubled("refused")
+    assert "nothing listens on that socket" in str(room.view.document()["note"])
+    assert room.view.missing() is None
+    assert marked(room) != mark
+
+
+def test_a_late_renewal_says_why() -> None:
+    room = Room(API)
+    room.reach(SourceState.DISCONNECTED)
+    room.keeper.troubled("refused")
+    room.clock.pass_s(LIFE_S * 0.8)
+    assert "nothing listens on that socket" in str(room.view.degraded())
+
+
+@pytest.mark.parametrize("state", [SourceState.DISCONNECTED, SourceState.SERVING])
+def test_what_is_wrong_with_the_files_is_noted(state: SourceState) -> None:
+    room = Room(FILES)
+    room.reach(state)
+    room.keeper.troubled("identity.files.key has mode 0644")
+    assert "identity.files.key has mode 0644" in str(room.view.document()["note"])
 
 
 @pytest.mark.parametrize("state", list(SourceState))

@@ -270,7 +270,8 @@ async def test_a_bad_change_takes_nothing_away_and_is_told_of_once(files, spoil,
     assert files.keeper.snapshot() is before
     assert files.keeper.state() is SourceState.DISCONNECTED
     assert files.events.updates == {APPLIED: 1, DISCARDED: 1}
-    assert [names in record.faults[0] for record in caplog.records] == [True]
+    assert [names in record.fault for record in caplog.records] == [True]
+    assert names in files.keeper.trouble
 
 
 async def test_files_that_vanish_are_an_outage_and_what_is_held_ends_in_its_time(files):

@@ -1,0 +1,96 @@
+"""What is not as the settings want it is warned of, and refuses nothing."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outrider.config.load import load
+from outrider.config.places import warnings
+from tests.support.command import write_settings
+
+
+def warned(room: Path, **settings: Any) -> list[str]:
+    return list(warnings(load(write_settings(room, **settings), {})))
+
+
+def an_api(address: str) -> dict[str, Any]:
+    return {"source": "workload_api", "workload_api": {"address": address}}
+
+
+def test_a_socket_that_is_there_is_not_spoken_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+        assert warned(tmp_path, identity=an_api(f"unix://{path}")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "flaw"),
+    [
+        pytest.param("none.sock", "No such file or directory", id="absent"),
+        pytest.param("file/a.sock", "Not a directory", id="below-a-file"),
+        pytest.param("file", "is no socket", id="a-file"),
+        pytest.param(".", "is no socket", id="a-folder"),
+    ],
+)
+def test_a_socket_that_is_none_is_named_with_its_flaw(tmp_path: Path, name: str, flaw: str) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / name
+    (said,) = warned(tmp_path, identity=an_api(f"unix://{path}"))
+    assert str(path) in said
+    assert flaw in said
+
+
+@pytest.mark.parametrize(
+    ("call", "flaw"),
+    [
+        pytest.param("stat", "its folder does not let this user in", id="folder"),
+        pytest.param("access", "does not let this user connect", id="socket"),
+    ],
+)
+def test_a_socket_that_is_not_for_us_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, flaw: str
+) -> None:
+    path = tmp_path / "a.sock"
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+        loaded = load(write_settings(tmp_path, identity=an_api(f"unix://{path}")), {})
+        if call == "stat":
+            monkeypatch.setattr(Path, "stat", refused)
+        else:
+            monkeypatch.setattr("os.access", lambda *_: False)
+        (said,) = warnings(loaded)
+    assert flaw in said
+
+
+def test_a_workload_api_over_tcp_is_not_looked_for(tmp_path: Path) -> None:
+    assert warned(tmp_path, identity=an_api("tcp://127.0.0.1:1")) == []
+
+
+INGRESS = {"ingress": {"addresses": ["127.0.0.1:0"]}}
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "count"),
+    [
+        pytest.param({}, 1, id="nobody-can-call-in"),
+        pytest.param(
+            {"agent": {"url": "http://127.0.0.1:1", "prefix": "/", "direction": "ingress"}},
+            0,
+            id="somebody-can",
+        ),
+    ],
+)
+def test_an_ingress_that_nothing_is_behind_is_warned_of(
+    tmp_path: Path, upstreams: dict[str, Any], count: int
+) -> None:
+    identity = an_api("tcp://127.0.0.1:1")
+    said = warned(tmp_path, identity=identity, listeners=INGRESS, upstreams=upstreams)
+    assert len(said) == count
+    assert all("no upstream has direction ingress" in line for line in said)
