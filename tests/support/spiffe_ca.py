@@ -181,6 +181,22 @@ def a_ca(
     )
 
 
+def unloadable_ca(trust_domain: str = "b.test") -> bytes:
+    """A CA whose common name is an OCTET STRING: cryptography reads it, OpenSSL does not."""
+    name = f"{trust_domain} root".encode()
+    der = a_ca(trust_domain).der
+    assert der.count(b"\x0c" + bytes([len(name)]) + name) == 2
+    return der.replace(b"\x0c" + bytes([len(name)]) + name, b"\x04" + bytes([len(name)]) + name)
+
+
+def ed448_of_a_short_seed() -> bytes:
+    """A PKCS#8 key that names Ed448 and holds an Ed25519 seed: cryptography has no word for it."""
+    der = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    return der.replace(bytes.fromhex("2b6570"), bytes.fromhex("2b6571"), 1)
+
+
 def _authority_key(over: Ca) -> x509.AuthorityKeyIdentifier:
     try:
         held = over.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)

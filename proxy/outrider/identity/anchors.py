@@ -4,13 +4,17 @@ OpenSSL finds an issuer by subject and key identifier among all it was given. A 
 with a look-alike of another domain's authority under a different key can thereby fail every peer
 of that other domain, or be taken for it; so of two look-alikes only one is kept (IDENTITY §3.1).
 The same goes for a look-alike of an intermediate, which no bundle names: those of our own chain
-are known, and count as our domain's.
+are known, and count as our domain's. Known limit: an intermediate that neither a bundle nor our
+own chain names can be imitated by a federated domain, at the cost of those peers alone, who are
+then refused for `path`; the remedy is to withdraw that federation. Identifiers are free to choose
+(RFC 5280 §4.2.1.2), so that to demand a digest of the key would refuse honest authorities.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -19,30 +23,59 @@ if TYPE_CHECKING:
     from spiffe import X509Bundle
 
 Fingerprints = Mapping[str, frozenset[str]]
-Subject = tuple[frozenset[tuple[str, str]], ...]
+
+KNOWN_LIMIT: Final = 8192
+"""Certificates whose looks are remembered: twice what one state of a source may hold."""
+_EVERY: Final = b"*"
+"""Stands for every identifier; theirs are 32 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What OpenSSL goes by. An absent identifier (None) matches every other."""
+    """What OpenSSL goes by, as digests. An absent identifier (None) matches every other."""
 
-    subject: Subject
+    subject: bytes
     identifier: bytes | None
     key: bytes
 
 
 @dataclass(slots=True)
+class _Seen:
+    """The keys under one look, and whose they are: asked in constant time."""
+
+    pairs: set[tuple[str, bytes]] = field(default_factory=set)
+    of_domain: Counter[str] = field(default_factory=Counter)
+    of_key: Counter[bytes] = field(default_factory=Counter)
+
+    def add(self, domain: str, key: bytes) -> None:
+        if (domain, key) not in self.pairs:
+            self.pairs.add((domain, key))
+            self.of_domain[domain] += 1
+            self.of_key[key] += 1
+
+    def has_other(self, domain: str, key: bytes) -> bool:
+        """Whether there is a key other than `key` that is of another domain than `domain`."""
+        either = self.of_domain[domain] + self.of_key[key] - ((domain, key) in self.pairs)
+        return len(self.pairs) > either
+
+
+@dataclass(slots=True)
 class _Kept:
-    looks: dict[Subject, list[tuple[str, _Look]]] = field(default_factory=dict)
+    """By subject and identifier, with what bears none under None, and all of a subject's."""
+
+    looks: dict[tuple[bytes, bytes | None], _Seen] = field(default_factory=dict)
 
     def collides(self, domain: str, look: _Look) -> bool:
+        alike = (_EVERY,) if look.identifier is None else (look.identifier, None)
         return any(
-            other != domain and seen.key != look.key and _alike(seen.identifier, look.identifier)
-            for other, seen in self.looks.get(look.subject, ())
+            seen.has_other(domain, look.key)
+            for identifier in alike
+            if (seen := self.looks.get((look.subject, identifier))) is not None
         )
 
     def keep(self, domain: str, look: _Look) -> None:
-        self.looks.setdefault(look.subject, []).append((domain, look))
+        for identifier in (look.identifier, _EVERY):
+            self.looks.setdefault((look.subject, identifier), _Seen()).add(domain, look.key)
 
 
 def anchors_of(
@@ -59,7 +92,7 @@ def anchors_of(
     found: dict[str, set[str]] = {domain: set() for domain in bundles}
     if own is not None:
         for intermediate in between:
-            kept.keep(own, _look_of(intermediate))
+            kept.keep(own, look_of(intermediate))
     ranked = sorted(
         (
             (domain != own, digest not in before.get(domain, ()), domain, digest, authority)
@@ -70,7 +103,7 @@ def anchors_of(
         key=lambda row: row[:4],
     )
     for _, _, domain, digest, authority in ranked:
-        look = _look_of(authority)
+        look = look_of(authority)
         if kept.collides(domain, look):
             dropped += 1
             continue
@@ -84,28 +117,41 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
-def _look_of(authority: x509.Certificate) -> _Look:
+_looks: dict[str, _Look] = {}
+
+
+def look_of(authority: x509.Certificate) -> _Look:
+    """How it looks to OpenSSL. Remembered by its fingerprint, so that who reads a bundle may pay
+    for it beside the event loop."""
+    name = fingerprint(authority)
+    look = _looks.get(name)
+    if look is None:
+        look = _read_look(authority)
+        if len(_looks) >= KNOWN_LIMIT:
+            _looks.clear()
+        _looks[name] = look
+    return look
+
+
+def _read_look(authority: x509.Certificate) -> _Look:
     try:
         extension = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        identifier: bytes | None = extension.value.digest
+        identifier: bytes | None = hashlib.sha256(extension.value.digest).digest()
     except x509.ExtensionNotFound:
         identifier = None
     key = authority.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return _Look(_canonical(authority.subject), identifier, key)
+    return _Look(_canonical(authority.subject), identifier, hashlib.sha256(key).digest())
 
 
-def _canonical(name: x509.Name) -> Subject:
-    """`name` as OpenSSL compares names: ASCII case and runs of spaces make no difference."""
-    return tuple(
-        frozenset((part.oid.dotted_string, _folded(part.value)) for part in row)
-        for row in name.rdns
-    )
+def _canonical(name: x509.Name) -> bytes:
+    """A digest of `name` as OpenSSL compares names: ASCII case and runs of spaces make no
+    difference."""
+    rows = [
+        sorted({(part.oid.dotted_string, _folded(part.value)) for part in row}) for row in name.rdns
+    ]
+    return hashlib.sha256(repr(rows).encode("utf-8", "backslashreplace")).digest()
 
 
 def _folded(value: str | bytes) -> str:
     text = value if isinstance(value, str) else value.hex()
     return " ".join(text.lower().split())
-
-
-def _alike(one: bytes | None, other: bytes | None) -> bool:
-    return one is None or other is None or one == other

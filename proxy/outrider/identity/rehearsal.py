@@ -1,4 +1,5 @@
-"""A handshake with ourselves, in memory: whether OpenSSL, given one bundle alone, takes our SVID.
+"""What OpenSSL would do, asked of OpenSSL before anyone depends on it: whether it loads a bundle or
+an SVID, and by a handshake with ourselves in memory, whether it takes our SVID under one bundle.
 
 The exact check refuses authorities that TLS takes every day: roots that do not say what their key
 is for, Ed25519 authorities, authorities for one purpose. What our peers will do is then asked of
@@ -6,7 +7,7 @@ what our peers will ask.
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from cryptography import x509
@@ -16,6 +17,37 @@ from outrider.identity._compat import key_file, verified_chain
 
 _TURNS: Final = 4
 """A TLS 1.3 handshake is over after two."""
+
+
+def loads_authorities(ders: Collection[bytes]) -> bool:
+    """Whether OpenSSL loads every one of these certificates, and no fewer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return load_authorities(context, ders)
+
+
+def load_authorities(context: ssl.SSLContext, ders: Collection[bytes]) -> bool:
+    """Load these certificates, which `context` has none of, and tell whether each was taken."""
+    if not ders:
+        return True
+    before = context.cert_store_stats()["x509"]
+    try:
+        context.load_verify_locations(cadata=b"".join(ders))
+    except (ssl.SSLError, ValueError):
+        return False
+    return context.cert_store_stats()["x509"] - before == len(set(ders))
+
+
+def loads_svid(pem: bytes, *, on_disk: bool = False) -> bool:
+    """Whether OpenSSL loads this key and chain; True where nothing can hold them for the try."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        with key_file(pem, on_disk=on_disk) as path:
+            context.load_cert_chain(path)
+    except (ssl.SSLError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def rehearsed_path(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -32,8 +32,9 @@ from cryptography.x509.verification import (
 )
 from spiffe import SpiffeId as SpiffeIdValue, TrustDomain, X509Bundle, X509Svid
 
+from outrider.identity.anchors import look_of
 from outrider.identity.reasons import HandshakeReason, PeerRefusedError
-from outrider.identity.rehearsal import rehearsed_path
+from outrider.identity.rehearsal import loads_authorities, loads_svid, rehearsed_path
 from outrider.identity.snapshot import OwnSvid
 from outrider.identity.spiffe_id import (
     SpiffeId,
@@ -45,7 +46,9 @@ from outrider.identity.spiffe_id import (
 CHAIN_LIMIT: Final = 8
 """Certificates of one SVID, its authority aside."""
 AUTHORITIES_LIMIT: Final = 64
-_CERTIFICATE_BYTES: Final = 65_536
+BUNDLE_BYTES: Final = 262_144
+"""Of one trust domain's authorities together."""
+_CERTIFICATE_BYTES: Final = 16_384
 _KEY_BYTES: Final = 16_384
 _RSA_BITS: Final = 2048
 _SEQUENCE: Final = 0x30
@@ -120,16 +123,17 @@ def read_certificates(data: bytes, *, limit: int) -> tuple[x509.Certificate, ...
     return tuple(_certificate(part) for part in parts)
 
 
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
+    InternalError,  # what OpenSSL says of odd keys, and cryptography did not expect
     CryptographyDeprecationWarning,  # where warnings are errors
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""All that reading a certificate may raise; most of them are plain `Exception`s."""
+"""All that reading a certificate or key may raise; most of them are plain `Exception`s."""
 
 
 def _certificate(der: bytes) -> x509.Certificate:
@@ -137,7 +141,7 @@ def _certificate(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         _ = certificate.extensions, certificate.subject, certificate.issuer
         certificate.public_key()
-    except _UNREADABLE as fault:
+    except UNREADABLE as fault:
         raise SvidError("a certificate that cannot be read") from fault
     return certificate
 
@@ -270,7 +274,7 @@ def exact_path(
     )
     try:
         return tuple(verifier.verify(chain[0], list(between)).chain)
-    except (VerificationError, *_UNREADABLE):
+    except (VerificationError, *UNREADABLE):
         return None
 
 
@@ -282,18 +286,25 @@ def earliest_end_s(chain: Iterable[x509.Certificate]) -> float:
 
 
 def read_bundle(trust_domain: str, der: bytes) -> X509Bundle:
-    """The authorities of `trust_domain`, one to 64, each a CA that can be read. Raises
-    `SvidError`."""
+    """The authorities of `trust_domain`, one to 64, each a CA that can be read, by OpenSSL too: one
+    it cannot load would otherwise cost every trust domain its handshakes. Raises `SvidError`."""
     try:
         name = parse_trust_domain(trust_domain)
     except SpiffeIdError as fault:
         raise SvidError("a bundle of what is no trust domain") from fault
+    if len(der) > BUNDLE_BYTES:
+        raise SvidError("a bundle longer than is taken")
     authorities = read_certificates(der, limit=AUTHORITIES_LIMIT)
     try:
         for authority in authorities:
             check_signing(authority)
+            look_of(authority)
     except PeerRefusedError as fault:
         raise SvidError("a bundle with a certificate that may not sign others") from fault
+    except UNREADABLE as fault:
+        raise SvidError("a bundle with a certificate that cannot be read") from fault
+    if not loads_authorities(split_der(der)):
+        raise SvidError("a bundle with a certificate that OpenSSL cannot load")
     return X509Bundle(TrustDomain(name), set(authorities))
 
 
@@ -315,10 +326,9 @@ def read_own_svid(
     if str(bundle.trust_domain) != leaf.spiffe_id.trust_domain:
         raise SvidError("an SVID beside the bundle of another trust domain")
     private = _private_key(key)
-    if _public_bytes(private) != _public_bytes(certificates[0]):
-        raise SvidError("an SVID whose key is not the one given beside it")
+    pem = _fitting_pem(private, certificates)
     path = exact_path(certificates, bundle.x509_authorities, now_unix_s) or rehearsed_path(
-        pem_of(private, certificates), bundle.x509_authorities
+        pem, bundle.x509_authorities
     )
     if path is None or earliest_end_s(path) <= now_unix_s:
         raise SvidError("an SVID that does not end in the bundle beside it now")
@@ -332,6 +342,19 @@ def read_own_svid(
     )
 
 
+def _fitting_pem(key: PrivateKey, chain: Sequence[x509.Certificate]) -> bytes:
+    """Key and chain as OpenSSL loads them, tried. Raises `SvidError` where they do not fit."""
+    try:
+        if _public_bytes(key) != _public_bytes(chain[0]):
+            raise SvidError("an SVID whose key is not the one given beside it")
+        pem = pem_of(key, chain)
+    except (UnsupportedAlgorithm, InternalError):
+        raise SvidError("a key that cannot be read") from None
+    if not loads_svid(pem):
+        raise SvidError("an SVID that OpenSSL cannot load")
+    return pem
+
+
 def pem_of(key: PrivateKeyTypes, chain: Iterable[x509.Certificate]) -> bytes:
     """Key and chain as OpenSSL loads them. Never to be kept."""
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -343,7 +366,7 @@ def _private_key(der: bytes) -> PrivateKey:
         raise SvidError("a key that is not one PKCS#8 value")
     try:
         key = load_der_private_key(der, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise SvidError("a key that cannot be read") from None
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < _RSA_BITS:

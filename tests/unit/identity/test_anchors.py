@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 from cryptography import x509
+from spiffe import TrustDomain, X509Bundle
 
+from outrider.identity import anchors
 from outrider.identity.anchors import anchors_of, fingerprint
 from tests.support.spiffe_ca import Ca, a_ca, bundle_of
 
@@ -133,3 +135,27 @@ def test_a_subject_of_bits_is_compared_too():
     ours = a_ca("a.test", subject=x509.Name([bits]))
     like = a_ca("b.test", subject=x509.Name([bits]), subject_key_id=False)
     assert _found(ours, like)[1] == 1
+
+
+def test_many_of_one_name_are_told_apart_without_comparing_each_with_each():
+    bundles = {
+        f"d{number}.test": X509Bundle(
+            TrustDomain(f"d{number}.test"),
+            {_like(domain=f"d{number}.test", identifier=bytes([number, one])).certificate
+             for one in range(8)},
+        )
+        for number in range(8)
+    }  # fmt: skip
+    found, dropped = anchors_of(bundles, own=None, before={})
+    assert (sum(map(len, found.values())), dropped) == (64, 0)
+    bundles["bare.test"] = bundle_of(_like(domain="bare.test", identifier=False))
+    found, dropped = anchors_of(bundles, own=None, before=found)
+    assert (found["bare.test"], dropped) == (frozenset(), 1)
+
+
+def test_a_look_is_remembered_and_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(anchors, "KNOWN_LIMIT", 2)
+    for _ in range(4):
+        certificate = a_ca("a.test").certificate
+        assert anchors.look_of(certificate) is anchors.look_of(certificate)
+    assert len(anchors._looks) <= 2

@@ -4,8 +4,8 @@ import pytest
 from cryptography import x509
 
 from outrider.identity import _compat
-from outrider.identity.rehearsal import rehearsed_path
-from tests.support.spiffe_ca import Ca, Svid, a_ca
+from outrider.identity.rehearsal import loads_authorities, loads_svid, rehearsed_path
+from tests.support.spiffe_ca import Ca, Svid, a_ca, a_key, unloadable_ca
 from tests.support.spiffe_wire import open_descriptors
 
 A = a_ca("a.test")
@@ -65,3 +65,27 @@ def test_no_descriptor_stays_open():
     for _ in range(10):
         rehearsed_path(A.svid().pem, [A.certificate])
     assert open_descriptors() == before
+
+
+@pytest.mark.parametrize(
+    ("ders", "loads"),
+    [
+        pytest.param((), True, id="none"),
+        pytest.param((A.der, a_ca("a.test").der), True, id="two"),
+        pytest.param((A.der, A.der), True, id="one-twice"),
+        pytest.param((A.der, unloadable_ca("a.test")), False, id="H1-one-odd"),
+        pytest.param((A.der, b"\x30\x00"), False, id="one-that-is-none"),
+        pytest.param((A.der, b""), False, id="one-that-is-nothing"),
+    ],
+)
+def test_authorities_load_all_or_the_bundle_is_none(ders: tuple[bytes, ...], loads: bool):
+    assert loads_authorities(ders) is loads
+
+
+def test_an_svid_that_openssl_takes_with_its_key_loads(monkeypatch: pytest.MonkeyPatch):
+    svid = A.svid()
+    assert loads_svid(svid.pem)
+    assert not loads_svid(Svid(certificate=svid.certificate, key=a_key()).pem)
+    assert not loads_svid(b"no pem")
+    monkeypatch.setattr(_compat, "HAS_MEMFD", False)
+    assert loads_svid(b"nothing here can hold it for the try")

@@ -27,10 +27,28 @@ from outrider.identity.x509 import (
     read_own_svid,
     split_der,
 )
-from tests.support.spiffe_ca import CLIENT, SERVER, Ca, Svid, a_ca, a_key, a_leaf, bundle_of
+from tests.support.spiffe_ca import (
+    CLIENT,
+    SERVER,
+    Ca,
+    Svid,
+    a_ca,
+    a_key,
+    a_leaf,
+    bundle_of,
+    ed448_of_a_short_seed,
+    unloadable_ca,
+)
 from tests.support.spiffe_defects import ACCEPTED, DEFECTS, Defect, Odd
 
 A, B = a_ca("a.test"), a_ca("b.test")
+LONG, LONGER = (
+    a_ca(
+        "a.test",
+        extra=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), body), False)],
+    )
+    for body in (b"x" * 14_000, b"x" * 16_384)
+)
 SVID = A.svid()
 OF_THE_LEAF = [one for one in DEFECTS if one.reason in {Reason.LEAF, Reason.SPIFFE_ID}]
 
@@ -305,6 +323,10 @@ def test_W11_a_bundle_holds_every_authority():
         pytest.param("a.test", A.der[:-1], "cut short", id="cut-short"),
         pytest.param("a.test", b"\x30\x00", "cannot be read", id="no-certificate"),
         pytest.param("a.test", A.der + b"\x30\x00", "cannot be read", id="one-of-two"),
+        pytest.param("a.test", unloadable_ca("a.test"), "OpenSSL", id="H1-odd-to-openssl"),
+        pytest.param("a.test", A.der + unloadable_ca("a.test"), "OpenSSL", id="H1-one-of-two-odd"),
+        pytest.param("a.test", LONG.der * 20, "bundle longer", id="M6-longer-than-is-taken"),
+        pytest.param("a.test", LONGER.der, "certificate longer", id="M6-one-too-long"),
         pytest.param("a.test", A.der * 65, "more certificates", id="sixty-five"),
         pytest.param("A.test", A.der, "no trust domain", id="S7-upper-case"),
         pytest.param("a.test\n", A.der, "no trust domain", id="S7-newline"),
@@ -489,6 +511,22 @@ def test_S10_what_is_not_checked_there_is_checked_here(make: Callable[[], Svid])
     assert _taken_there(svid)
     with pytest.raises(SvidError):
         _own(svid)
+
+
+def test_M1_a_key_that_cryptography_has_no_word_for_is_a_key_that_cannot_be_read():
+    with pytest.raises(SvidError, match="a key that cannot be read"):
+        _own(SVID, key=ed448_of_a_short_seed())
+
+
+def test_H1_an_authority_given_twice_is_one():
+    assert read_bundle("a.test", A.der + A.der).x509_authorities == {A.certificate}
+    assert len(read_bundle("a.test", LONG.der + A.der).x509_authorities) == 2
+
+
+def test_H1_our_svid_is_loaded_by_openssl_before_it_is_ours(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("outrider.identity.x509.loads_svid", lambda _pem: False)
+    with pytest.raises(SvidError, match="OpenSSL cannot load"):
+        _own(SVID)
 
 
 def test_a_leaf_of_another_domain_by_our_authority_is_not_ours():
