@@ -5,11 +5,12 @@ Laws: header names are lower case; what stands in a `RequestHead` has passed the
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from outrider.core.secret import Secret
+from outrider.core.subject import Subject
 from outrider.core.vocabulary import Direction
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -46,13 +47,21 @@ class RequestHead:
         return tuple(value for key, value in self.headers if key == name)
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Acquaintance:
+    """What is known of a connection's peer beside its proof, for as long as the connection lives:
+    `identity` owns it. Mutable, and no part of what was proven."""
+
+    subject: Subject | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsPeer:
     """The verified other end of a TLS connection, as it was in the handshake.
 
     `expires_unix_s` is the earliest end of its chain; the digests are hexadecimal SHA-256 of its
     leaf and of the authority its chain ended at; `generation` is that of the trust it was verified
-    under.
+    under. One is made in each handshake, and `known` with it.
     """
 
     spiffe_id: str
@@ -61,6 +70,7 @@ class TlsPeer:
     leaf_sha256: str
     anchor_sha256: str
     generation: int = 0
+    known: Acquaintance = field(default_factory=Acquaintance, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

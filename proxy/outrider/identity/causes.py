@@ -8,7 +8,7 @@ from outrider.core.errors import UnauthenticatedError
 class Cause(StrEnum):
     NO_IDENTITY = "no_identity"
     NO_SVID = "no_svid"
-    """The caller is local, but we hold no valid SVID under whose ID it could be taken."""
+    """We hold no valid SVID under whose ID a local caller could be taken, or a peer call us."""
     PEER_EXPIRED = "peer_expired"
     PEER_WITHDRAWN = "peer_withdrawn"
     """The authority that the peer's chain ended at is no longer its trust domain's."""

@@ -149,6 +149,7 @@ class IssuerKeys:
         self._heard_s, self._not_before_s = now_s, now_s + LEAST_S
         if fresh != self._keys:
             self._keys = fresh
+            self._unknown.clear()  # what was lacking may be there now
         return REFRESH_S
 
     def _failed(self, why: str) -> float:

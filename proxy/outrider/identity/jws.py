@@ -118,11 +118,13 @@ def candidates(keys: Iterable[JwtKey], kid: str | None, alg: str) -> tuple[JwtKe
     return found
 
 
-def check_signature(jws: Jws, alg: str, keys: Iterable[JwtKey]) -> None:
-    """Raise unless one of `keys` made the signature under `alg`."""
+def check_signature(jws: Jws, alg: str, keys: Iterable[JwtKey]) -> JwtKey:
+    """The one of `keys` that made the signature under `alg`; raises where none did."""
     algorithm = _ALGORITHMS[alg]
-    if not any(_signed(key, algorithm, jws.signed, jws.signature) for key in keys):
-        raise refused(Cause.BAD_SIGNATURE, "a signature that does not verify")
+    for key in keys:
+        if _signed(key, algorithm, jws.signed, jws.signature):
+            return key
+    raise refused(Cause.BAD_SIGNATURE, "a signature that does not verify")
 
 
 def times_of(claims: JsonObject, now_unix_s: float, *, leeway_s: float, max_life_s: float) -> Times:

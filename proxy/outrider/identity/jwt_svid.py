@@ -10,6 +10,7 @@ from typing import Final
 from outrider.core.jsonvalue import Json
 from outrider.identity.bundles import Bundles
 from outrider.identity.causes import Cause, refused
+from outrider.identity.jwks import JwtKey
 from outrider.identity.jws import (
     ALGORITHMS,
     Jws,
@@ -40,10 +41,11 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedSvid:
-    """A JWT-SVID that passed every step."""
+    """A JWT-SVID that passed every step; `key` made its signature."""
 
     subject: SpiffeId
     expires_unix_s: float
+    key: JwtKey
 
 
 def verify_jwt_svid(
@@ -72,12 +74,12 @@ def verify_read_svid(
     if bundle is None or subject.trust_domain not in expected.trust_domains:  # 6
         raise refused(Cause.UNKNOWN_DOMAIN, "a trust domain that is not trusted here")
     keys = candidates(bundle.jwt_keys, kid_of(jws), alg)  # 7
-    check_signature(jws, alg, keys)  # 8
+    key = check_signature(jws, alg, keys)  # 8
     times = times_of(  # 9
         jws.claims, now_unix_s, leeway_s=expected.leeway_s, max_life_s=expected.max_life_s
     )
     check_audience(jws.claims.get("aud"), expected.audience)  # 10
-    return VerifiedSvid(subject=subject, expires_unix_s=times.expires)
+    return VerifiedSvid(subject=subject, expires_unix_s=times.expires, key=key)
 
 
 def _subject(value: Json) -> SpiffeId:

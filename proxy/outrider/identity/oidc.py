@@ -19,6 +19,7 @@ from outrider.core.subject import Subject
 from outrider.core.vocabulary import Credential
 from outrider.identity.causes import Cause, refused
 from outrider.identity.issuer_keys import Fetch, IssuerKeys
+from outrider.identity.jwks import JwtKey
 from outrider.identity.jws import (
     Jws,
     algorithm_of,
@@ -76,8 +77,8 @@ class OidcVerifier:
         _check_type(jws.header, self._settings)  # 3
         kid = kid_of(jws)
         keys = await self._keys.for_token(kid)
-        check_signature(jws, alg, candidates(keys, kid, alg))  # 4, 5
-        proof = self._proof(self._claims(jws.claims))
+        key = check_signature(jws, alg, candidates(keys, kid, alg))  # 4, 5
+        proof = self._proof(self._claims(jws.claims), key)
         self._memory.under(keys, None)
         self._memory.keep(digest, proof)
         return proof
@@ -111,7 +112,8 @@ class OidcVerifier:
             raise refused(Cause.NOT_YET_VALID, "the token is issued in the future")
         return times.expires
 
-    def _proof(self, claims: _Claims) -> Proof:
+    def _proof(self, claims: _Claims, key: JwtKey) -> Proof:
+        ends_s = claims.expires_unix_s + self._leeway_s
         subject = Subject(
             id=f"oidc:{claims.subject}@{self._name}",
             type=self._settings.subject_type,
@@ -119,6 +121,7 @@ class OidcVerifier:
             credential=Credential.OIDC,
             expires_unix_s=claims.expires_unix_s,
             instance=claims.instance,
+            still=lambda: self._clock.unix_s() < ends_s and key in (self._keys.current() or ()),
         )
         return Proof(kind=TokenKind.OIDC, subject=subject, leaf_sha256=claims.leaf_sha256)
 

@@ -37,7 +37,6 @@ _BEARER_HEADERS: Final[Mapping[Direction, str]] = {
 }
 _SCHEME: Final = "bearer "
 _INSTANCE: Final = re.compile(r"(?:pod|start):[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-_PEERS_LIMIT: Final = 4096
 
 
 def own_instance(pod_uid: str | None) -> str:
@@ -77,7 +76,6 @@ class CallerIdentifier:
             name: frozenset(listener.uids or (os.getuid(),)) for name, listener in listeners.items()
         }
         self._attested = _Attested(settings, own, keeper, instance)
-        self._peers = _Peers()
         self._tokens = CallerTokens(
             settings=settings, own=own, keeper=keeper, clock=clock, issuers=issuers or {}
         )
@@ -101,15 +99,17 @@ class CallerIdentifier:
 
     async def _over_tls(self, tls: TlsPeer, bearers: list[str], instances: list[str]) -> Subject:
         self._check_alive(tls)
-        subject = self._peers.subject(tls, instances)
+        subject = _of_peer(tls, instances)
         token = _bearer(bearers)
         if token is None:
             return subject
         return await self._by_token(token, tls=tls, instance=subject.instance)
 
     def _check_alive(self, tls: TlsPeer) -> None:
-        now_s = self._clock.unix_s()
-        if alive(tls, self._keeper.snapshot(), now_s):
+        now_s, snapshot = self._clock.unix_s(), self._keeper.snapshot()
+        if snapshot.own(now_s) is None:  # what it was sent to is nobody any more
+            raise refused(Cause.NO_SVID, "there is no valid SVID to be called by", close=True)
+        if alive(tls, snapshot, now_s):
             return
         if now_s >= tls.expires_unix_s:
             self._events.revalidation_failed("expired")
@@ -225,37 +225,23 @@ class _Attested:
         )
 
 
-class _Peers:
-    """The subject of each connection's peer, and with it the instance it named: one connection is
-    one instance for good."""
-
-    def __init__(self) -> None:
-        # By identity: a `TlsPeer` is made once in each handshake, and held here it keeps its id.
-        self._known: dict[int, tuple[TlsPeer, Subject]] = {}
-
-    def subject(self, tls: TlsPeer, instances: list[str]) -> Subject:
-        """Raises `UnauthenticatedError` for a name that is none, or another than before."""
-        known = self._known.get(id(tls))
-        if known is None or (instances and known[1].instance is None):
-            return self._keep(tls, _instance(instances))
-        if instances and _instance(instances) != known[1].instance:
-            raise refused(Cause.DISAGREEING, "the connection named another instance before")
-        return known[1]
-
-    def _keep(self, tls: TlsPeer, instance: str | None) -> Subject:
-        subject = Subject(
+def _of_peer(tls: TlsPeer, instances: list[str]) -> Subject:
+    """The subject of a connection's peer, and with it the instance it named: one connection is one
+    instance for good. Raises `UnauthenticatedError` for a name that is none, or another than
+    before."""
+    known = tls.known.subject
+    if known is None or (instances and known.instance is None):
+        known = tls.known.subject = Subject(
             id=tls.spiffe_id,
             type="agent",
             trust_domain=tls.trust_domain,
             credential=Credential.X509_SVID,
             expires_unix_s=tls.expires_unix_s,
-            instance=instance,
+            instance=_instance(instances),
         )
-        self._known.pop(id(tls), None)
-        while len(self._known) >= _PEERS_LIMIT:
-            del self._known[next(iter(self._known))]
-        self._known[id(tls)] = (tls, subject)
-        return subject
+    elif instances and _instance(instances) != known.instance:
+        raise refused(Cause.DISAGREEING, "the connection named another instance before")
+    return known
 
 
 def _instance(values: list[str]) -> str | None:

@@ -17,7 +17,7 @@ from outrider.core.subject import Subject
 from outrider.core.vocabulary import Credential
 from outrider.identity.causes import Cause, refused
 from outrider.identity.jws import Jws, read_jws
-from outrider.identity.jwt_svid import Expectation, verify_read_svid
+from outrider.identity.jwt_svid import Expectation, VerifiedSvid, verify_read_svid
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_trust_domain
 
@@ -148,8 +148,22 @@ class CallerTokens:
             credential=Credential.JWT_SVID,
             expires_unix_s=svid.expires_unix_s,
             instance=None,
+            still=lambda: self._stands(svid, expected),
         )
         return Proof(kind=TokenKind.JWT_SVID, subject=subject)
+
+    def _stands(self, svid: VerifiedSvid, under: Expectation) -> bool:
+        """Whether `svid`, taken before, would be taken now."""
+        expected, domain = self._expectation(), svid.subject.trust_domain
+        if expected is None or expected.audience != under.audience:
+            return False
+        bundle = self._keeper.snapshot().jwt.by_domain.get(domain)
+        return (
+            self._clock.unix_s() < svid.expires_unix_s + under.leeway_s
+            and domain in expected.trust_domains
+            and bundle is not None
+            and svid.key in bundle.jwt_keys
+        )
 
     def _expectation(self) -> Expectation | None:
         """For the ID that is ours now: an SVID's where one is held, else that of settings."""

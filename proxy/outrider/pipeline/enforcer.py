@@ -114,6 +114,7 @@ class Enforcer:
             parts.metrics.noted("credential_stripped", passage.protocol)
         passage.entry.agent = passage.subject.id
         passage.entry.attested = passage.subject.credential is Credential.ATTESTED_LOCAL
+        passage.entry.still = passage.subject.still
         parts.quarantine.check(agent=passage.subject.id)  # 5
         if route is None:
             raise UnrecognisedError("no upstream is configured for this path or host")  # 6

@@ -16,13 +16,15 @@ class LiveExchange:
     `wake` stands where its answer tells of what its caller may see; it is `stale` from a change
     of that until the answer has looked again. `why` says more of a cut than its reason. `peer` is
     who its caller proved to be by mutual TLS; `attested` is True where its caller is taken for
-    our own agent by where it stands, which holds as long as our own identity does.
+    our own agent by where it stands, which holds as long as our own identity does; `still` says
+    whether the bearer that named its caller would be taken now.
     """
 
     id: str
     agent: str | None = None
     peer: TlsPeer | None = None
     attested: bool = False
+    still: Callable[[], bool] | None = None
     task: str | None = None
     upstream: str | None = None
     tools: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ class LiveExchanges:
 
 
 def _is_proven(entry: LiveExchange, holds: Callable[[TlsPeer], bool], *, own: bool) -> bool:
+    if entry.still is not None and not entry.still():
+        return False
     if entry.peer is not None:
         return own and holds(entry.peer)
     return own or not entry.attested

@@ -133,6 +133,25 @@ def test_an_unknown_key_is_remembered_as_unknown():
     in_virtual_time(story())
 
 
+def test_what_was_unknown_is_asked_for_again_once_the_keys_have_changed():
+    async def story():
+        documents = _served(ONE)
+        async with _running(_keys(documents)) as keys:
+            await keys.for_token("one")
+            await asyncio.sleep(31)
+            await keys.for_token("two")
+            assert list(keys._unknown) == ["two"]
+            documents.serve(ONE, a_key("ES256", "three"))
+            await asyncio.sleep(31)
+            assert "three" in _kids(await keys.for_token("three"))
+            assert not keys._unknown
+            documents.serve(ONE, TWO)
+            await asyncio.sleep(31)
+            assert _kids(await keys.for_token("two")) == ["one", "two"]
+
+    in_virtual_time(story())
+
+
 def test_a_flood_of_unknown_keys_is_one_fetch_each_half_minute_and_bounded_memory():
     async def story():
         documents = _served(ONE)

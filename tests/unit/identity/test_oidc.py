@@ -71,6 +71,31 @@ async def test_an_access_token_names_its_subject_in_its_issuers_namespace():
     )
 
 
+async def test_what_a_token_opened_stands_until_its_end_and_its_keys_withdrawal():
+    clock, documents = FixedClock(), FixedDocuments()
+    verifier = await _verifier(EC, RSA, clock=clock, documents=documents)
+    still = (await _proof(verifier, an_access_token(EC))).subject.still
+    clock.pass_s(304)
+    assert still()
+    clock.pass_s(1)
+    assert not still()
+    clock.pass_s(-300)
+    assert still()
+    documents.serve(RSA)
+    await verifier._keys._attempt()
+    assert not still()
+
+
+async def test_what_a_token_opened_ends_with_an_issuer_that_is_silent_too_long():
+    clock = FixedClock()
+    verifier = await _verifier(EC, clock=clock, max_life_s=7200)
+    still = (await _proof(verifier, an_access_token(EC, exp=NOW + 7000))).subject.still
+    clock.pass_s(3600)
+    assert still()
+    clock.pass_s(1)
+    assert not still()
+
+
 ACCESS = [
     pytest.param(an_access_token(RSA), id="rsa"),
     pytest.param(an_access_token(EC, {"typ": "AT+JWT"}), id="typ-in-capitals"),

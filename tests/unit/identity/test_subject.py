@@ -331,6 +331,23 @@ async def test_an_expired_certificate_ends_a_live_connection_at_its_next_request
 
 
 @pytest.mark.control("ID-01")
+@pytest.mark.parametrize(
+    "svid",
+    [
+        pytest.param(None, id="none"),
+        pytest.param(an_own_svid(expires_unix_s=NOW_UNIX_S), id="just-expired"),
+    ],
+)
+async def test_without_an_svid_of_our_own_nobody_calls_us(trusting, svid):
+    identifier, exchange = _identifier(trusting), _ingress()
+    assert (await identifier.authenticate(exchange)).id == PLANNER
+    hold(trusting, svid=svid, anchors=ANCHORS)
+    with pytest.raises(UnauthenticatedError) as refusal:
+        await identifier.authenticate(exchange)
+    assert (refusal.value.cause, refusal.value.close) == (Cause.NO_SVID.value, True)
+
+
+@pytest.mark.control("ID-01")
 async def test_no_certificate_no_caller(trusting):
     nobody = a_peer(loopback=False)
     headers = (("x-spiffe-id", PLANNER), ("outrider-subject", PLANNER))
@@ -471,11 +488,14 @@ async def test_only_a_spiffe_peer_names_its_instance(trusting, exchange):
     assert await _cause(_identifier(trusting), exchange) is Cause.INSTANCE
 
 
-async def test_what_connections_named_is_bounded(trusting):
-    identifier = _identifier(trusting)
-    for n in range(4097):
-        await identifier.authenticate(_named(f"start:{n}"))
-    assert len(identifier._peers._known) == 4096
+async def test_what_a_connection_named_is_never_forgotten_for_others(trusting):
+    identifier, mine = _identifier(trusting), a_tls_peer()
+    assert (await identifier.authenticate(_named("pod:one", tls=mine))).instance == "pod:one"
+    others = [a_tls_peer() for _ in range(4097)]
+    for tls in others:
+        await identifier.authenticate(_ingress(tls=tls))
+    assert await _cause(identifier, _named("pod:two", tls=mine)) is Cause.DISAGREEING
+    assert (await identifier.authenticate(_named("pod:two", tls=others[0]))).instance == "pod:two"
 
 
 # --- attested local -------------------------------------------------------------------------

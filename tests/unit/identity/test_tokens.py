@@ -27,7 +27,7 @@ class NoIssuer:
         raise UnauthenticatedError("no", cause=Cause.UNKNOWN_KEY.value)
 
 
-def _tokens(keeper=None, issuers=None, own=AGENT, **settings):
+def _tokens(keeper=None, issuers=None, own=AGENT, clock=None, **settings):
     if keeper is None:
         keeper = a_keeper()
         bundle = parse_bundle(a_bundle(KEY.jwk()), "acme.test")
@@ -36,9 +36,14 @@ def _tokens(keeper=None, issuers=None, own=AGENT, **settings):
         settings=Identity(**settings),
         own=None if own is None else parse_spiffe_id(own),
         keeper=keeper,
-        clock=FixedClock(),
+        clock=clock or FixedClock(),
         issuers=issuers or {},
     )
+
+
+def _listed(tokens, *keys, domain="acme.test"):
+    bundle = parse_bundle(a_bundle(*[key.jwk() for key in keys]), domain)
+    tokens._keeper.take_listed(Bundles(by_domain={domain: bundle}))
 
 
 async def test_a_token_seen_before_is_the_same_proof():
@@ -46,6 +51,38 @@ async def test_a_token_seen_before_is_the_same_proof():
     proof = await tokens.verified(token)
     assert await tokens.verified(token) is proof
     assert (proof.kind, proof.subject.id, proof.leaf_sha256) == (TokenKind.JWT_SVID, AGENT, None)
+
+
+def _key_is_gone(tokens):
+    _listed(tokens, a_key("ES256", "else"))
+
+
+def _domain_is_gone(tokens):
+    tokens._keeper.take_listed(Bundles())
+
+
+def _we_are_another(tokens):
+    hold(tokens._keeper, svid=an_own_svid("spiffe://acme.test/else"))
+
+
+def _it_has_ended(tokens):
+    tokens._clock.pass_s(300 + tokens._settings.jwt_leeway_s)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [_key_is_gone, _domain_is_gone, _we_are_another, _it_has_ended],
+    ids=lambda it: it.__name__,
+)
+async def test_what_a_token_opened_stands_as_long_as_the_token_would_be_taken(ended):
+    tokens = _tokens()
+    still = (await tokens.verified(mint(KEY))).subject.still
+    _listed(tokens, a_key("ES256", "else"), KEY)
+    tokens._clock.pass_s(299)
+    assert still()
+    tokens._clock.pass_s(-299)
+    ended(tokens)
+    assert not still()
 
 
 async def test_who_issued_it_decides_who_reads_it():

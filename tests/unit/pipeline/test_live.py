@@ -263,3 +263,20 @@ async def test_only_the_peer_that_is_no_longer_proven_is_cut() -> None:
     assert live.revalidate(lambda peer: peer is not OTHER, own=True) == 1
     assert [entry.id for entry in live._live.values() if entry.cut_for is not None] == ["b"]
     assert live._live["b"].cut_for is Reason.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("tls", [pytest.param(None, id="alone"), pytest.param(PEER, id="over-tls")])
+async def test_a_stream_that_a_bearer_opened_ends_when_it_would_be_taken_no_more(
+    tls: TlsPeer | None,
+) -> None:
+    rig, stands = Rig(), [True]
+    rig.identifier.subject = a_subject(credential=Credential.JWT_SVID, still=lambda: stands[0])
+    async with _stream(rig, tls=tls) as stream:
+        assert rig.live.revalidate(lambda _: True, own=True) == 0
+        stands[0] = False
+        assert rig.live.revalidate(lambda _: True, own=True) == 1
+        await stream.turn()
+        assert stream.got == [b"first ", b"unauthenticated"]
+        assert stream.reply is not None
+        assert stream.reply.is_last is not None
+        assert stream.reply.is_last()
