@@ -46,6 +46,11 @@ class Room:
                     return
                 await asyncio.sleep(0.05)
 
+    async def until_told(self, words: bytes) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while words not in (await self.world.telemetry("/readyz")).body:
+                await asyncio.sleep(0.05)
+
     @property
     def generation(self) -> int:
         return self.world.sidecar.identity.keeper.snapshot().generation
@@ -122,6 +127,20 @@ async def test_when_opa_is_gone_everything_is_refused_until_it_is_back(tmp_path)
         async with room.world.refuses("policy_unavailable"):
             assert (await room.world.get("/desk/tickets")).status == 503
         await room.until_ready_is(503)
+        await room.opa.start()
+        await room.until_ready_is(200)
+        assert (await room.world.get("/desk/tickets")).status == 200
+
+
+async def test_an_opa_that_does_not_let_us_ask_is_told_until_it_does(tmp_path):
+    async with a_room(tmp_path) as room:
+        await asyncio.to_thread(room.opa.admit, "spiffe://acme.test/another")
+        await room.opa.start()
+        await room.until_told(b"name our SPIFFE ID")
+        for _ in range(5):  # what callers are answered does not hide it
+            await room.world.get("/desk/tickets")
+            assert (await room.world.telemetry("/readyz")).status == 503
+        await asyncio.to_thread(room.opa.admit, AGENT)
         await room.opa.start()
         await room.until_ready_is(200)
         assert (await room.world.get("/desk/tickets")).status == 200

@@ -125,9 +125,8 @@ class ControlPlane:
         if status.revision is None:
             return f"no policy is in force: {status.last_error or 'none was loaded yet'}"
         engine = self._sidecar.engine
-        if isinstance(engine, OpaEngine) and not engine.healthy():
-            return "the engine opa does not answer"
-        return None
+        fault = engine.fault() if isinstance(engine, OpaEngine) else None
+        return None if fault is None else f"the engine opa gives no decisions: {fault}"
 
     def _accepted(self, facts: JsonObject) -> None:
         upstream = str(facts.get("upstream"))

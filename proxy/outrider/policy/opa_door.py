@@ -16,14 +16,21 @@ UNKNOWN_PEER: Final = -1
 """Whose socket it is, where the system does not say."""
 
 _PEER: Final = struct.Struct("3i")
+UNPROVEN: Final = Failed(
+    code=Reason.POLICY_UNAVAILABLE, detail="OPA's identity, or ours, does not hold"
+)
 _STRANGER: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="another process has the socket")
 
 
 class Door(Protocol):
-    """Both members hold for every connection of one OPA. `host` is what its requests name."""
+    """All members hold for every connection of one OPA. `host` is what its requests name, `where`
+    what people look for it under."""
 
     @property
     def host(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
 
     @property
     def connect_s(self) -> float:
@@ -48,13 +55,13 @@ class UnixDoor:
     connect_s: Final = CONNECT_S
 
     def __init__(self, path: Path, owns: Callable[[int], bool] | None = None) -> None:
-        self._path = str(path)
+        self.where: Final = str(path)
         self._owns = owns
 
     async def open(self, protocol: asyncio.Protocol) -> Failed | None:
         """As the port says."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_unix_connection(lambda: protocol, self._path)
+        transport, _ = await loop.create_unix_connection(lambda: protocol, self.where)
         if self._owns is None or self._owns(peer_pid(transport)):
             return None
         return _STRANGER

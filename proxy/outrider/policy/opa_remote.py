@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from outrider.core.errors import ConfigError
 from outrider.core.ports import Clock, Failed
-from outrider.core.vocabulary import Reason
+from outrider.policy.opa_door import UNPROVEN
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +28,6 @@ CONNECT_S: Final = 1.0
 _FRESH_S: Final = 10.0
 _MOST_ADDRESSES: Final = 8
 _HTTPS: Final = 443
-_UNPROVEN: Final = Failed(
-    code=Reason.POLICY_UNAVAILABLE, detail="OPA's identity, or ours, does not hold"
-)
 Lookup = Callable[[str, int], list[str]]
 
 
@@ -65,6 +62,7 @@ class RemoteDoor:
         if parts.scheme != "https" or not parts.hostname:
             raise ConfigError(f"policy.opa.url is {url}; give https://host:port of OPA")
         self.host: Final = parts.netloc.rpartition("@")[2]
+        self.where: Final = f"https://{self.host}"
         self._name = parts.hostname
         self._port = parts.port or _HTTPS
         self._tls = tls
@@ -91,7 +89,7 @@ class RemoteDoor:
                 )
             except ssl.SSLError as fault:
                 logger.warning("OPA is not reached under our identity", extra=_said(fault))
-                return _UNPROVEN
+                return UNPROVEN
             except OSError:
                 self._put_last(address)
             except asyncio.CancelledError:

@@ -4,8 +4,10 @@ Laws: what is not plainly a decision is a failure with its reason; an evaluation
 outage; what OPA says of an error goes into our log and nowhere else.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from outrider.core import strict_json
@@ -17,10 +19,18 @@ from outrider.core.vocabulary import Reason
 ENVELOPE_BYTES: Final = 16 << 10
 """Room for what OPA puts beside a result: provenance, a decision id."""
 
+ANSWERED: Final = "OPA answered"
+"""How the detail of what OPA itself says begins."""
+
 _CONTENT_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
 _LIMITS: Final = strict_json.JsonLimits(depth=100, nodes=100_000, key_bytes=1024)
 _OUTAGES: Final = frozenset({429, 502, 503, 504})
+_REFUSALS: Final = frozenset({401, 403})
 _MOST_CODES: Final = 8
+_CODE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_ADVICE: Final = (
+    ": it does not let us ask; name our SPIFFE ID where its system.authz looks for its callers"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,21 +91,23 @@ def provenance_version(reply: Reply) -> str | None:
 
 
 def error_codes(body: bytes) -> Sequence[str]:
-    """`code` and each `errors[].code` of OPA's error document, for the log."""
+    """`code` and each `errors[].code` of OPA's error document that is a plain word."""
     try:
         document = as_object(strict_json.read(body.rstrip(b"\n"), _LIMITS))
     except MalformedError:
         return ()
     codes = [document.get("code")]
     codes += [as_object(error).get("code") for error in as_list(document.get("errors"))]
-    return [code for code in codes if isinstance(code, str)][:_MOST_CODES]
+    plain = (code for code in codes if isinstance(code, str) and _CODE.fullmatch(code))
+    return list(islice(plain, _MOST_CODES))
 
 
 def _failure(reply: Reply) -> Failed:
-    codes = " ".join(error_codes(reply.body))
+    said = f"{ANSWERED} {reply.status} {' '.join(error_codes(reply.body))}".rstrip()
     if reply.status in _OUTAGES:
-        return Failed(code=Reason.POLICY_UNAVAILABLE, detail=f"OPA answered {reply.status} {codes}")
-    return Failed(code=Reason.POLICY_ERROR, detail=f"OPA answered {reply.status} {codes}".rstrip())
+        return Failed(code=Reason.POLICY_UNAVAILABLE, detail=said)
+    advice = _ADVICE if reply.status in _REFUSALS else ""
+    return Failed(code=Reason.POLICY_ERROR, detail=f"{said}{advice}")
 
 
 def _malformed(detail: str) -> Failed:

@@ -127,7 +127,7 @@ async def test_P02_it_starts_without_a_release_and_denies_until_one_comes():
             await running.engine.activate(a_release("bad", "package outrider\n\ndecision :=\n"))
         with pytest.raises(ConfigError):
             running.engine.snapshot()
-        assert not running.engine.healthy()
+        assert not running.engine.up
     async with running_engine() as running:
         with pytest.raises(ConfigError, match=r"outrider/main\.rego:3"):
             await running.engine.activate(

@@ -101,6 +101,7 @@ def test_error_codes_are_read_for_the_log_and_bounded():
     body = b'{"code":"internal_error","errors":[{"code":"eval_conflict_error","message":"secret"}]}'
     assert list(error_codes(body)) == ["internal_error", "eval_conflict_error"]
     assert error_codes(b"<html>") == ()
+    assert list(error_codes(b'{"code":"a\\nb","errors":[{"code":"' + b"x" * 99 + b'"}]}')) == []
     assert len(error_codes(b'{"errors":[' + b'{"code":"x"},' * 99 + b"{}]}")) == 8
     raw = read_reply(a_reply(body, 500), 0)
     assert isinstance(raw, Failed)

@@ -3,7 +3,7 @@
 Laws: an answer counts only under a revision that is expected; a question is asked of the process we
 started, of the socket the settings name, or of a server that proved to be the one they name; an
 open breaker denies; nothing is refused because of an activation, or of a renewed identity; OPA's
-recovery needs no restart of ours.
+recovery needs no restart of ours; an OPA that decides nothing is not up, whatever it answers.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from outrider.policy.opa_door import Door
 from outrider.policy.opa_hot import HotClient, request_head
 from outrider.policy.opa_install import check_version
 from outrider.policy.opa_reply import Reply, named_revision, provenance_version, read_reply
+from outrider.policy.opa_words import SILENCE, answer_in_words, fault_in_words, stale_in_words
 from outrider.policy.release import Release, package_of
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,9 @@ _DEADLINE_SLACK_S: Final = 0.002
 _MOST_ENTRYPOINTS: Final = 8
 _MOST_ERRORS: Final = 3
 _ENTRYPOINT: Final = re.compile(r"data(\.[a-z_][a-z0-9_]{0,63}){1,8}")
-_SILENCE: Final = frozenset({Reason.POLICY_UNAVAILABLE, Reason.POLICY_TIMEOUT})
 _BREAKER_OPEN: Final = Failed(code=Reason.POLICY_UNAVAILABLE, detail="the breaker is open")
 _TIMED_OUT: Final = Failed(code=Reason.POLICY_TIMEOUT, detail="no answer by the deadline")
-_STALE: Final = Failed(
-    code=Reason.POLICY_STALE, detail="the answer names a revision that is not expected"
-)
+_UNASKED: Final = "OPA was not asked yet"
 
 
 class OpaLink(Protocol):
@@ -114,17 +112,20 @@ class OpaEngine:
         self._expected: frozenset[str] = frozenset()
         self._canary = b"{}"
         self._answered = False
+        self._doubted = False
+        self._wrong = _UNASKED
+        self._where = ""
         self._was_up = False
         self._last_probe_s = 0.0
 
     @property
     def up(self) -> bool:
-        """Whether a release is in force and OPA answered when it was last asked."""
+        """Whether a release is in force and OPA gave decisions when it was last asked."""
         return self._current is not None and self._answered and not self._breaker.is_open
 
-    def healthy(self) -> bool:
-        """For readiness: as `up`."""
-        return self.up
+    def fault(self) -> str | None:
+        """What is wrong and what to do, for readiness; None while it is `up`."""
+        return None if self.up else self._wrong
 
     def snapshot(self) -> "OpaSnapshot":
         """The release in force. Raises `ConfigError` where none was activated yet."""
@@ -145,6 +146,7 @@ class OpaEngine:
         _check_entrypoint(release, self._entrypoint)
         before = self._expected
         self._expected = before | {release.revision}
+        self._wrong = _UNASKED
         try:
             async with asyncio.timeout(self._limits.activation_s):
                 taken = await self._link.offer(release)
@@ -153,7 +155,7 @@ class OpaEngine:
             self._expected = before
             raise ConfigError(
                 f"OPA did not answer under revision {release.revision} within "
-                f"{self._limits.activation_s:g} s"
+                f"{self._limits.activation_s:g} s: {self._wrong}"
             ) from None
         except BaseException:
             self._expected = before
@@ -183,32 +185,32 @@ class OpaEngine:
 
     async def ask(
         self,
+        snapshot: "OpaSnapshot",
         entrypoint: str,
         query: bytes,
         deadline_s: float,
         trace: str | None,
-        *,
-        provenance: bool,
     ) -> Raw:
-        """One question, breaker and all. Raises only CancelledError."""
+        """One question on `snapshot`, breaker and all. Raises only CancelledError."""
         if not self._breaker.admits():
             return _BREAKER_OPEN
         try:
-            raw = await self._asked(
-                self._head(entrypoint, provenance=provenance), query, deadline_s, trace
-            )
+            head = self._head(entrypoint, provenance=snapshot.provenance)
+            raw = snapshot.checked(await self._asked(head, query, deadline_s, trace))
         except asyncio.CancelledError:
             if self._clock.monotonic_s() >= deadline_s - _DEADLINE_SLACK_S:
-                self._failed()  # cut off by the decision's own deadline
+                self._failed(_TIMED_OUT)  # cut off by the decision's own deadline
             else:
                 self._breaker.left()
             raise
-        if isinstance(raw, Failed) and raw.code in _SILENCE:
-            self._failed()
-        elif not (isinstance(raw, Failed) and raw.code is Reason.OVERLOAD):
+        if not isinstance(raw, Failed):
             self._heard()
-        else:
+        elif raw.code in SILENCE:
+            self._failed(raw)
+        elif raw.code is Reason.OVERLOAD:
             self._breaker.left()
+        else:
+            self._doubt()
         return raw
 
     async def _asked(
@@ -229,8 +231,10 @@ class OpaEngine:
 
     def _reach(self) -> HotClient:
         if self._client is None:
+            door = self._link.door
+            self._where = door.where
             self._client = HotClient(
-                door=self._link.door,
+                door=door,
                 connections=self._limits.connections,
                 clock=self._clock,
             )
@@ -268,24 +272,29 @@ class OpaEngine:
                 errors += 1
                 if taken and errors > _MOST_ERRORS:
                     return True
+            raw = read_reply(reply, 0) if isinstance(reply, Reply) else reply
+            self._wrong = answer_in_words(raw, release.revision, self._where)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_SICK_EVERY_S)
             age_s = self._clock.monotonic_s() - self._last_probe_s
-            if self._current is not None and (not self.up or age_s >= _HEALTHY_EVERY_S):
+            due = not self.up or self._doubted or age_s >= _HEALTHY_EVERY_S
+            if self._current is not None and due:
                 await self._probe(self._current)
 
     async def _probe(self, current: "OpaSnapshot") -> None:
         """Ask a canary past the breaker, so that OPA's return is known without a victim."""
         self._last_probe_s = self._clock.monotonic_s()
+        self._doubted = False
         head = self._head(self._entrypoint, provenance=current.provenance)
         raw = await self._asked(head, self._canary, self._last_probe_s + CANARY_S, None)
         raw = current.checked(raw)
         if isinstance(raw, Failed):
             self._answered = False
-            if raw.code in _SILENCE:
+            self._wrong = fault_in_words(raw, self._where)
+            if raw.code in SILENCE:
                 self._breaker.failed()
             self._tell()
         else:
@@ -296,8 +305,16 @@ class OpaEngine:
         self._answered = True
         self._tell()
 
-    def _failed(self) -> None:
+    def _failed(self, fault: Failed) -> None:
+        self._wrong = fault_in_words(fault, self._where)
         self._breaker.failed()
+        self._tell()
+
+    def _doubt(self) -> None:
+        """It answers, but gave no decision. One caller's input may do that, or all of them fare so:
+        a canary tells them apart."""
+        self._breaker.succeeded()
+        self._doubted = True
         self._tell()
 
     def _tell(self) -> None:
@@ -327,9 +344,7 @@ class OpaSnapshot:
         self, entrypoint: str, query: bytes, deadline_s: float, trace: str | None
     ) -> Raw:
         """As the port says. On cancellation the connection in use is closed."""
-        return self.checked(
-            await self._engine.ask(entrypoint, query, deadline_s, trace, provenance=self.provenance)
-        )
+        return await self._engine.ask(self, entrypoint, query, deadline_s, trace)
 
     def checked(self, raw: Raw) -> Raw:
         """`raw`, if it may be an answer of this release's; else that it is stale."""
@@ -337,9 +352,12 @@ class OpaSnapshot:
             return raw
         revision = raw.meta.revision
         if revision is not None:
-            return raw if revision in self.expected else _STALE
+            return raw if revision in self.expected else self._stale(revision)
         # A deny may leave its revision out (the library's default does); nothing else may.
-        return _STALE if isinstance(raw, Defined) and _opens(raw.value) else raw
+        return self._stale(None) if isinstance(raw, Defined) and _opens(raw.value) else raw
+
+    def _stale(self, named: str | None) -> Failed:
+        return Failed(code=Reason.POLICY_STALE, detail=stale_in_words(named, self.revision))
 
 
 def _opens(value: Json) -> bool:

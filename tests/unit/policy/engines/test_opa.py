@@ -285,7 +285,8 @@ async def test_a_release_that_may_define_the_entry_point_is_tried(rego):
 async def test_where_nothing_was_activated_there_is_no_snapshot():
     async with fake_opa() as opa:
         engine = an_engine(opa, MovedClock())
-        assert not engine.healthy()
+        assert not engine.up
+        assert engine.fault()
         with pytest.raises(ConfigError):
             engine.snapshot()
 
@@ -322,6 +323,88 @@ async def test_an_opa_that_comes_to_serve_another_revision_is_not_up(monkeypatch
         await until(lambda: engine.up)
         running.cancel()
         await asyncio.wait([running])
+
+
+REFUSED = an_answer({"code": "unauthorized"}, status=401)
+
+
+@asynccontextmanager
+async def watched(monkeypatch) -> AsyncIterator[tuple[FakeOpa, OpaSnapshot]]:
+    """A double with `r1` active and a running engine; canaries come only where there is doubt."""
+    monkeypatch.setattr(engine_module, "_SICK_EVERY_S", 0.01)
+    monkeypatch.setattr(engine_module, "_HEALTHY_EVERY_S", 3600.0)
+    async with active(always=named()) as (opa, snapshot, _clock):
+        opa.script.clear()
+        running = asyncio.ensure_future(snapshot._engine.run())
+        await ask(snapshot)
+        await until(lambda: len(opa.requests) > 1)  # the first canary, which nothing came before
+        yield opa, snapshot
+        running.cancel()
+        await asyncio.wait([running])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        pytest.param(REFUSED, "401 unauthorized: it does not let us ask; name our", id="401"),
+        pytest.param(an_answer(b"no", status=403), "OPA answered 403: it does not let", id="403"),
+        pytest.param(an_answer(b"{}", status=404), "OPA answered 404", id="404"),
+        pytest.param(an_answer(b"{}", status=500), "OPA answered 500", id="every-evaluation-fails"),
+        pytest.param(an_answer(b"<html>"), "not JSON", id="no-opa"),
+        pytest.param(a_result(allow("r0")), "under revision r0, ours is r1; give", id="stale"),
+        pytest.param(Fault.CLOSE, "nothing answers at /", id="silent"),
+    ],
+)
+async def test_an_opa_that_decides_nothing_is_not_up_under_load_and_says_why(
+    monkeypatch, line, told
+):
+    async with watched(monkeypatch) as (opa, snapshot):
+        engine = snapshot._engine
+        assert (engine.up, engine.fault()) == (True, None)
+        opa.always = line
+        await ask(snapshot)
+        while engine.up:
+            await ask(snapshot)
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await ask(snapshot)
+            assert not engine.up
+        assert told in (engine.fault() or "")
+        assert str(opa.path) in (engine.fault() or "")
+        opa.always = named()
+        await until(lambda: engine.up)
+        assert engine.fault() is None
+
+
+async def test_a_callers_input_that_fails_takes_nothing_down(monkeypatch):
+    async with watched(monkeypatch) as (opa, snapshot):
+        for _ in range(5):
+            asked = len(opa.requests)
+            opa.script.append(an_answer(b"{}", status=500))
+            assert reason(await ask(snapshot)) is Reason.POLICY_ERROR
+            await until(lambda asked=asked: len(opa.requests) > asked + 1)  # the canary
+            assert snapshot._engine.up
+
+
+ACTIVATION = [
+    pytest.param(Fault.CLOSE, "s: nothing answers at /.*: OPA closed the connection", id="nothing"),
+    pytest.param(named("b2"), r"answers under revision b2, ours is r1; give both", id="another"),
+    pytest.param(a_result(True, "b\n2\x1b"), r"under revision b\?2\?, ours is r1", id="hostile"),
+    pytest.param(
+        an_answer({"result": True, "provenance": {"version": "1.20.2"}}),
+        "names no revision, ours is r1; see that it has one bundle",
+        id="no-bundle",
+    ),
+    pytest.param(REFUSED, "OPA answered 401 unauthorized: it does not let us ask", id="refused"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), ACTIVATION)
+async def test_an_activation_in_vain_says_what_opa_answered(line, told):
+    async with fake_opa(line) as opa:
+        engine = an_engine(opa, MovedClock(), activation_s=0.2)
+        with pytest.raises(ConfigError, match=told):
+            await engine.activate(a_release("r1"))
 
 
 async def test_an_opa_beside_us_is_given_nothing_and_waited_for():
