@@ -15,6 +15,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400)]
+DeniedGrace = Annotated[float, Field(ge=0, le=30)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
@@ -68,6 +69,11 @@ class WorkloadApi:
     """Take the SVID that carries this hint, and none where no one does."""
     first_message_s: Seconds = 30.0
     """Seconds to wait for the first message of a stream; then it is opened anew."""
+    denied_grace_s: DeniedGrace = 0.0
+    """Seconds, at most 30, for which what the agent said before an outage of its own outlives its
+    denial after it. SPIRE's agent denies everybody for some seconds after its start; without a
+    grace that is an outage here too. The price: an identity that was taken away while the agent was
+    down lives so much longer. A denial by an agent that has not been down counts at once always."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from outrider.config.settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.ports import Clock
 from outrider.identity.events import IdentityEvents
 from outrider.identity.keeper import IdentityKeeper
+from outrider.identity.workload_grace import DeniedGrace
 from outrider.identity.workload_jwt import DEADLINE_S, JwtSvid, JwtSvids
 from outrider.identity.workload_messages import X509Reader, chosen, read_jwt_bundles
 from outrider.identity.workload_proto import (
@@ -77,6 +78,7 @@ class WorkloadApi:
         self._dial = dial
         self._dialled: Any = None
         self._streams: list[asyncio.Task[None]] = []
+        self._graces: list[DeniedGrace] = []
         self._jwt_svids = JwtSvids(ask=self._ask, keeper=keeper, clock=clock, events=events)
         self._x509 = _X509(keeper, clock, self._jwt_svids, (settings.hint, spiffe_id))
         self._jwt = _Jwt(keeper)
@@ -89,6 +91,8 @@ class WorkloadApi:
                 (FETCH_X509_SVID, "X509SVIDRequest", self._x509),
                 (FETCH_JWT_BUNDLES, "JWTBundlesRequest", self._jwt),
             ):
+                grace = DeniedGrace(self._settings.denied_grace_s, heard.denied)
+                self._graces.append(grace)
                 loop = StreamLoop(
                     opened=self._opening(method, encoded(request)),
                     heard=heard,
@@ -97,6 +101,7 @@ class WorkloadApi:
                     pause=self._pause,
                     uniform=self._uniform,
                     troubled=self._keeper.troubled,
+                    grace=grace,
                 )
                 self._streams.append(
                     group.create_task(loop.run(), name=f"workload api {heard.kind}")
@@ -111,6 +116,8 @@ class WorkloadApi:
         """End every call, and `run` where it still goes on. Idempotent."""
         for stream in self._streams:
             stream.cancel()
+        for grace in self._graces:
+            grace.close()
         self._jwt_svids.clear()
         if self._dialled is not None:
             await self._dialled.close()

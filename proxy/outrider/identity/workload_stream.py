@@ -16,6 +16,7 @@ import grpc
 
 from outrider.core.errors import is_panic
 from outrider.identity.events import IdentityEvents
+from outrider.identity.workload_grace import DeniedGrace
 from outrider.identity.workload_messages import MalformedUpdateError
 
 logger = logging.getLogger("outrider.identity")
@@ -104,8 +105,10 @@ class StreamLoop:
         pause: Pause,
         uniform: Uniform,
         troubled: Callable[[str | None], None] = _untold,
+        grace: DeniedGrace | None = None,
     ) -> None:
-        """`troubled` is told, as the stream ends, why nothing is heard (`trouble_of`)."""
+        """`troubled` is told, as the stream ends, why nothing is heard (`trouble_of`); `grace` says
+        when a denial counts, at once by default."""
         self._opened = opened
         self._heard = heard
         self._events = events
@@ -113,6 +116,7 @@ class StreamLoop:
         self._pause = pause
         self._uniform = uniform
         self._troubled = troubled
+        self._grace = grace or DeniedGrace(0, heard.denied)
         self._details = ""
         self._attempt = 0
         self._is_down = False
@@ -124,7 +128,7 @@ class StreamLoop:
             code = await self._once()
             if code is grpc.StatusCode.PERMISSION_DENIED:
                 self._heard.contact(on=True)
-                self._heard.denied()
+            self._grace.ended(code)
             self._heard.contact(on=False)
             self._troubled(trouble_of(code, self._details))
             self._events.workload_reconnect("END" if code is grpc.StatusCode.OK else str(code.name))
@@ -176,6 +180,7 @@ class StreamLoop:
             self._discard(str(fault))
             return
         self._events.workload_update(self._heard.kind, "applied")
+        self._grace.heard()
         self._attempt = 0
         self._is_malformed = False
         if self._is_down:

@@ -19,6 +19,7 @@ from tests.support.fake_workload_api import an_entry
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.scripted_calls import ScriptedStreams, ended
 from tests.support.spiffe_ca import a_ca
+from tests.support.virtual import at, in_virtual_time
 
 CODE = grpc.StatusCode
 A, B = a_ca("a.test"), a_ca("b.test")
@@ -58,7 +59,7 @@ class _Channel:
 
 
 class _Sourced:
-    def __init__(self, *, hint=None, spiffe_id=None, x509=([None],), jwt_bundles=([None],)):
+    def __init__(self, *, spiffe_id=None, x509=([None],), jwt_bundles=([None],), **settings):
         self.clock = FixedClock(now_unix_s=time.time())
         self.events = RecordingIdentityEvents()
         self.keeper = IdentityKeeper(clock=self.clock, events=self.events)
@@ -71,7 +72,7 @@ class _Sourced:
             keeper=self.keeper,
             clock=self.clock,
             events=self.events,
-            settings=WorkloadApiSettings(hint=hint),
+            settings=WorkloadApiSettings(**settings),
             spiffe_id=spiffe_id,
             pause=self._pause,
             uniform=lambda low, high: high,
@@ -230,6 +231,38 @@ async def test_entitlement_that_returns_is_served():
     sourced = await _Sourced(x509=[[ONE, CODE.PERMISSION_DENIED], [ONE, None]]).settle()
     assert sourced.keeper.state() is SourceState.SERVING
     assert sourced.keeper.snapshot().generation == 3
+
+
+@pytest.mark.parametrize(
+    ("grace_s", "x509", "state"),
+    [
+        pytest.param(5, [[ONE, CODE.UNAVAILABLE]], SourceState.DISCONNECTED, id="within"),
+        pytest.param(0, [[ONE, CODE.UNAVAILABLE]], SourceState.REDACTED, id="no-grace"),
+        pytest.param(5, [[ONE]], SourceState.REDACTED, id="no-outage"),
+    ],
+)
+def test_a_denial_after_an_outage_waits_as_long_as_settings_say(grace_s, x509, state):
+    denied = [CODE.PERMISSION_DENIED]
+    scripts = [*x509, denied] if len(x509[0]) > 1 else [[*x509[0], *denied], denied]
+
+    async def story():
+        sourced = _Sourced(
+            x509=scripts, jwt_bundles=[[KEYS, CODE.UNAVAILABLE], denied], denied_grace_s=grace_s
+        )
+        sourced.api._pause = asyncio.sleep
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(sourced.api.run())
+            await at(4.9).wait()
+            early = sourced.keeper.state(), len(sourced.keeper.snapshot().jwt.by_domain)
+            await at(5.5).wait()
+            late = sourced.keeper.state(), len(sourced.keeper.snapshot().jwt.by_domain)
+            running.cancel()
+            await sourced.api.close()
+        return early, late
+
+    early, late = in_virtual_time(story())
+    assert early == (state, 1 if grace_s else 0)
+    assert late == (SourceState.REDACTED, 0)
 
 
 async def test_permission_denied_drops_all_jwt_bundles_and_no_svid():
