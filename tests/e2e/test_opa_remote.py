@@ -48,7 +48,9 @@ class Room:
 
     async def until_told(self, words: bytes) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while words not in (await self.world.telemetry("/readyz")).body:
+            while True:
+                if words in (await self.world.telemetry("/readyz")).body:
+                    return
                 await asyncio.sleep(0.05)
 
     @property

@@ -118,11 +118,13 @@ class Sidecar:
         await self.identity.start()
         await self._open_policy()
         await self._listen_to_operators(stack)
+        await self._listen_to_scrapers(stack)
         await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
         for name, current in self.identity.jobs():
             self.jobs.start(name, current)
-        await self._start_policy()
         self._open_shares()
+        self.jobs.start("heartbeat", self._beat())
+        await self._start_policy()
         self.plane = await plane_of(self, self.loaded)
         stack.callback(self._close_pool)
         stack.callback(self.wheel.close)
@@ -131,7 +133,6 @@ class Sidecar:
             ("policy files", self.keeper.watch() if settings.policy.watch else None),
             ("settings file", self._watch_settings()),
             ("pressure", self._pressure.run()),
-            ("heartbeat", self._beat()),
             ("identity", self._identity_watch().run()),
         ):
             if job is not None:
@@ -225,7 +226,6 @@ class Sidecar:
         )
         self.listeners = listeners_of(self.loaded, self.plane, self.identity, parts)
         await self.listeners.start(self.plane, stack)
-        await self._listen_to_scrapers(stack)
         self.listening = True
 
     @property
@@ -255,7 +255,7 @@ class Sidecar:
             )
 
     async def _listen_to_scrapers(self, stack: AsyncExitStack) -> None:
-        """The telemetry listener."""
+        """The telemetry listener: who probes is answered while OPA is waited for."""
         exposition = Exposition(self.metrics.registry, self.clock)
         stack.callback(exposition.close)
         page = TelemetryPage(self.health, exposition)
@@ -371,7 +371,8 @@ class Sidecar:
         while True:
             await asyncio.sleep(LOOK_S)
             self._lag_beat_s = self.clock.monotonic_s()
-            self.listeners.relieve(self._pressure.level)
+            if self.listening:
+                self.listeners.relieve(self._pressure.level)
             self.metrics.store(self.loaded.settings.stores.kind, ok=self.store.healthy())
             self._identity_view.beat(self.metrics)
 
