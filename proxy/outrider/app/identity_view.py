@@ -122,6 +122,11 @@ class IdentityView:
             case SourceState.EXPIRED:
                 to_do = self.trouble() or self._renewal()
                 return f"expired: our SVID ran out and {whence} gave no other{self._at()}; {to_do}"
+            case SourceState.FAILED if self._keeper.failure is None:
+                return (
+                    f"failed: {self._keeper.unusable_why}; see that what {whence} gives is such as "
+                    "OpenSSL loads, and the log"
+                )
             case SourceState.FAILED:
                 why = self._keeper.failure or "it cannot go on"
                 return f"failed: {whence}: {why}; mend that and start outrider anew"

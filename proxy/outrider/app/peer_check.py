@@ -338,6 +338,8 @@ def _why(fault: OSError) -> str:
 
 def _certificate(found: _Findings) -> JsonObject | None:
     """What the peer's certificate says; `verified` says whether it is more than a claim."""
+    from outrider.identity.x509 import UNREADABLE  # noqa: PLC0415 - as above
+
     if found.leaf is None:
         return None
     shown: JsonObject = {
@@ -358,7 +360,7 @@ def _certificate(found: _Findings) -> JsonObject | None:
         shown["chain"] = [_link(der) for der in found.chain]
         if found.peer is None:
             shown["spiffe_id"], shown["trust_domain"] = _claimed(leaf)
-    except ValueError:
+    except UNREADABLE:
         shown["unreadable"] = True
     return shown
 

@@ -35,6 +35,8 @@ class IdentityKeeper:
         self._connected = False
         self._redacted = False
         self._failed: str | None = None
+        self._unusable: tuple[int, str] | None = None
+        self._own_domain: str | None = None
         self._was_valid = False
         self._changed = asyncio.Event()
         self.contact_unix_s: float | None = None
@@ -61,12 +63,21 @@ class IdentityKeeper:
             return SourceState.WAITING
         if self.own() is None:
             return SourceState.EXPIRED
+        if self.unusable_why is not None:
+            return SourceState.FAILED
         return SourceState.SERVING if self._connected else SourceState.DISCONNECTED
 
     @property
     def failure(self) -> str | None:
         """Why the source is `failed`, a sentence of ours; None where it is not."""
         return self._failed
+
+    @property
+    def unusable_why(self) -> str | None:
+        """Why what is held now serves for no handshake, a sentence of ours; None where it does."""
+        if self._unusable is None or self._unusable[0] != self._snapshot.generation:
+            return None
+        return self._unusable[1]
 
     def remaining_s(self) -> float:
         """Seconds our SVID is still valid; 0 without one."""
@@ -99,14 +110,19 @@ class IdentityKeeper:
         self._redacted, self._failed = False, None
         before = self._snapshot
         federated = len(bundles) > 1
+        if (
+            own_domain == self._own_domain
+            and _same(before.svid, svid)
+            and before.x509 == bundles  # quick where they are the very same objects
+        ):
+            return
         between = svid.svid.cert_chain[1:] if svid is not None and federated else ()
         anchors, dropped = anchors_of(
             bundles, own=own_domain, before=before.anchors, between=between
         )
         if dropped:
             self._events.anchor_collisions(dropped)
-        if _same(before.svid, svid) and before.anchors == anchors and before.x509 == bundles:
-            return
+        self._own_domain = own_domain
         self._put(
             replace(
                 before,
@@ -166,6 +182,12 @@ class IdentityKeeper:
         if self._was_valid and not valid:
             self._tell()
         self._was_valid = valid
+
+    # --- for who makes contexts ---
+
+    def unusable(self, why: str | None) -> None:
+        """What is held now serves for no handshake; None takes that back. News end it too."""
+        self._unusable = None if why is None else (self._snapshot.generation, why)
 
     # --- inside ---
 

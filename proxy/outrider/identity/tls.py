@@ -8,6 +8,7 @@ and logged once, without a word of the other end's; one context serves one gener
 
 import hashlib
 import logging
+import math
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,10 +25,12 @@ from outrider.identity.anchors import fingerprint
 from outrider.identity.events import IdentityEvents
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.reasons import HandshakeReason, PeerRefusedError, Role
+from outrider.identity.rehearsal import load_authorities, loads_authorities
 from outrider.identity.snapshot import OwnSvid, Snapshot
 from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_spiffe_id
 from outrider.identity.x509 import (
     CHAIN_LIMIT,
+    UNREADABLE,
     check_leaf,
     check_signing,
     earliest_end_s,
@@ -49,6 +52,10 @@ _VERIFY_CODES: Final[Mapping[int, HandshakeReason]] = {
 _ALPN: Final = ("http/1.1",)
 _MOST_TAKEN: Final = 256
 """Chains that one context remembers."""
+HANDSHAKE_BYTES: Final = 32_768
+"""What the other end may send until its handshake is done; every certificate it shows costs us."""
+_AGAIN_S: Final = 5.0
+"""After this long a context is tried again for which the machine lacked something."""
 
 
 class HandshakeRefusedError(ssl.SSLCertVerificationError):
@@ -147,7 +154,7 @@ class _Judge:
     ) -> tuple[x509.Certificate, ...]:
         """The chain as it ends in an authority of the leaf's own trust domain (X-16, X-17)."""
         anchors = self.snapshot.anchors.get(spiffe_id.trust_domain)
-        if not anchors:
+        if not anchors or spiffe_id.trust_domain not in self.authorities:
             raise PeerRefusedError(HandshakeReason.NO_BUNDLE, "a trust domain without a bundle")
         if fingerprint(chain[-1]) in anchors:
             return chain
@@ -199,6 +206,10 @@ class SpiffeSSLObject(ssl.SSLObject):
 
     spiffe_peer: TlsPeer | None = None
     """Who is at the other end; set before the handshake ends."""
+    incoming: ssl.MemoryBIO
+    """Where what comes is read from; set by whoever makes the connection."""
+    room: int = HANDSHAKE_BYTES
+    """Bytes that its handshake is still given."""
 
     def do_handshake(self) -> None:
         if self.spiffe_peer is not None:
@@ -207,7 +218,7 @@ class SpiffeSSLObject(ssl.SSLObject):
         judge = context.judge
         try:
             context.check()
-            super().do_handshake()
+            self._shake()
             self.spiffe_peer = judge.peer(verified_chain(self))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
@@ -216,6 +227,32 @@ class SpiffeSSLObject(ssl.SSLObject):
                 raise
             raise judge.refusal(fault) from None
         judge.took()
+
+    def _shake(self) -> None:
+        """OpenSSL's part, which sees no more than there is room for. What came in one piece with
+        the end of a handshake is given back behind it."""
+        held = self._held_back()
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError:
+            if held:
+                raise PeerRefusedError(
+                    HandshakeReason.PROTOCOL, "more bytes than a handshake is given"
+                ) from None
+            raise
+        if held:
+            self.incoming.write(held)
+
+    def _held_back(self) -> bytes:
+        """Take from what came all that there is no room for."""
+        came = self.incoming.pending
+        if came <= self.room:
+            self.room -= came
+            return b""
+        data, room = self.incoming.read(), self.room
+        self.room = 0
+        self.incoming.write(data[:room])
+        return data[room:]
 
 
 # --- contexts ---
@@ -228,6 +265,8 @@ class _Context(ssl.SSLContext):
     refuses: PeerRefusedError | None = None
     """Set where no handshake may even begin."""
     generation: int = -1
+    again_s: float = math.inf
+    """When (monotonic) it is worth while to make another of the same generation."""
 
     def check(self) -> None:
         """Raises why no handshake may begin."""
@@ -239,16 +278,19 @@ class RotatingContext(ssl.SSLContext):
     """The one context a listener or connector is handed: each connection gets a context of the
     trust and identity that hold when it begins. Nothing set on this one reaches those.
 
-    Without a valid SVID of our own the handshake is refused before a byte, with `no_svid`.
+    Without a valid SVID of our own the handshake is refused before a byte, with `no_svid`. Where no
+    context can be made, that is remembered for the generation, and the keeper told.
     """
 
     _make: "_Maker"
     _made: _Context | None
+    _idle: _Context | None
+    """Refuses for want of an SVID."""
 
     def __new__(cls, maker: "_Maker") -> Self:
         self = super().__new__(cls, _protocol(maker.role))
         self._make = maker
-        self._made = None
+        self._made = self._idle = None
         return self
 
     def wrap_bio(
@@ -263,12 +305,14 @@ class RotatingContext(ssl.SSLContext):
         _ = session
         name = server_hostname or None
         try:
-            return self._current().wrap_bio(
+            made = self._current().wrap_bio(
                 incoming, outgoing, server_side=server_side, server_hostname=name
             )
         except ValueError:
             why = PeerRefusedError(HandshakeReason.INTERNAL, "a name that TLS cannot ask for")
-            return self._make.refusing(why).wrap_bio(incoming, outgoing, server_side=server_side)
+            made = self._make.refusing(why).wrap_bio(incoming, outgoing, server_side=server_side)
+        cast("SpiffeSSLObject", made).incoming = incoming
+        return made
 
     def wrap_socket(self, *_: object, **__: object) -> NoReturn:
         """Never: a blocking socket would not be judged."""
@@ -280,18 +324,19 @@ class RotatingContext(ssl.SSLContext):
         snapshot, own = maker.keeper.snapshot(), maker.keeper.own()
         if own is None:
             self._made = None
-            return maker.refusing(
+            self._idle = self._idle or maker.refusing(
                 PeerRefusedError(HandshakeReason.NO_SVID, "we hold no valid SVID")
             )
-        if self._made is None or self._made.generation != snapshot.generation:
+            return self._idle
+        made = self._made
+        if (
+            made is None
+            or made.generation != snapshot.generation
+            or made.again_s <= maker.clock.monotonic_s()
+        ):
             self._made = None
-            try:
-                self._made = maker.context(snapshot, own)
-            except (OSError, ValueError):
-                return maker.refusing(
-                    PeerRefusedError(HandshakeReason.INTERNAL, "no context could be made")
-                )
-        return self._made
+            made = self._made = maker.made(snapshot, own)
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,21 +349,47 @@ class _Maker:
     alpn: tuple[str, ...]
     keys_on_disk: bool
 
+    def made(self, snapshot: Snapshot, own: OwnSvid) -> _Context:
+        """The context of this generation, or one that refuses where none can be made."""
+        try:
+            context = self.context(snapshot, own)
+        except (OSError, *UNREADABLE) as fault:
+            self.keeper.unusable("no TLS context can be made of our SVID and its bundle")
+            logger.error(  # noqa: TRY400 - a traceback would show paths, and says no more
+                "no TLS context can be made, so every handshake is refused",
+                extra={
+                    "event": "tls_context",
+                    "role": self.role.value,
+                    "kind": type(fault).__name__,
+                },
+            )
+            context = self.refusing(
+                PeerRefusedError(HandshakeReason.INTERNAL, "no context could be made")
+            )
+            context.generation = snapshot.generation
+            if isinstance(fault, OSError) and not isinstance(fault, ssl.SSLError):
+                context.again_s = self.clock.monotonic_s() + _AGAIN_S
+            return context
+        self.keeper.unusable(None)
+        return context
+
     def context(self, snapshot: Snapshot, own: OwnSvid) -> _Context:
-        """Raises `OSError` (`ssl.SSLError`) or `ValueError` for material OpenSSL cannot use."""
-        authorities = _authorities(snapshot)
+        """Raises `OSError` (`ssl.SSLError`) or one of `UNREADABLE` for material that OpenSSL
+        cannot use. What it cannot use of another trust domain is left out, with that domain."""
+        authorities, ours = _authorities(snapshot), own.spiffe_id.trust_domain
         context = self._bare(snapshot, authorities)
+        if not load_authorities(context, _ders(authorities, ours)):
+            authorities = _loadable(authorities)
+            if ours in snapshot.x509 and ours not in authorities:
+                raise ssl.SSLError(1, "our own trust domain's authorities cannot be loaded")
+            context = self._bare(snapshot, authorities)
+            if not load_authorities(context, _ders(authorities, ours)):
+                raise ssl.SSLError(1, "authorities that load alone cannot be loaded together")
         context.set_alpn_protocols(list(self.alpn))
         with key_file(
             pem_of(own.svid.private_key, own.svid.cert_chain), on_disk=self.keys_on_disk
         ) as path:
             context.load_cert_chain(path)
-        ours = own.spiffe_id.trust_domain
-        # Our own first: where two look alike, OpenSSL goes by the order.
-        for domain in sorted(authorities, key=lambda name: (name != ours, name)):
-            der = b"".join(one.public_bytes(Encoding.DER) for one in authorities[domain])
-            if der:
-                context.load_verify_locations(cadata=der)
         return context
 
     def refusing(self, why: PeerRefusedError) -> _Context:
@@ -367,6 +438,31 @@ def _authorities(snapshot: Snapshot) -> dict[str, tuple[x509.Certificate, ...]]:
         )
         for domain, bundle in snapshot.x509.items()
     }
+
+
+def _ders(authorities: Mapping[str, tuple[x509.Certificate, ...]], ours: str) -> list[bytes]:
+    """In the order they are loaded. Our own first: where two look alike, OpenSSL goes by it."""
+    return [
+        one.public_bytes(Encoding.DER)
+        for domain in sorted(authorities, key=lambda name: (name != ours, name))
+        for one in authorities[domain]
+    ]
+
+
+def _loadable(
+    authorities: Mapping[str, tuple[x509.Certificate, ...]],
+) -> dict[str, tuple[x509.Certificate, ...]]:
+    """Those of the trust domains whose every authority OpenSSL loads; the others are told of."""
+    loadable = {
+        domain: held
+        for domain, held in authorities.items()
+        if loads_authorities([one.public_bytes(Encoding.DER) for one in held])
+    }
+    logger.warning(
+        "authorities that OpenSSL cannot load: their trust domains are left out",
+        extra={"event": "tls_context", "domains": len(authorities) - len(loadable)},
+    )
+    return loadable
 
 
 def server_context(

@@ -477,3 +477,14 @@ def test_a_wait_ends_by_itself_and_tells_the_same() -> None:
 
     found, seconds = in_virtual_time(wait())
     assert (found["state"], seconds) == ("serving", 30.0)
+
+
+def test_H1_an_identity_that_openssl_cannot_load_keeps_us_from_being_ready():
+    room = Room({"source": "workload_api"})
+    room.reach(SourceState.SERVING)
+    assert room.view.missing() is None
+    room.keeper.unusable("no TLS context can be made of it")
+    assert room.view.missing() == (
+        "failed: no TLS context can be made of it; see that what the Workload API gives is such as "
+        "OpenSSL loads, and the log"
+    )

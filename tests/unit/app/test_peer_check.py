@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from outrider.app import peer_check
 from outrider.app.identity import OwnIdentity
 from outrider.app.peer_check import PEER_CHARS, SAYS, PeerCheck, Place, place_of
 from outrider.config.load import Loaded, validate
@@ -12,6 +13,7 @@ from outrider.core.errors import ConfigError
 from outrider.identity.reasons import HandshakeReason
 from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
+from tests.support.spiffe_ca import a_ca
 
 EXPECT = "spiffe://acme.test/crm"
 
@@ -111,3 +113,15 @@ def test_every_end_has_its_words_and_what_to_do(reason: HandshakeReason) -> None
     says, next_ = SAYS[reason]
     assert says
     assert next_
+
+
+def test_L3_a_certificate_of_one_extension_twice_is_shown_as_unreadable() -> None:
+    der = a_ca("a.test").svid("/x").der
+    twice = der.replace(bytes.fromhex("551d23"), bytes.fromhex("551d11"))
+    assert twice != der
+    shown = peer_check._certificate(peer_check._Findings(leaf=twice))
+    assert shown is not None
+    assert shown["unreadable"] is True
+    whole = peer_check._certificate(peer_check._Findings(leaf=der))
+    assert whole is not None
+    assert "unreadable" not in whole

@@ -299,3 +299,25 @@ async def test_nobody_waits_where_one_is_held(kept):
     own = A.own()
     kept.take(own, bundle_of(A))
     assert await kept.keeper.wait_own() is own
+
+
+def test_H1_what_serves_for_no_handshake_is_told_until_news_come(kept):
+    own = A.own()
+    kept.take(own, bundle_of(A))
+    kept.keeper.connected(on=True)
+    kept.keeper.unusable("it cannot be loaded")
+    assert kept.keeper.state() is SourceState.FAILED
+    assert (kept.keeper.failure, kept.keeper.unusable_why) == (None, "it cannot be loaded")
+    kept.keeper.unusable(None)
+    assert kept.keeper.state() is SourceState.SERVING
+    kept.keeper.unusable("it cannot be loaded")
+    kept.take(own, bundle_of(A), bundle_of(B))
+    assert kept.keeper.state() is SourceState.SERVING
+
+
+def test_M6_equal_content_is_not_compared_look_by_look(kept, monkeypatch):
+    own, bundles = A.own(), (bundle_of(A), bundle_of(B))
+    kept.take(own, *bundles)
+    monkeypatch.setattr("outrider.identity.keeper.anchors_of", None)
+    kept.take(own, *bundles)
+    kept.take(own, bundle_of(A), bundle_of(B))

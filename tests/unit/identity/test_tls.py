@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from spiffe import TrustDomain, X509Bundle
 
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import TlsPeer
@@ -14,6 +15,7 @@ from outrider.identity import _compat, tls
 from outrider.identity.anchors import fingerprint
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.reasons import HandshakeReason as Reason, Role
+from outrider.identity.snapshot import SourceState
 from outrider.identity.spiffe_id import SpiffeIdError
 from outrider.identity.tls import (
     Expected,
@@ -24,9 +26,9 @@ from outrider.identity.tls import (
 )
 from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
-from tests.support.spiffe_ca import Ca, Svid, Trust, a_ca, a_leaf, bundle_of
+from tests.support.spiffe_ca import Ca, Svid, Trust, a_ca, a_leaf, bundle_of, unloadable_ca
 from tests.support.spiffe_defects import DEFECTS, Defect
-from tests.support.spiffe_wire import ours, shaken, their_client, their_server
+from tests.support.spiffe_wire import Ours, ours, shaken, their_client, their_server
 from tests.support.tls import listen_for_names
 
 EVERYONE = Expected(["spiffe://a.test/*"])
@@ -263,6 +265,60 @@ def test_where_no_key_can_be_held_every_handshake_is_refused(monkeypatch: pytest
     assert shaken(their_client(us.a.svid()), on_disk)[1].spiffe_peer is not None
 
 
+ODD = x509.load_der_x509_certificate(unloadable_ca())
+
+
+def test_H1_a_domain_whose_authorities_openssl_cannot_load_is_left_out_alone(
+    caplog: pytest.LogCaptureFixture,
+):
+    us = ours()
+    odd = X509Bundle(TrustDomain("c.test"), {a_ca("c.test").certificate, ODD})
+    Trust(own=us.trust.own, bundles=[*us.trust.bundles, odd]).give(us.keeper)
+    facade = us.server()
+    for domain in (us.a, us.b, us.a):
+        assert shaken(their_client(domain.svid()), facade)[1].spiffe_peer is not None
+    assert _inner(facade, server=True).cert_store_stats()["x509"] == 2
+    assert us.keeper.unusable_why is None
+    assert [one.domains for one in caplog.records if one.event == "tls_context"] == [1]
+
+
+def test_H1_where_our_own_authorities_cannot_be_loaded_that_is_told_and_tried_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    us = ours()
+    odd = X509Bundle(TrustDomain("a.test"), {us.a.certificate, ODD})
+    Trust(own=us.trust.own, bundles=[odd, bundle_of(us.b)]).give(us.keeper)
+    facade = us.server()
+    us.keeper.connected(on=True)
+    assert us.keeper.state() is SourceState.SERVING
+    tries = []
+    monkeypatch.setattr(tls, "pem_of", lambda *_: tries.append(1))
+    for _ in range(3):
+        with pytest.raises(HandshakeRefusedError) as refused:
+            shaken(their_client(us.a.svid()), facade)
+        assert refused.value.reason == Reason.INTERNAL
+    assert us.keeper.state() is SourceState.FAILED
+    assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
+    monkeypatch.undo()
+    us.trust.give(us.keeper)
+    assert us.keeper.state() is SourceState.SERVING
+    assert shaken(their_client(us.a.svid()), facade)[1].spiffe_peer is not None
+
+
+def test_H1_what_the_machine_lacked_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    us, clock = ours(), FixedClock(now_unix_s=SystemClock().unix_s())
+    facade = server_context(us.keeper, us.events, clock)
+    monkeypatch.setattr(_compat, "HAS_MEMFD", False)
+    first = _inner(facade, server=True)
+    assert first.refuses is not None
+    assert us.keeper.unusable_why is not None
+    monkeypatch.undo()
+    assert _inner(facade, server=True) is first
+    clock.pass_s(6)
+    assert _inner(facade, server=True).refuses is None
+    assert us.keeper.unusable_why is None
+
+
 UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), True)
 ONLY_A = x509.NameConstraints(
     permitted_subtrees=[x509.UniformResourceIdentifier("a.test")], excluded_subtrees=None
@@ -415,6 +471,49 @@ def test_what_is_no_handshake_is_refused():
     with pytest.raises(HandshakeRefusedError) as refused:
         end.do_handshake()
     assert refused.value.reason == Reason.PROTOCOL
+
+
+def _long(us: Ours, bytes_each: int) -> Svid:
+    """A client of ours that shows more than it need."""
+    svid = us.a.svid()
+    body = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"x" * bytes_each)
+    more = [a_ca("a.test", extra=[(body, False)]).certificate for _ in range(2)]
+    return Svid(certificate=svid.certificate, key=svid.key, between=tuple(more))
+
+
+@pytest.mark.parametrize("piece", [1, 4096, 1 << 20])
+def test_M7_a_handshake_is_given_so_many_bytes_and_no_more(piece: int):
+    us = ours()
+    assert _piecewise(us, _long(us, 12_000), piece).spiffe_peer is not None
+    with pytest.raises(HandshakeRefusedError) as refused:
+        _piecewise(us, _long(us, 17_000), piece)
+    assert refused.value.reason == Reason.PROTOCOL
+    assert refused.value.verify_message == "more bytes than a handshake is given"
+
+
+def test_M7_what_comes_with_the_end_of_a_handshake_is_no_part_of_it():
+    us, body = ours(), b"x" * 100_000
+    end = _piecewise(us, us.a.svid(), 1 << 20, behind=body)
+    read = b""
+    while len(read) < len(body):
+        read += end.read(1 << 20)
+    assert read == body
+
+
+def _piecewise(us: Ours, svid: Svid, piece: int, *, behind: bytes = b"") -> ssl.SSLObject:
+    """Our end of a handshake that comes in pieces, with `behind` at its client's heels."""
+    to_client, to_server, wire = ssl.MemoryBIO(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = their_client(svid).wrap_bio(to_client, wire)
+    server = us.server().wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(2):
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+            client.write(behind) if behind else None
+        while came := wire.read(piece):
+            to_server.write(came)
+            with suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+    return server
 
 
 def test_a_server_nobody_expects_is_refused():
