@@ -19,7 +19,7 @@ from outrider.cli.common import (
     settings,
 )
 from outrider.config.load import Loaded, dump, schema
-from outrider.config.places import warnings
+from outrider.config.places import check_files, warnings
 from outrider.core.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and describe settings.")
@@ -33,6 +33,7 @@ def check(
     """Read the settings and the policy they name; exit 2 naming key, value and what is allowed."""
     loaded = settings(file or config)
     with faults_in_words():
+        check_files(loaded)
         _check_policy(loaded)
     count = len(loaded.settings.upstreams)
     out.print(

@@ -14,6 +14,11 @@ CA_BYTES: Final = 4 << 20
 
 def authority_faults(settings: Settings, base: Path) -> Iterator[Fault]:
     """Each `ca_file` no server can be verified with. Reads the files; paths start at `base`."""
+    for name, issuer in settings.identity.oidc.items():
+        if issuer.ca_file is not None:
+            flaw = _flaw(base / Path(issuer.ca_file).expanduser())
+            if flaw is not None:
+                yield _fault(f"identity.oidc.{name}.ca_file", issuer.ca_file, flaw)
     for name, upstream in settings.upstreams.items():
         if upstream.ca_file is None:
             continue
@@ -23,11 +28,11 @@ def authority_faults(settings: Settings, base: Path) -> Iterator[Fault]:
             else "or leave it out: this upstream's url is not https"
         )
         if found is not None:
-            yield Fault(
-                key=f"upstreams.{name}.ca_file",
-                value=upstream.ca_file,
-                allowed=f"give a PEM file of CA certificates {found}",
-            )
+            yield _fault(f"upstreams.{name}.ca_file", upstream.ca_file, found)
+
+
+def _fault(key: str, value: str, flaw: str) -> Fault:
+    return Fault(key=key, value=value, allowed=f"give a PEM file of CA certificates {flaw}")
 
 
 def _flaw(path: Path) -> str | None:

@@ -80,6 +80,12 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
         key = f"listeners.{name}"
         if not listener.addresses and listener.unix is None:
             yield Fault(key=f"{key}.addresses", value=(), allowed="give an address or a unix path")
+        if listener.uids and listener.unix is None:
+            yield Fault(
+                key=f"{key}.uids",
+                value=list(listener.uids),
+                allowed=f"give {key}.unix too: over TCP nobody's uid is known",
+            )
         for address in listener.addresses:
             if split_address(address) is None:
                 yield Fault(
@@ -94,6 +100,38 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
                     allowed="give a loopback address or a unix path: without mTLS nothing else may "
                     "carry a bearer or control this sidecar",
                 )
+    yield from _taken(settings)
+
+
+def _taken(settings: Settings) -> Iterator[Fault]:
+    """Places where two listeners would listen; an ingress that is not opened takes none."""
+    is_entered = any(one.direction == "ingress" for one in settings.upstreams.values())
+    places: list[tuple[str, str]] = []
+    for name in ("egress", "ingress", "control", "telemetry"):
+        if name == "ingress" and not is_entered:
+            continue
+        listener: Listener = getattr(settings.listeners, name)
+        places += [(f"listeners.{name}.addresses", one) for one in listener.addresses]
+        if listener.unix is not None:
+            places.append((f"listeners.{name}.unix", listener.unix))
+    for number, (key, place) in enumerate(places):
+        for other, before in places[:number]:
+            if _overlap(place, before):
+                yield Fault(key=key, value=place, allowed=f"{other} has it already ({before})")
+                break
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether both cannot be listened at: the same place, or all addresses and one of them."""
+    if one == other:
+        return (split_address(one) or ("", 1))[1] != 0  # port 0 is a free one each time
+    left, right = split_address(one), split_address(other)
+    if left is None or right is None or left[1] != right[1] or left[1] == 0:
+        return False
+    first, second = ipaddress.ip_address(left[0]), ipaddress.ip_address(right[0])
+    return first.version == second.version and (
+        first == second or first.is_unspecified or second.is_unspecified
+    )
 
 
 def _upstreams(settings: Settings) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from outrider.config.settings import OidcIssuer, Settings
 from outrider.config.texts import Fault
+from outrider.core.jsonvalue import JsonObject
 
 _EXPECTED: Final = re.compile(
     r"spiffe://[a-z0-9._-]{1,255}/(?:\*|(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
@@ -27,17 +28,13 @@ def identity_faults(settings: Settings) -> Iterator[Fault]:
         yield Fault(
             key="identity.workload_api.address",
             value=address,
-            allowed="give unix:///absolute/path or tcp://<IP address>:<port>",
+            allowed=endpoint_allowed(address),
         )
+    yield from _domains(settings)
     if identity.source == "files" and identity.files.directory is None:
         yield Fault(
             key="identity.files.directory", value=None, allowed="give the directory of svid.pem"
         )
-    for domain in identity.files.federated:
-        if not _DOMAIN.fullmatch(domain):
-            yield Fault(
-                key="identity.files.federated", value=domain, allowed="give a trust domain's name"
-            )
     issuers: dict[str, str] = {}
     for name, issuer in identity.oidc.items():
         yield from _issuer(f"identity.oidc.{name}", issuer)
@@ -49,6 +46,36 @@ def identity_faults(settings: Settings) -> Iterator[Fault]:
                 allowed=f"give each issuer one name: {other} has it already",
             )
     yield from _mutual(settings)
+
+
+def _domains(settings: Settings) -> Iterator[Fault]:
+    identity = settings.identity
+    for key, domains in (
+        ("identity.files.federated", identity.files.federated),
+        ("identity.trust_domains", identity.trust_domains),
+        ("identity.trust_bundles", identity.trust_bundles),
+    ):
+        for domain in domains:
+            if not _DOMAIN.fullmatch(domain):
+                yield Fault(
+                    key=key,
+                    value=domain,
+                    allowed="give a trust domain's name alone, such as acme.test, in lower case",
+                )
+
+
+def emptied_faults(document: JsonObject) -> Iterator[Fault]:
+    """A `spiffe:` of an upstream with nothing below it: read as left out, it would put the CAs of
+    the web in the place of whom somebody meant to expect."""
+    upstreams = document.get("upstreams")
+    for name, upstream in upstreams.items() if isinstance(upstreams, dict) else ():
+        tls = upstream.get("tls") if isinstance(upstream, dict) else None
+        if isinstance(tls, dict) and "spiffe" in tls and tls["spiffe"] is None:
+            yield Fault(
+                key=f"upstreams.{name}.tls.spiffe",
+                value=None,
+                allowed="give expect below it, or leave spiffe out to verify by host name and CAs",
+            )
 
 
 def _mutual(settings: Settings) -> Iterator[Fault]:
@@ -120,6 +147,14 @@ def _is_https(text: str) -> bool:
         return False
     plain = not (url.username or url.password or url.query or url.fragment) and port != 0
     return url.scheme == "https" and bool(url.hostname) and plain and text.isascii()
+
+
+def endpoint_allowed(address: str | None) -> str:
+    """What is to be given in place of an `address` that `endpoint_of` does not take."""
+    unix = _UNIX.fullmatch(address or "")
+    if unix is not None and len(unix.group(1).encode()) > _SOCKET_BYTES:
+        return f"give a path of at most {_SOCKET_BYTES} bytes: no socket can have a longer one"
+    return "give unix:///absolute/path or tcp://<IP address>:<port>"
 
 
 def endpoint_of(address: str) -> str | None:

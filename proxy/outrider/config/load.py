@@ -5,6 +5,7 @@ nothing is half-read. The only reader of the environment.
 """
 
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from outrider.config.authorities import authority_faults
 from outrider.config.checks import faults_of
-from outrider.config.identity_checks import endpoint_of
+from outrider.config.identity_checks import emptied_faults, endpoint_allowed, endpoint_of
 from outrider.config.settings import Profile, Settings
 from outrider.config.texts import Fault, text_faults
 from outrider.core.errors import ConfigError
@@ -29,6 +30,13 @@ SEPARATOR: Final = "__"
 ENDPOINT_VARIABLE: Final = "SPIFFE_ENDPOINT_SOCKET"
 OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
 _SHOWN: Final = 80
+_WANTED: Final = {
+    "tuple_type": "a list",
+    "dataclass_type": "a mapping",
+    "dict_type": "a mapping",
+    "string_type": "text",
+}
+_USERINFO: Final = re.compile(r"//.*@", re.DOTALL)
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, _SHOWN
 _ADAPTER: Final = TypeAdapter(Settings)
@@ -109,6 +117,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: is {_shown(document)}; give a mapping of settings")
     _override(document, environ)
+    _refuse(emptied_faults(document))
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = validate(document)
     _refuse(authority_faults(settings, base))
@@ -130,8 +139,7 @@ def _workload_api(settings: Settings, environ: Mapping[str, str]) -> str | None:
         fault = Fault(
             key="identity.workload_api.address",
             value=address,
-            allowed=f"give unix:///absolute/path or tcp://<IP address>:<port>, here or as "
-            f"{ENDPOINT_VARIABLE}",
+            allowed=f"{endpoint_allowed(address)}, here or as {ENDPOINT_VARIABLE}",
         )
         _refuse((fault,))
     return target
@@ -223,6 +231,8 @@ def _line(entry: Any) -> str:  # noqa: ANN401 - pydantic's error dictionary
     key = ".".join(str(part) for part in entry["loc"] if part != "[key]")
     value = _shown(entry.get("input"))
     context = entry.get("ctx") or {}
+    if (wanted := _WANTED.get(entry["type"])) is not None:
+        return f"{key} is {value}; give {wanted}"
     match entry["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             return f"{key}: no such setting; see `outrider config schema`"
@@ -257,6 +267,11 @@ def _fault_line(fault: Fault) -> str:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list | tuple | dict) and not value:
+        return "empty"
     # A container may hold itself, or one value many times over: it is never written out whole.
-    text = _BRIEF.repr(value) if isinstance(value, list | dict) else repr(value)
+    brief = _BRIEF.repr(value) if isinstance(value, list | dict) else repr(value)
+    text = _USERINFO.sub("//…@", brief)  # a password may stand in a URL, though none belongs there
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -1,6 +1,7 @@
 """What settings name outside themselves, looked at for `outrider config check`.
 
-Warnings, never faults: what is not there now may be there when the sidecar starts, or elsewhere.
+A file that the start reads is a fault where it cannot be read; a socket may come to be later, and
+is warned of.
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outrider.config.load import Loaded
+from outrider.core.errors import ConfigError
 
 
 def warnings(loaded: Loaded) -> Iterator[str]:
@@ -16,6 +18,41 @@ def warnings(loaded: Loaded) -> Iterator[str]:
     it looks at files."""
     yield from _workload_api(loaded)
     yield from _unused(loaded)
+
+
+def check_files(loaded: Loaded) -> None:
+    """Raises `ConfigError`, one line for each file of identity that the start could not read.
+    Blocking."""
+    identity = loaded.settings.identity
+    named = [
+        (f"identity.trust_bundles.{domain}", loaded.path(path))
+        for domain, path in identity.trust_bundles.items()
+    ]
+    files = identity.files
+    if identity.source == "files" and files.directory is not None:
+        folder = loaded.path(files.directory)
+        if not folder.is_dir():
+            raise ConfigError(f"identity.files.directory: there is no such folder: {folder}")
+        named += [
+            ("identity.files.certificate", folder / files.certificate),
+            ("identity.files.key", folder / files.key),
+            ("identity.files.bundle", folder / files.bundle),
+        ]
+    lines = [
+        f"{key}: {flaw}: {path}" for key, path in named if (flaw := _file_flaw(path)) is not None
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _file_flaw(path: Path) -> str | None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as fault:
+        return f"cannot be read ({fault.strerror})"
+    if not stat.S_ISREG(mode):
+        return "is no file"
+    return None if os.access(path, os.R_OK) else "cannot be read by this user"
 
 
 def _workload_api(loaded: Loaded) -> Iterator[str]:

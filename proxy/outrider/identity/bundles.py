@@ -121,7 +121,7 @@ class BundleSource:
                 fresh = parse_bundle(file.read(_BUNDLE_BYTES + 1), name)
         except OSError as fault:
             raise BundleError(
-                f"identity.trust_bundles.{name}: cannot be read ({fault.strerror})"
+                f"identity.trust_bundles.{name}: cannot be read ({fault.strerror}): {path}"
             ) from None
         except BundleError as fault:
             raise BundleError(f"identity.trust_bundles.{name}: {fault}") from None

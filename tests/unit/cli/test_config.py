@@ -81,6 +81,9 @@ IDENTITIES = [
 def test_what_the_settings_of_identity_come_to_is_told(
     tmp_path: Path, settings: dict[str, Any], told: list[str]
 ) -> None:
+    (tmp_path / "[svid]").mkdir()
+    for name in ("svid.pem", "svid_key.pem", "svid_bundle.pem"):
+        (tmp_path / "[svid]" / name).touch()
     said = outrider("config", "check", write_settings(tmp_path, **settings))
     assert said.code == 0
     for words in told:
@@ -133,6 +136,24 @@ def test_an_overlay_that_can_be_loaded_is_told_as_good(tmp_path: Path) -> None:
     file.write_text("owner: team-crm\noperations: {GET /x: {effect: read}}\n")
     said = outrider("config", "check", write_settings(tmp_path, policy={"overlay": ["overlay"]}))
     assert (said.code, said.err) == (0, "")
+
+
+def test_a_file_that_the_start_could_not_read_is_a_fault_with_its_path(tmp_path: Path) -> None:
+    identity: Any = {"spiffe_id": AGENT, "trust_bundles": {"b.test": "b.json"}}
+    said = outrider("config", "check", write_settings(tmp_path, identity=identity))
+    assert said.code == 2
+    assert (
+        f"identity.trust_bundles.b.test: cannot be read (No such file or directory): {tmp_path}"
+        in (said.err)
+    )
+
+
+def test_a_socket_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/none.sock"
+    identity: Any = {"source": "workload_api", "workload_api": {"address": address}}
+    said = outrider("config", "check", write_settings(tmp_path, identity=identity))
+    assert (said.code, said.err) == (0, "")
+    assert f"warning: the Workload API's socket {tmp_path}/none.sock: cannot be found" in said.out
 
 
 def test_the_file_may_come_from_the_environment(tmp_path: Path) -> None:

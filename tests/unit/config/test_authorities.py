@@ -68,6 +68,16 @@ def test_a_file_without_whole_certificates_is_refused_by_key_and_value(tmp_path,
     assert why in line
 
 
+def test_an_issuer_without_a_file_of_cas_is_refused_by_key_and_value(tmp_path):
+    issuer = {"issuer": "https://login.test", "audience": "outrider", "ca_file": "ca.pem"}
+    file = tmp_path / "outrider.yaml"
+    file.write_text(yaml.safe_dump({"identity": {"oidc": {"login": issuer}}}), "utf-8")
+    with pytest.raises(ConfigError, match=r"identity\.oidc\.login\.ca_file is 'ca\.pem'.*no file"):
+        load(file, {})
+    (tmp_path / "ca.pem").write_bytes(PEM)
+    load(file, {})
+
+
 def test_revocations_alone_are_no_certificates(tmp_path):
     (tmp_path / "ca.pem").write_bytes(an_authority().revocations())
     assert "holds none" in fault_of(tmp_path, "ca.pem")

@@ -83,6 +83,40 @@ def test_the_base_is_good() -> None:
             id="bearer-from-afar",
         ),
         pytest.param(
+            {"/listeners/egress": {"addresses": ["127.0.0.1:1"], "uids": [7]}},
+            "listeners.egress.uids",
+            "listeners.egress.unix",
+            id="uids-over-tcp",
+        ),
+        pytest.param(
+            {"/listeners/control/addresses": ["127.0.0.1:15001"]},
+            "listeners.control.addresses",
+            "listeners.egress.addresses has it already",
+            id="one-port-for-two",
+        ),
+        pytest.param(
+            {"/listeners/telemetry/addresses": ["0.0.0.0:15000"]},
+            "listeners.telemetry.addresses",
+            "listeners.control.addresses has it already",
+            id="all-addresses-and-one-of-them",
+        ),
+        pytest.param(
+            {
+                "/identity/source": "workload_api",
+                "/upstreams/crm/direction": "ingress",
+                "/listeners/ingress": {"addresses": ["0.0.0.0:15001"]},
+            },
+            "listeners.ingress.addresses",
+            "listeners.egress.addresses has it already",
+            id="one-port-for-egress-and-ingress",
+        ),
+        pytest.param(
+            {"/listeners/egress": {"unix": "a.sock"}, "/listeners/control": {"unix": "a.sock"}},
+            "listeners.control.unix",
+            "listeners.egress.unix has it already",
+            id="one-socket-for-two",
+        ),
+        pytest.param(
             {"/listeners/egress/addresses": ["localhost:15001"]},
             "listeners.egress.addresses",
             "IP address",
@@ -252,6 +286,44 @@ def test_each_rule_refuses_with_key_and_remedy(
 )
 def test_the_near_miss_of_each_rule_passes(changes: dict[str, Json]) -> None:
     assert faults(changes) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            {"/listeners/egress/addresses": ["127.0.0.1:0"], "/listeners/control/addresses":
+             ["127.0.0.1:0"]}, id="a-free-port-each",
+        ),
+        pytest.param(
+            {"/listeners/egress/addresses": ["127.0.0.1:15006"]}, id="the-port-of-a-closed-ingress"
+        ),
+        pytest.param(
+            {"/listeners/egress/addresses": ["127.0.0.1:1", "[::1]:1"]}, id="both-versions-of-ip"
+        ),
+        pytest.param(
+            {"/listeners/egress/addresses": ["127.0.0.2:1"], "/listeners/control/addresses":
+             ["127.0.0.1:1"]}, id="one-port-of-two-addresses",
+        ),
+    ],
+)  # fmt: skip
+def test_listeners_beside_each_other_are_taken(changes: dict[str, Json]) -> None:
+    assert faults(changes) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://u:pass-word@crm.test", id="plain"),
+        pytest.param("https://u:pa/pass-word@crm.test", id="with-a-slash"),
+        pytest.param("https://u:a pass-word@crm.test", id="with-a-space"),
+        pytest.param("https://u:p@pass-word@crm.test", id="with-an-at"),
+    ],
+)
+def test_a_password_in_a_url_is_not_printed(url: str) -> None:
+    (line,) = faults({"/upstreams/crm/url": url})
+    assert "pass-word" not in line
+    assert "crm.test" in line
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Rules between settings of identity: each refuses with key and remedy; its near miss passes."""
 
 import copy
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -76,6 +77,19 @@ BAD = [
         "identity.files.federated",
         "trust domain's name",
         id="federated-in-upper-case",
+    ),
+    *(
+        pytest.param(
+            {f"/identity/{key}": value}, f"identity.{key}", "such as acme.test", id=f"{key}-{name}"
+        )
+        for name, domain in (("id", "spiffe://b.test"), ("text", "B test!"), ("empty", ""))
+        for key, value in (("trust_domains", [domain]), ("trust_bundles", {domain: "b.json"}))
+    ),
+    pytest.param(
+        {"/identity/workload_api/address": "unix:///" + "a" * 107},
+        "identity.workload_api.address",
+        "at most 107 bytes",
+        id="socket-path-too-long",
     ),
     pytest.param({EXPECT: []}, "upstreams.crm.tls.spiffe.expect", "SPIFFE IDs", id="T5-nobody"),
     pytest.param(
@@ -173,9 +187,50 @@ def test_a_setting_that_cannot_be_used_is_refused_by_its_key(
     assert any(line.startswith(key) and remedy in line for line in found), found
 
 
+def test_an_empty_list_is_called_empty() -> None:
+    assert any(" is empty; give SPIFFE IDs" in line for line in faults({EXPECT: []}))
+
+
+@pytest.mark.parametrize(
+    ("below", "is_taken"),
+    [
+        pytest.param("{spiffe: }", False, id="nothing"),
+        pytest.param("{spiffe: null}", False, id="null"),
+        pytest.param("{spiffe: {}}", False, id="nobody"),
+        pytest.param('{spiffe: {expect: ["spiffe://acme.test/crm"]}}', True, id="somebody"),
+        pytest.param("{}", True, id="left-out"),
+    ],
+)
+def test_T5_a_spiffe_with_nothing_below_it_never_becomes_the_web_pki(
+    tmp_path: Path, below: str, is_taken: bool
+) -> None:
+    file = tmp_path / "outrider.yaml"
+    file.write_text(
+        "identity: {source: workload_api, workload_api: {address: 'unix:///a.sock'}}\n"
+        f"upstreams: {{crm: {{url: 'https://crm.test', prefix: /crm, tls: {below}}}}}\n",
+        "utf-8",
+    )
+    if is_taken:
+        assert "crm" in load(file, {}).settings.upstreams
+        return
+    with pytest.raises(ConfigError, match=r"upstreams\.crm\.tls\.spiffe.* (not set|empty); give"):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    "document", ["upstreams: [a]", "upstreams: {a: 1}", "upstreams: {a: {tls: 1}}"]
+)
+def test_what_is_no_upstream_is_left_to_other_checks(tmp_path: Path, document: str) -> None:
+    file = tmp_path / "outrider.yaml"
+    file.write_text(document, "utf-8")
+    with pytest.raises(ConfigError, match="upstreams"):
+        load(file, {})
+
+
 NEAR = [
     pytest.param({"/identity/workload_api": {}}, id="the-environment-says-where"),
     pytest.param({"/identity/source": "files", "/identity/files": {"directory": "d"}}, id="files"),
+    pytest.param({"/identity/trust_domains": ["b.test"]}, id="a-trust-domain"),
     pytest.param({EXPECT: ["spiffe://b.test/*"]}, id="a-whole-trust-domain"),
     pytest.param({EXPECT: ["spiffe://b.test/ns/crm/*", "spiffe://b.test/x"]}, id="below-a-path"),
     pytest.param({f"{CRM}/tls": {}, f"{CRM}/ca_file": None}, id="web-pki"),

@@ -86,7 +86,11 @@ def faults(document: JsonObject) -> list[str]:
             "text like",
             id="name",
         ),
-        pytest.param({"limits": None}, "limits", "None", "", id="nothing"),
+        pytest.param({"limits": None}, "limits", "not set", "give a mapping", id="nothing"),
+        pytest.param(
+            {"agent_credentials": "x-key"}, "agent_credentials", "'x-key'", "a list", id="no-list"
+        ),
+        pytest.param({"data_dir": 7}, "data_dir", "7", "give text", id="no-text"),
         pytest.param({"limits": [1]}, "limits", "[1]", "", id="list-for-mapping"),
     ],
 )

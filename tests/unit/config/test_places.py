@@ -7,12 +7,22 @@ from typing import Any
 import pytest
 
 from outrider.config.load import load
-from outrider.config.places import warnings
+from outrider.config.places import check_files, warnings
+from outrider.core.errors import ConfigError
 from tests.support.command import write_settings
 
 
 def warned(room: Path, **settings: Any) -> list[str]:
     return list(warnings(load(write_settings(room, **settings), {})))
+
+
+def faulted(room: Path, **settings: Any) -> list[str]:
+    """The keys of the files that the start could not read."""
+    try:
+        check_files(load(write_settings(room, **settings), {}))
+    except ConfigError as fault:
+        return [line.partition(":")[0] for line in str(fault).splitlines()]
+    return []
 
 
 def an_api(address: str) -> dict[str, Any]:
@@ -67,6 +77,47 @@ def test_a_socket_that_is_not_for_us_is_warned_of(
             monkeypatch.setattr("os.access", lambda *_: False)
         (said,) = warnings(loaded)
     assert flaw in said
+
+
+@pytest.mark.parametrize(
+    ("present", "named"),
+    [
+        pytest.param((), ["identity.files.directory"], id="no-folder"),
+        pytest.param(
+            ("svid/svid.pem",),
+            ["identity.files.key", "identity.files.bundle"],
+            id="some-of-its-files",
+        ),
+        pytest.param(
+            ("svid/svid.pem", "svid/svid_key.pem", "svid/svid_bundle.pem"), [], id="all-of-them"
+        ),
+    ],
+)
+def test_each_file_of_an_svid_that_is_not_there_is_a_fault(
+    tmp_path: Path, present: tuple[str, ...], named: list[str]
+) -> None:
+    for name in present:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    identity = {"source": "files", "files": {"directory": "svid"}}
+    assert faulted(tmp_path, identity=identity) == named
+
+
+@pytest.mark.parametrize("make", ["nothing", "folder"])
+def test_a_bundle_document_that_is_no_file_is_a_fault(tmp_path: Path, make: str) -> None:
+    if make == "folder":
+        (tmp_path / "b.json").mkdir()
+    identity = {"trust_bundles": {"b.test": "b.json"}}
+    assert faulted(tmp_path, identity=identity) == ["identity.trust_bundles.b.test"]
+
+
+def test_a_file_that_is_not_for_us_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b.json").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    identity = {"trust_bundles": {"b.test": "b.json"}}
+    assert faulted(tmp_path, identity=identity) == ["identity.trust_bundles.b.test"]
 
 
 def test_a_workload_api_over_tcp_is_not_looked_for(tmp_path: Path) -> None:
