@@ -61,7 +61,7 @@ class TlsPeer:
 
     `expires_unix_s` is the earliest end of its chain; the digests are hexadecimal SHA-256 of its
     leaf and of the authority its chain ended at; `generation` is that of the trust it was verified
-    under. One is made in each handshake, and `known` with it.
+    under. Connections of one chain may share one.
     """
 
     spiffe_id: str
@@ -70,12 +70,12 @@ class TlsPeer:
     leaf_sha256: str
     anchor_sha256: str
     generation: int = 0
-    known: Acquaintance = field(default_factory=Acquaintance, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Who is at the other end of the connection, as the kernel and the TLS layer say."""
+    """Who is at the other end of the connection, as the kernel and the TLS layer say. One is made
+    for each connection, and `known` with it."""
 
     transport: str  # "tcp" | "unix"
     address: str
@@ -83,6 +83,7 @@ class Peer:
     uid: int | None = None
     pid: int | None = None
     tls: TlsPeer | None = None
+    known: Acquaintance = field(default_factory=Acquaintance, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Final
 
 from outrider.config.settings import Identity, Listener
 from outrider.core.errors import ConfigError, UnauthenticatedError
-from outrider.core.exchange import Exchange, Peer, TlsPeer
+from outrider.core.exchange import Acquaintance, Exchange, Peer, TlsPeer
 from outrider.core.ports import Clock
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import Credential, Direction
@@ -90,16 +90,18 @@ class CallerIdentifier:
         bearers, instances = _fields(exchange)
         tls = exchange.peer.tls if exchange.direction is Direction.INGRESS else None
         if tls is not None:
-            return await self._over_tls(tls, bearers, instances)
+            return await self._over_tls(exchange.peer.known, tls, bearers, instances)
         if instances:
             raise refused(Cause.INSTANCE, "an instance is named by SPIFFE peers alone")
         return await self._without_tls(exchange, listener, bearers)
 
     # --- over mutual TLS ---
 
-    async def _over_tls(self, tls: TlsPeer, bearers: list[str], instances: list[str]) -> Subject:
+    async def _over_tls(
+        self, known: Acquaintance, tls: TlsPeer, bearers: list[str], instances: list[str]
+    ) -> Subject:
         self._check_alive(tls)
-        subject = _of_peer(tls, instances)
+        subject = _of_peer(known, tls, instances)
         token = _bearer(bearers)
         if token is None:
             return subject
@@ -225,13 +227,13 @@ class _Attested:
         )
 
 
-def _of_peer(tls: TlsPeer, instances: list[str]) -> Subject:
+def _of_peer(known: Acquaintance, tls: TlsPeer, instances: list[str]) -> Subject:
     """The subject of a connection's peer, and with it the instance it named: one connection is one
     instance for good. Raises `UnauthenticatedError` for a name that is none, or another than
     before."""
-    known = tls.known.subject
-    if known is None or (instances and known.instance is None):
-        known = tls.known.subject = Subject(
+    subject = known.subject
+    if subject is None or (instances and subject.instance is None):
+        subject = known.subject = Subject(
             id=tls.spiffe_id,
             type="agent",
             trust_domain=tls.trust_domain,
@@ -239,9 +241,9 @@ def _of_peer(tls: TlsPeer, instances: list[str]) -> Subject:
             expires_unix_s=tls.expires_unix_s,
             instance=_instance(instances),
         )
-    elif instances and _instance(instances) != known.instance:
+    elif instances and _instance(instances) != subject.instance:
         raise refused(Cause.DISAGREEING, "the connection named another instance before")
-    return known
+    return subject
 
 
 def _instance(values: list[str]) -> str | None:

@@ -70,6 +70,9 @@ _DROP: Final = (
     "x-real-ip",
     "x-client-ip",
     "x-client-cert",
+    "client-cert",
+    "client-cert-chain",
+    "x-apigateway-api-userinfo",
     "x-middleware-subrequest",
     "true-client-ip",
     "cf-connecting-ip",
@@ -99,6 +102,14 @@ _DROP_PREFIXES: Final = (
     "x-ssl-",
     "ssl-client-",
     "x-accel-",
+    "x-amzn-oidc-",
+    "x-amzn-mtls-",
+    "x-goog-iap-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "cf-access-",
+    "tailscale-",
 )
 _ONE_PREFIXES: Final = ("mcp-", "a2a-")
 INSTANCE: Final = "outrider-instance"

@@ -438,14 +438,15 @@ async def test_two_instances_of_one_identity_are_told_apart(trusting):
 
 @pytest.mark.control("ID-02")
 async def test_one_connection_is_one_instance(trusting):
-    identifier, tls = _identifier(trusting), a_tls_peer()
-    await identifier.authenticate(_named("pod:one", tls=tls))
-    again = await identifier.authenticate(_ingress(tls=tls))
+    identifier, peer = _identifier(trusting), a_peer(loopback=False, tls=a_tls_peer())
+    await identifier.authenticate(_named("pod:one", peer=peer))
+    again = await identifier.authenticate(_ingress(peer=peer))
     assert again.instance == "pod:one"
-    assert await identifier.authenticate(_named("pod:one", tls=tls)) is again
-    assert await _cause(identifier, _named("pod:two", tls=tls)) is Cause.DISAGREEING
+    assert await identifier.authenticate(_named("pod:one", peer=peer)) is again
+    assert await _cause(identifier, _named("pod:two", peer=peer)) is Cause.DISAGREEING
     # Another connection under the same leaf may be another process that shares the SVID.
-    fresh = await identifier.authenticate(_named("pod:two", tls=a_tls_peer()))
+    other = a_peer(loopback=False, tls=peer.tls)
+    fresh = await identifier.authenticate(_named("pod:two", peer=other))
     assert fresh.instance == "pod:two"
 
 
@@ -462,11 +463,11 @@ async def test_an_instance_has_a_strict_form(trusting, name):
 
 
 async def test_a_connection_may_name_its_instance_late(trusting):
-    identifier, tls = _identifier(trusting), a_tls_peer()
-    assert (await identifier.authenticate(_ingress(tls=tls))).instance is None
-    assert (await identifier.authenticate(_named("pod:one", tls=tls))).instance == "pod:one"
-    assert (await identifier.authenticate(_ingress(tls=tls))).instance == "pod:one"
-    assert await _cause(identifier, _named("nonsense", tls=tls)) is Cause.INSTANCE
+    identifier, peer = _identifier(trusting), a_peer(loopback=False, tls=a_tls_peer())
+    assert (await identifier.authenticate(_ingress(peer=peer))).instance is None
+    assert (await identifier.authenticate(_named("pod:one", peer=peer))).instance == "pod:one"
+    assert (await identifier.authenticate(_ingress(peer=peer))).instance == "pod:one"
+    assert await _cause(identifier, _named("nonsense", peer=peer)) is Cause.INSTANCE
 
 
 async def test_two_names_are_none(trusting):
@@ -489,13 +490,12 @@ async def test_only_a_spiffe_peer_names_its_instance(trusting, exchange):
 
 
 async def test_what_a_connection_named_is_never_forgotten_for_others(trusting):
-    identifier, mine = _identifier(trusting), a_tls_peer()
-    assert (await identifier.authenticate(_named("pod:one", tls=mine))).instance == "pod:one"
-    others = [a_tls_peer() for _ in range(4097)]
-    for tls in others:
-        await identifier.authenticate(_ingress(tls=tls))
-    assert await _cause(identifier, _named("pod:two", tls=mine)) is Cause.DISAGREEING
-    assert (await identifier.authenticate(_named("pod:two", tls=others[0]))).instance == "pod:two"
+    identifier, tls = _identifier(trusting), a_tls_peer()
+    mine, *others = [a_peer(loopback=False, tls=tls) for _ in range(4098)]
+    assert (await identifier.authenticate(_named("pod:one", peer=mine))).instance == "pod:one"
+    for peer in others:
+        assert (await identifier.authenticate(_ingress(peer=peer))).instance is None
+    assert await _cause(identifier, _named("pod:two", peer=mine)) is Cause.DISAGREEING
 
 
 # --- attested local -------------------------------------------------------------------------
