@@ -18,7 +18,13 @@ from outrider.identity.events import IdentityEvents
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.workload_grace import DeniedGrace
 from outrider.identity.workload_jwt import DEADLINE_S, JwtSvid, JwtSvids
-from outrider.identity.workload_messages import X509Reader, chosen, read_jwt_bundles
+from outrider.identity.workload_messages import (
+    JwtState,
+    X509Reader,
+    X509State,
+    chosen,
+    read_jwt_bundles,
+)
 from outrider.identity.workload_proto import (
     FETCH_JWT_BUNDLES,
     FETCH_JWT_SVID,
@@ -180,8 +186,11 @@ class _X509:
         self._reader = X509Reader()
         self._notices = _Notices(self.kind)
 
-    def take(self, data: bytes) -> None:
+    def read(self, data: bytes) -> "Callable[[], None]":
         state = self._reader.read(data, now_unix_s=self._clock.unix_s())
+        return lambda: self._take(state)
+
+    def _take(self, state: X509State) -> None:
         own = chosen(state.svids, hint=self._hint, spiffe_id=self._spiffe_id)
         self._notices.tell(_UNREAD, on=state.unread > 0)
         self._notices.tell(_REVOCATIONS, on=state.crls > 0)
@@ -211,11 +220,14 @@ class _Jwt:
         self._keeper = keeper
         self._notices = _Notices(self.kind)
 
-    def take(self, data: bytes) -> None:
+    def read(self, data: bytes) -> "Callable[[], None]":
         own = self._keeper.snapshot().svid
         state = read_jwt_bundles(
             data, own_domain=own.spiffe_id.trust_domain if own is not None else None
         )
+        return lambda: self._take(state)
+
+    def _take(self, state: JwtState) -> None:
         self._notices.tell(_UNREAD, on=state.unread > 0)
         self._keeper.take_jwt(state.bundles)
 

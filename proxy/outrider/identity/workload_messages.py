@@ -20,6 +20,9 @@ from outrider.identity.x509 import SvidError, read_bundle, read_own_svid
 SVIDS_LIMIT: Final = 64
 DOMAINS_LIMIT: Final = 1024
 HINT_BYTES: Final = 1024
+AUTHORITIES_TOTAL: Final = 4096
+"""Over all trust domains: each is loaded into every TLS context of a generation. What one domain
+may have is bounded in `identity.x509`, and costs that domain alone."""
 
 
 class MalformedUpdateError(ValueError):
@@ -86,7 +89,7 @@ class X509Reader:
                     now_unix_s=now,
                 )
             )
-        others, unread = self._federated(federated, own.keys(), known)
+        others, unread = self._federated(federated, own, known)
         self._known = known
         return X509State(
             svids=tuple(svids), bundles=others | own, unread=unread, crls=len(message.crl)
@@ -95,17 +98,22 @@ class X509Reader:
     def _federated(
         self,
         federated: Mapping[str, bytes],
-        own: Iterable[str],
+        own: Mapping[str, X509Bundle],
         known: dict[tuple[str, bytes], X509Bundle],
     ) -> tuple[dict[str, X509Bundle], int]:
         """The bundles of other domains, and how many are malformed: those domains have none."""
         found: dict[str, X509Bundle] = {}
         unread = 0
+        left = AUTHORITIES_TOTAL - sum(len(one.x509_authorities) for one in own.values())
         for domain in federated.keys() - set(own):
             try:
                 found[domain] = self._bundle(domain, federated[domain], known)
             except SvidError:
                 unread += 1
+                continue
+            left -= len(found[domain].x509_authorities)
+            if left < 0:
+                raise MalformedUpdateError(f"more than {AUTHORITIES_TOTAL} authorities in all")
         return found, unread
 
     def _bundle(

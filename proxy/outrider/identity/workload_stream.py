@@ -36,6 +36,8 @@ _LEAST_S: Final = 0.05
 _FIRST_S: Final = 0.1
 _MOST_S: Final = 5.0
 _DOUBLINGS: Final = 16
+_INLINE_BYTES: Final = 65_536
+"""A message up to this size is read on the loop; a larger one beside it."""
 
 Pause = Callable[[float], Awaitable[None]]
 Uniform = Callable[[float, float], float]
@@ -55,8 +57,9 @@ class Heard(Protocol):
     kind: str
     """As `IdentityEvents.workload_update` calls it."""
 
-    def take(self, data: bytes) -> None:
-        """A message. Raises `MalformedUpdateError`, and has then changed nothing."""
+    def read(self, data: bytes) -> Callable[[], None]:
+        """What a message asks to be done, which the loop then does. It changes nothing and may run
+        beside the loop. Whatever it raises, the message is malformed."""
 
     def contact(self, *, on: bool) -> None:
         """Something was heard, or the stream is down."""
@@ -151,7 +154,7 @@ class StreamLoop:
             async with asyncio.timeout(self._first_s):
                 data = await call.read()
             while data is not grpc.aio.EOF:
-                self._take(data)
+                await self._take(data)
                 data = await call.read()
         except TimeoutError:
             return grpc.StatusCode.DEADLINE_EXCEEDED
@@ -172,13 +175,17 @@ class StreamLoop:
                 call.cancel()
         return grpc.StatusCode.OK
 
-    def _take(self, data: object) -> None:
+    async def _take(self, data: object) -> None:
         self._heard.contact(on=True)
         try:
-            _without_panic(self._heard.take, data)
+            if isinstance(data, bytes) and len(data) > _INLINE_BYTES:
+                do = await asyncio.to_thread(_read, self._heard.read, data)
+            else:
+                do = _read(self._heard.read, data)
         except MalformedUpdateError as fault:
             self._discard(str(fault))
             return
+        do()
         self._events.workload_update(self._heard.kind, "applied")
         self._grace.heard()
         self._attempt = 0
@@ -212,13 +219,15 @@ class StreamLoop:
         )
 
 
-def _without_panic(take: Callable[[bytes], None], data: object) -> None:
-    """A Rust extension that panics at a message has found it malformed."""
+def _read(read: Callable[[bytes], Callable[[], None]], data: object) -> Callable[[], None]:
+    """A message at which anything is raised, by us or by an extension that panics, is malformed."""
     if not isinstance(data, bytes):
         raise MalformedUpdateError("a message without bytes")
     try:
-        take(data)
+        return read(data)
+    except MalformedUpdateError:
+        raise
     except BaseException as fault:
-        if not is_panic(fault):
+        if not isinstance(fault, Exception) and not is_panic(fault):
             raise
         raise MalformedUpdateError("a message that could not be read") from None

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from outrider.identity import workload_proto as proto
+from outrider.identity import workload_messages, workload_proto as proto
 from outrider.identity.workload_messages import (
     MalformedUpdateError,
     X509Reader,
@@ -14,7 +14,7 @@ from outrider.identity.workload_messages import (
 )
 from tests.support import jwt
 from tests.support.fake_workload_api import an_entry
-from tests.support.spiffe_ca import a_ca
+from tests.support.spiffe_ca import a_ca, ed448_of_a_short_seed, unloadable_ca
 
 A, B, OTHER = a_ca("a.test"), a_ca("b.test"), a_ca("a.test", common="another root")
 ENTRY = an_entry(A)
@@ -224,6 +224,34 @@ def svids():
 def test_settings_choose_the_svid_and_no_other_takes_its_place(svids, hint, spiffe_id, path):
     found = chosen(svids, hint=hint, spiffe_id=spiffe_id)
     assert (found.spiffe_id.path if found else None) == path
+
+
+def test_H1_a_federated_bundle_that_openssl_cannot_load_costs_its_own_domain_alone():
+    state = _read(
+        _message(
+            ENTRY,
+            federated={"spiffe://b.test": B.der + unloadable_ca(), "spiffe://c.test": B.der},
+        )
+    )
+    assert (set(state.bundles), state.unread) == ({"a.test", "c.test"}, 1)
+
+
+def test_H1_an_own_bundle_that_openssl_cannot_load_discards_the_message():
+    with pytest.raises(MalformedUpdateError, match="OpenSSL"):
+        _read(_message(_entry(bundle=A.der + unloadable_ca("a.test"))))
+
+
+def test_M1_a_key_that_cryptography_has_no_word_for_discards_the_message():
+    with pytest.raises(MalformedUpdateError, match="a key that cannot be read"):
+        _read(_message(_entry(key=ed448_of_a_short_seed())))
+
+
+def test_M6_authorities_are_bounded_over_all_domains(monkeypatch):
+    monkeypatch.setattr(workload_messages, "AUTHORITIES_TOTAL", 3)
+    federated = {"spiffe://b.test": B.der, "spiffe://c.test": B.der}
+    assert len(_read(_message(ENTRY, federated=federated)).bundles) == 3
+    with pytest.raises(MalformedUpdateError, match="more than 3 authorities in all"):
+        _read(_message(ENTRY, federated=federated | {"spiffe://d.test": B.der}))
 
 
 # --- JWT bundles ---

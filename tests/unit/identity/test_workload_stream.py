@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import threading
 
 import grpc
 import pytest
+from cryptography.exceptions import InternalError
 
 from outrider.identity.workload_messages import MalformedUpdateError
-from outrider.identity.workload_stream import StreamLoop, delay_s, trouble_of
+from outrider.identity.workload_stream import StreamLoop, _read, delay_s, trouble_of
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.scripted_calls import ScriptedCall, ScriptedStreams
 from tests.support.virtual import in_virtual_time, now_s
@@ -32,13 +34,19 @@ class _Heard:
 
     def __init__(self):
         self.said = []
+        self.threads = []
 
-    def take(self, data):
+    def read(self, data):
+        self.threads.append(threading.current_thread() is threading.main_thread())
         if data.startswith(b"bad"):
             raise MalformedUpdateError("malformed")
         if data == b"panic":
             raise PanicException
-        self.said.append(data)
+        if data == b"odd":
+            raise InternalError("of OpenSSL", [])
+        if data == b"end":
+            raise KeyboardInterrupt
+        return lambda: self.said.append(data)
 
     def contact(self, *, on):
         self.said.append("up" if on else "down")
@@ -214,6 +222,37 @@ def test_a_panic_of_an_extension_is_a_malformed_message():
     heard, events, _, _ = _run([b"panic", b"two"])
     assert heard.said[-1] == b"two"
     assert events.updates["x509", "discarded"] == 1
+
+
+def test_M1_whatever_reading_raises_the_message_is_malformed_and_the_stream_goes_on(caplog):
+    heard, events, _, streams = _run([b"one", b"odd", b"odd", b"two", CODE.UNIMPLEMENTED])
+    assert heard.said[:6] == ["up", b"one", "up", "up", "up", b"two"]
+    assert events.updates == {("x509", "applied"): 2, ("x509", "discarded"): 2}
+    assert len(streams.calls) == 1
+    assert [one.fault for one in caplog.records if hasattr(one, "fault")] == [
+        "a message that could not be read"
+    ]
+
+
+async def test_M1_an_interruption_is_no_malformed_message():
+    with pytest.raises(KeyboardInterrupt):
+        _read(_Heard().read, b"end")
+
+
+async def test_M6_a_large_message_is_read_beside_the_loop_and_done_on_it():
+    large, small = b"l" * 65_537, b"s" * 65_536
+    heard = _Heard()
+    loop = StreamLoop(
+        opened=ScriptedStreams([large, small, b"bad" + large, CODE.UNIMPLEMENTED]),
+        heard=heard,
+        events=RecordingIdentityEvents(),
+        first_message_s=30,
+        pause=asyncio.sleep,
+        uniform=_most,
+    )
+    await loop.run()
+    assert heard.threads == [False, True, False]
+    assert [one for one in heard.said if isinstance(one, bytes)] == [large, small]
 
 
 def test_malformed_messages_in_a_row_are_told_of_once(caplog):
