@@ -144,12 +144,19 @@ def build(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
         "bundle.tar.gz"
     ),
+    overlay: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder or bundle laid over it, as policy.overlay; may be repeated."),
+    ] = None,
     entrypoint: Entrypoint = ENTRYPOINT,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the policy as one bundle: the same bytes for the same policy."""
+    """Write the policy as one bundle: the same bytes for the same policy.
+
+    Its revision is the one of a sidecar with the same policy.path and policy.overlay.
+    """
     with faults_in_words(code=1):
-        release = load(path or shipped_rego())
+        release = load(path or shipped_rego(), overlay or ())
         shipped_gate(shipped_rego(), entrypoint)(release)
         content = bundle_bytes(release)
         try:

@@ -5,16 +5,18 @@ is explained from its record; nothing here decides anything. Output is for opera
 values of the query.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import orjson
 
 from outrider.core.answers import ANSWERS
+from outrider.core.catalogue import UNDECLARED
 from outrider.core.constraints import UNNAMED
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
-from outrider.core.vocabulary import Reason, Sensitivity
+from outrider.core.vocabulary import Reason
 from outrider.policy.changes import ChangeSearch, decision_of, is_kind_of_action, pointer_of
 from outrider.policy.clauses import Clause, Condition, Lens
 from outrider.policy.release import Release
@@ -313,7 +315,21 @@ def _refusal(record: JsonObject, release: Release, reason: Reason) -> JsonObject
         "summary": f"{answer.title}: {why}",
         "advice": answer.advice,
     }
+    if reason is Reason.DEFINITION_CHANGED:
+        told["summary"] = f"{told['summary']}; {_review(record)}"
     return {**told, **_grant_gap(record, release)} if reason is Reason.GRANT else told
+
+
+def _review(record: JsonObject) -> str:
+    """What to do about a definition that is not the accepted one."""
+    upstream, slash, name = str(as_object(record.get("action")).get("resource")).partition("/")
+    if not slash:
+        return "review it with `outrider pins diff`, accept it with `outrider pins accept`"
+    named = f"{shlex.quote(upstream)} {shlex.quote(name)}"
+    return (
+        f"review it with `outrider pins diff {named}`, which ends with the "
+        f"`outrider pins accept` that takes what it showed"
+    )
 
 
 def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
@@ -400,7 +416,11 @@ def _wanting(key: str, wanted: Json) -> str:
 
 
 def _sensitivity(release: Release, resource: str) -> Json:
+    """How far a grant must reach for `resource`: as what is declared of it, else of the rest."""
     upstream, _, name = resource.partition("/")
     found = release.manifest.upstreams.get(upstream)
-    tool = found.tools.get(name) if found is not None else None
-    return tool.sensitivity.value if tool is not None else Sensitivity.CONFIDENTIAL.value
+    if found is None:
+        return UNDECLARED.sensitivity.value
+    named = {entry.operation_id or key: entry for key, entry in found.operations.items()}
+    entry = found.tools.get(name) or named.get(name) or found.default
+    return entry.sensitivity.value

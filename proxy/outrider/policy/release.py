@@ -81,9 +81,7 @@ def assemble(
     check_packages({**tree.modules, **tree.tests})
     catalogue = _catalogue(tree.catalogue)
     outrider: JsonObject = dict(as_object(tree.data.get(bundle.ROOT)))
-    for reserved in ("catalogue", "build"):
-        if reserved in outrider:
-            raise ConfigError(f"data.outrider.{reserved} is made by the loader; remove it")
+    _drop_made(outrider, catalogue, tree.declared)
     if catalogue:
         outrider["catalogue"] = catalogue
     outrider["build"] = {"revision": revision}
@@ -100,8 +98,28 @@ def assemble(
     )
 
 
+def _drop_made(outrider: JsonObject, catalogue: JsonObject, declared: JsonObject) -> None:
+    """Take out of `outrider` what only a loader makes; a bundle built by one carries it along.
+
+    Raises `ConfigError` for any that is not what the files beside it make.
+    """
+    made: JsonObject = {
+        "catalogue": catalogue or None,
+        "build": {"revision": declared.get("revision")},
+    }
+    for name, expected in made.items():
+        if name in outrider and outrider.pop(name) != expected:
+            raise ConfigError(
+                f"data.outrider.{name} is made by the loader, and this is not what it makes; "
+                "remove it, or build the bundle again with this version"
+            )
+
+
 def bundle_bytes(release: Release) -> bytes:
-    """The release as an OPA bundle: a tar.gz with the same bytes for the same release."""
+    """The release as an OPA bundle: a tar.gz with the same bytes for the same release.
+
+    `load` takes it again: what its data says of catalogue and revision also lies beside it.
+    """
     declared: JsonObject = {
         "revision": release.revision,
         "roots": [bundle.ROOT],
@@ -109,6 +127,10 @@ def bundle_bytes(release: Release) -> bytes:
         "metadata": release.metadata,
     }
     files = {name: text.encode() for name, text in release.modules.items()}
+    catalogue = as_object(release.data[bundle.ROOT]).get("catalogue")
+    if catalogue:
+        rows = orjson.dumps({"controls": catalogue}, option=orjson.OPT_SORT_KEYS)
+        files["controls.yaml"] = rows  # JSON is YAML; OPA passes it over
     files["data.json"] = orjson.dumps(release.data, option=orjson.OPT_SORT_KEYS)
     files[".manifest"] = orjson.dumps(declared, option=orjson.OPT_SORT_KEYS)
     return archive.write_archive(files)

@@ -10,6 +10,7 @@ import pytest
 from outrider.cli import policy
 from outrider.config.paths import shipped_rego
 from outrider.core.jsonvalue import JsonObject
+from outrider.policy.release import load
 from tests.support.command import outrider, write_settings
 from tests.support.policy import write_tree
 
@@ -103,6 +104,18 @@ def test_a_bundle_has_the_same_bytes_every_time(tmp_path: Path) -> None:
     outrider("policy", "build", "-o", second)
     assert first.read_bytes() == second.read_bytes()
     assert said.json["sha256"] == hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+def test_a_bundle_with_overlays_loads_as_the_tree_and_its_overlays(tmp_path: Path) -> None:
+    place = tmp_path / "site.tar.gz"
+    one = write_tree(tmp_path / "one", {"outrider/desk/data.yaml": "a: 1\n"})
+    two = write_tree(tmp_path / "two", {"outrider/desk/data.yaml": "a: 2\n"})
+    said = outrider(
+        "policy", "build", "--overlay", one, "--overlay", two, "-o", place, "--json"
+    ).json
+    laid = load(shipped_rego(), (one, two))
+    assert said["revision"] == laid.revision == load(place).revision
+    assert load(place).data == laid.data
 
 
 def test_a_tree_the_gate_refuses_is_not_built(tmp_path: Path) -> None:

@@ -368,6 +368,61 @@ def test_a_resource_too_sensitive_for_the_grant_names_how_far_it_would_have_to_r
     )
 
 
+DESK: JsonObject = {
+    "default": {"sensitivity": "secret"},
+    "tools": {"find": {"effect": "read", "sensitivity": "public"}},
+    "operations": {
+        "GET /tickets": {"effect": "read", "sensitivity": "internal"},
+        "GET /tickets/{id}": {
+            "effect": "read",
+            "sensitivity": "internal",
+            "operation_id": "getTicket",
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "wanted"),
+    [
+        pytest.param("desk/GET /tickets", "internal", id="operation"),
+        pytest.param("desk/getTicket", "internal", id="operation-by-its-id"),
+        pytest.param("desk/find", "public", id="tool"),
+        pytest.param("desk/GET /tickets/{id}", "secret", id="a-key-that-has-an-id"),
+        pytest.param("desk/other", "secret", id="undeclared-here"),
+        pytest.param("nowhere/GET /tickets", "confidential", id="no-such-upstream"),
+    ],
+)
+def test_a_grant_is_advised_to_reach_no_further_than_needed(resource: str, wanted: str) -> None:
+    agent: JsonObject = {
+        "owner": "a", "tier": "low", "environment": "prod", "status": "active",
+        "grant": {"tools": ["desk/*"], "effects": ["read"]},
+    }  # fmt: skip
+    release = a_release(data={"manifest": {"desk": DESK}, "agents": {TRIAGE: agent}})
+    record = a_record(reason="grant", detail="more sensitive than the grant allows")
+    record["action"] = {"resource": resource, "effect": "read"}
+    change = as_object(explain_record(record, None, release)["change"])
+    assert (change["from"], change["to"]) == (None, wanted)
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"),
+    [
+        pytest.param("notes/add_note", "`outrider pins diff notes add_note`", id="tool"),
+        pytest.param("notes/a; rm x", "`outrider pins diff notes 'a; rm x'`", id="hostile"),
+        pytest.param(None, "`outrider pins diff`", id="unknown"),
+    ],
+)
+def test_a_changed_definition_is_told_with_how_to_review_it(
+    release: Release, resource: str | None, told: str
+) -> None:
+    record = a_record(reason="definition_changed", detail="the definition differs")
+    record["action"] = {"resource": resource}
+    summary = str(explain_record(record, None, release)["summary"])
+    assert told in summary
+    assert "outrider pins accept" in summary
+
+
 @pytest.mark.parametrize(
     "detail", ["the grant has expired", "the grant does not name this destination"]
 )

@@ -67,6 +67,69 @@ def test_the_bundle_is_deterministic_and_holds_modules_data_and_manifest(tmp_pat
     assert orjson.loads(files["data.json"])["outrider"]["tiers"] == {"a": 2, "b": 1}
 
 
+def _built(tmp_path, **changes):
+    """The library as it is built, with files of the bundle changed; None takes one out."""
+    place = tmp_path / "built.tar.gz"
+    place.write_bytes(bundle_bytes(load(shipped_rego())))
+    files = read_tree(place)
+    for name, content in changes.items():
+        files.pop(name, None)
+        if content is not None:
+            files[name] = content
+    place.write_bytes(write_archive(files))
+    return place
+
+
+def _data(**changes):
+    release = load(shipped_rego())
+    return orjson.dumps({"outrider": {**release.data["outrider"], **changes}})
+
+
+def test_what_was_built_loads_as_what_it_was_built_from(tmp_path):
+    release, built = load(shipped_rego()), load(_built(tmp_path))
+    assert (built.revision, built.data) == (release.revision, release.data)
+    assert (built.modules, built.codes) == (release.modules, release.codes)
+    assert built.agents == release.agents
+    assert bundle_bytes(built) == bundle_bytes(release)
+
+
+def test_what_was_built_and_laid_over_has_a_revision_of_its_own(tmp_path):
+    over = write_tree(tmp_path / "over", {"outrider/desk/data.yaml": "low: {}\n"})
+    built = load(_built(tmp_path), [over])
+    assert built.revision != load(shipped_rego()).revision
+    assert built.data["outrider"]["build"] == {"revision": built.revision}
+
+
+def test_what_was_built_from_a_tree_and_overlays_has_their_revision(tmp_path):
+    over = write_tree(tmp_path / "over", {"outrider/desk/data.yaml": "low: {}\n"})
+    laid = load(shipped_rego(), [over])
+    place = tmp_path / "laid.tar.gz"
+    place.write_bytes(bundle_bytes(laid))
+    assert load(place).revision == laid.revision
+    assert load(place).data == laid.data
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        pytest.param(
+            {"data.json": _data(build={"revision": "r0"})}, "outrider.build is", id="another-name"
+        ),
+        pytest.param(
+            {"data.json": _data(build={"revision": None, "x": 1})}, "outrider.build is", id="more"
+        ),
+        pytest.param(
+            {"data.json": _data(catalogue={})}, "outrider.catalogue is", id="another-catalogue"
+        ),
+        pytest.param({"controls.yaml": None}, "build the bundle again", id="by-an-older-version"),
+        pytest.param({".manifest": b"{}"}, "outrider.build is", id="no-manifest"),
+    ],
+)
+def test_what_only_the_loader_makes_is_believed_of_nobody(tmp_path, files, told):
+    with pytest.raises(ConfigError, match=told):
+        load(_built(tmp_path, **files))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
