@@ -19,7 +19,7 @@ from outrider.app.identity import OwnIdentity
 from outrider.app.identity_view import key_of
 from outrider.config.checks import split_url
 from outrider.config.load import Loaded
-from outrider.config.settings import Limits, Upstream
+from outrider.config.settings import Limits, Settings, Upstream
 from outrider.core.clock import rfc3339
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import TlsPeer
@@ -38,10 +38,12 @@ _LISTEN_S: Final = 0.7
 """A TLS 1.3 server that does not take our certificate says so after the client's handshake is done
 (IDENTITY §3.4): so long it is listened for."""
 _SHUTDOWN_S: Final = 0.5
+_SPARE_S: Final = 1.0
 _SHOWN: Final = 256
 _ADDRESSES: Final = 4
 
 UNREACHABLE: Final = "unreachable"
+TIMEOUT: Final = "timeout"
 REFUSED_US: Final = "refused_us"
 
 SAYS: Final[Mapping[HandshakeReason, tuple[str, str]]] = {
@@ -88,8 +90,8 @@ SAYS: Final[Mapping[HandshakeReason, tuple[str, str]]] = {
         "if it is the right one, add its SPIFFE ID to the upstream's tls.spiffe.expect",
     ),
     HandshakeReason.PROTOCOL: (
-        "the handshake broke off: it speaks no TLS 1.3 here, or hung up",
-        "see that this is its TLS port and that it speaks TLS 1.3",
+        "the handshake broke off: it speaks no TLS 1.3 here, or hung up, or holds no SVID itself",
+        "see that this is its TLS port, that it speaks TLS 1.3 and holds a valid SVID",
     ),
     HandshakeReason.INTERNAL: ("a fault of ours", "see the sidecar's log"),
 }
@@ -98,6 +100,10 @@ _SAYS_ELSE: Final = {
     UNREACHABLE: (
         "nothing answers there",
         "see that it runs, and that name, port and network are right",
+    ),
+    TIMEOUT: (
+        "it took the connection and did not end the handshake in time",
+        "see that this is its TLS port and that it is not overloaded or stopped",
     ),
     REFUSED_US: (
         "it is verified, but hung up once it had seen our SVID",
@@ -168,11 +174,13 @@ class PeerCheck:
             reason = getattr(fault, "reason", None)
             if isinstance(reason, HandshakeReason):
                 found.reason, found.detail = reason.value, fault.strerror
-            elif found.address is None or isinstance(fault, TimeoutError):
+            elif found.address is None:
                 found.reason, found.detail = UNREACHABLE, _why(fault)
+            elif isinstance(fault, TimeoutError):
+                found.reason = TIMEOUT
             else:
                 found.reason = HandshakeReason.PROTOCOL.value
-        if found.peer is None and found.address is not None:
+        if found.peer is None and found.address is not None and found.reason != TIMEOUT:
             found.leaf = await self._shown(found.address, place.port)
         elif found.peer is not None and found.reason == HandshakeReason.OK.value:
             found.reason = _expected(place, found.peer)
@@ -208,14 +216,17 @@ class PeerCheck:
         self, connected: socket.socket, context: ssl.SSLContext
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """TLS over `connected`, which is closed where it fails. Raises `OSError`."""
+        limit_s = self._limits.tls_s
         try:
-            return await asyncio.open_connection(
-                sock=connected,
-                ssl=context,
-                server_hostname="",
-                ssl_handshake_timeout=self._limits.tls_s,
-                ssl_shutdown_timeout=_SHUTDOWN_S,
-            )
+            # The loop's own limit ends in an error like any other: ours says that it was time.
+            async with asyncio.timeout(limit_s):
+                return await asyncio.open_connection(
+                    sock=connected,
+                    ssl=context,
+                    server_hostname="",
+                    ssl_handshake_timeout=limit_s + _SPARE_S,
+                    ssl_shutdown_timeout=_SHUTDOWN_S,
+                )
         except BaseException:
             let_go(connected)
             raise
@@ -290,12 +301,34 @@ def place_of(peer: str, loaded: Loaded) -> Place:
     bare = url is not None and not (
         url.username or url.query or url.fragment or url.path.strip("/")
     )
-    if url is None or not bare or url.scheme != "https" or is_ambiguous_host(url.hostname or ""):
+    # a bare word is a name somebody mistyped sooner than a host on the usual port
+    is_word = url is not None and url.port is None and "://" not in peer
+    if (
+        url is None
+        or not bare
+        or is_word
+        or url.scheme != "https"
+        or is_ambiguous_host(url.hostname or "")
+    ):
         raise ConfigError(
             "give host:port, https://host:port or the name of an upstream, one of: "
             f"{', '.join(loaded.settings.upstreams) or '(none set)'}"
         )
-    return Place(host=url.hostname or "", port=url.port or 443)
+    return _of_address(url.hostname or "", url.port or 443, loaded.settings)
+
+
+def _of_address(host: str, port: int, settings: Settings) -> Place:
+    """A place by its address; where upstreams are there, with whom they expect."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, upstream in settings.upstreams.items():
+        url, spiffe = split_url(upstream.url), upstream.tls.spiffe
+        if url is not None and spiffe is not None:
+            if (url.hostname, url.port or 443) == (host, port):
+                found[name] = spiffe.expect
+    if not found:
+        return Place(host=host, port=port)
+    expect = tuple(dict.fromkeys(one for names in found.values() for one in names))
+    return Place(host=host, port=port, upstream=", ".join(found), expect=expect)
 
 
 def _of_upstream(name: str, upstream: Upstream) -> Place:

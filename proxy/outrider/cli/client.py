@@ -31,6 +31,10 @@ class ControlError(OutriderError):
     """The control listener refused, or answered with nothing that can be read."""
 
 
+class NotTakenError(ControlError):
+    """The control listener did not take what was asked: it is the words that were wrong."""
+
+
 class NotRunningError(ControlError):
     """Nothing listens where the settings say that the sidecar is controlled."""
 
@@ -103,6 +107,8 @@ class ControlClient:
                 f"the control listener refused the token in {self._token_file()}: is another "
                 "sidecar running there? check --config"
             )
+        if status == 400:
+            raise NotTakenError(str(value.get("error") or "the control listener says 400"))
         if status >= 400:
             raise ControlError(str(value.get("error") or f"the control listener says {status}"))
         return value

@@ -7,10 +7,17 @@ from typing import Annotated, Final
 import orjson
 import typer
 
-from outrider.cli.client import ControlClient, ControlError, NotRunningError, control_faults
+from outrider.cli.client import (
+    ControlClient,
+    ControlError,
+    NotRunningError,
+    NotTakenError,
+    control_faults,
+)
 from outrider.cli.common import (
     ConfigOption,
     JsonOption,
+    err,
     out,
     plain,
     print_json,
@@ -82,9 +89,13 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Have the sidecar make one TLS handshake with PEER under its own SVID, and say who that is;
-    exit 1 where it would not be dealt with."""
+    exit 1 where it would not be dealt with, 2 where PEER names nobody that can be asked."""
     with control_faults():
-        found = ControlClient(settings(config)).post("/v1/identity/check", {"peer": peer})
+        try:
+            found = ControlClient(settings(config)).post("/v1/identity/check", {"peer": peer})
+        except NotTakenError as fault:
+            err.print(f"[bold red]error[/] {plain(str(fault))}", soft_wrap=True)
+            raise typer.Exit(2) from fault
     if as_json:
         print_json(found)
     else:
@@ -118,7 +129,7 @@ def _tell(found: JsonObject) -> None:
             "[yellow]left out:[/] an authority with another trust domain's name and another key",
             soft_wrap=True,
         )
-    _tell_local(as_object(found.get("attested_local")))
+    _tell_local(found)
     note = found.get("note")
     if note is not None:
         out.print(f"[yellow]{plain(_text(note))}[/]", soft_wrap=True)
@@ -153,9 +164,13 @@ def _left(svid: JsonObject) -> str:
     return f"{int(left)} s left, {100 * left / life:.0f} % of its life"
 
 
-def _tell_local(local: JsonObject) -> None:
+def _tell_local(found: JsonObject) -> None:
+    local = as_object(found.get("attested_local"))
     if not local.get("enabled"):
         out.print("a caller beside us is not taken without proof (identity.attested_local is off)")
+        return
+    if found.get("source") != "none" and found.get("proven") is not True:
+        out.print("no caller beside us is taken: we hold no valid SVID under whose ID it could be")
         return
     out.print(
         f"a caller beside us is taken under our ID (attested-local). That proves "
@@ -251,7 +266,8 @@ def _check_rows(found: JsonObject) -> Iterator[tuple[str, str]]:
         yield "it is", f"{_text(shown.get('spiffe_id')) or 'without a SPIFFE ID'}{claim}"
         yield "certificate", f"{_text(shown.get('key'))}, serial {_text(shown.get('serial'))}"
         yield "valid", f"{_time(shown.get('not_before'))} to {_time(shown.get('expires_at'))}"
-        yield "bundle", f"of {_text(shown.get('trust_domain'))}: {_held(found)}"
+        if shown.get("trust_domain"):
+            yield "bundle", f"of {_text(shown.get('trust_domain'))}: {_held(found)}"
         for number, link in enumerate(map(as_object, as_list(shown.get("chain")))):
             yield (
                 f"chain {number}",

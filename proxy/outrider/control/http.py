@@ -118,14 +118,18 @@ class Edge:
         server = BoundedServer(self._serve)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
+        place = ""
         try:
-            for address in self._listener.addresses:
-                await self._bind(self._runner, address)
+            for place in self._listener.addresses:
+                await self._bind(self._runner, place)
             if self._listener.unix is not None:
-                await self._bind_unix(self._runner, Path(self._listener.unix))
+                place = self._listener.unix
+                await self._bind_unix(self._runner, Path(place))
         except OSError as fault:
             await self.stop()
-            raise ConfigError(f"listeners.{self._name}: cannot listen: {fault.strerror}") from fault
+            raise ConfigError(
+                f"listeners.{self._name}: cannot listen at {place}: {fault.strerror}"
+            ) from fault
 
     async def stop(self) -> None:
         if self._runner is not None:

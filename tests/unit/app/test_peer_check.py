@@ -58,7 +58,41 @@ def test_an_upstream_is_named_by_its_name_and_brings_whom_it_expects() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("peer", "upstream"),
+    [
+        pytest.param("crm.test:8443", "crm", id="its-place"),
+        pytest.param("https://CRM.test:8443", "crm", id="its-place-as-a-url"),
+        pytest.param("crm.test:8444", None, id="another-port"),
+        pytest.param("web.test:8443", None, id="an-upstream-by-web-pki"),
+    ],
+)
+def test_an_address_of_an_upstream_brings_whom_that_expects(
+    peer: str, upstream: str | None
+) -> None:
+    loaded = loaded_with(
+        crm=an_upstream("https://crm.test:8443/mcp", tls=SPIFFE),
+        web=an_upstream("https://web.test:8443", prefix="/web"),
+    )
+    place = place_of(peer, loaded)
+    assert (place.upstream, place.expect) == (upstream, (EXPECT,) if upstream else None)
+
+
+def test_an_address_of_two_upstreams_brings_whom_either_expects() -> None:
+    other = "spiffe://acme.test/other"
+    loaded = loaded_with(
+        crm=an_upstream("https://crm.test:8443/mcp", tls=SPIFFE),
+        too=an_upstream(
+            "https://crm.test:8443/too", prefix="/too", tls={"spiffe": {"expect": [EXPECT, other]}}
+        ),
+    )
+    place = place_of("crm.test:8443", loaded)
+    assert (place.upstream, place.expect) == ("crm, too", (EXPECT, other))
+
+
 NOWHERE = [
+    pytest.param("crn", id="a-mistyped-upstream"),
+    pytest.param("crm.test", id="a-host-without-a-port"),
     pytest.param("", id="empty"),
     pytest.param("http://crm.test:80", id="http"),
     pytest.param("ftp://crm.test:21", id="ftp"),

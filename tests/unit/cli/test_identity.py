@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from outrider.cli import identity
-from outrider.cli.client import ControlError, NotRunningError
+from outrider.cli.client import ControlError, NotRunningError, NotTakenError
 from outrider.core.jsonvalue import Json, JsonObject
 from tests.support.command import outrider, write_settings
 
@@ -319,7 +319,7 @@ def test_what_is_only_claimed_is_marked(config: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(FakeControl, "finding", REFUSED)
     said = outrider("identity", "check", "gone.test:1", "--config", config)
     assert "(its own claim, not verified)" in said.out
-    assert "not held" in said.out
+    assert "not held" not in said.out
     assert "nobody in particular" in said.out
 
 
@@ -332,6 +332,35 @@ def test_a_peer_that_showed_nothing_is_told_without_a_certificate(
     assert said.code == 1
     assert "nobody: no valid SVID" in said.out
     assert "certificate" not in said.out
+
+
+def test_a_bundle_of_a_claimed_domain_that_we_lack_is_said(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: JsonObject = {"verified": False, "spiffe_id": "x", "trust_domain": "gone.test"}
+    monkeypatch.setattr(FakeControl, "finding", REFUSED | {"found": shown})
+    said = outrider("identity", "check", "gone.test:1", "--config", config)
+    assert "of gone.test: not held" in said.out
+
+
+def test_a_peer_that_names_nobody_exits_2(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object, **__: object) -> JsonObject:
+        raise NotTakenError("give host:port")
+
+    monkeypatch.setattr(FakeControl, "post", refuses)
+    said = outrider("identity", "check", "nosuch", "--config", config)
+    assert (said.code, said.out) == (2, "")
+    assert "give host:port" in said.err
+
+
+@pytest.mark.parametrize("state", ["redacted", "expired", "waiting"])
+def test_without_an_svid_no_local_caller_is_said_to_be_taken(
+    config: Path, tells: Callable[..., None], state: str
+) -> None:
+    tells(state=state, proven=False, svid=None)
+    said = outrider("identity", "show", "--config", config)
+    assert "is taken under our ID" not in said.out
+    assert "no caller beside us is taken" in said.out
 
 
 @pytest.mark.parametrize("command", [["show"], ["check", "crm"]], ids=["show", "check"])

@@ -182,13 +182,20 @@ async def test_a_peer_that_does_not_take_our_svid_is_told_from_one_that_does() -
     [
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="speaks-http"),
         pytest.param(b"", id="hangs-up"),
-        pytest.param(None, id="says-nothing"),
     ],
 )
-async def test_what_speaks_no_tls_is_said_so(answer: bytes | None) -> None:
+async def test_what_speaks_no_tls_is_said_so(answer: bytes) -> None:
     async with a_stranger(answer) as port:
         found = await Room(port).check("crm")
     assert (found["accepted"], found["reason"], found["found"]) == (False, "protocol", None)
+    assert "holds no SVID itself" in str(found["says"])
+
+
+async def test_who_says_nothing_is_told_from_who_hangs_up() -> None:
+    async with a_stranger(None) as port:
+        found = await Room(port).check("crm")
+    assert (found["accepted"], found["reason"], found["found"]) == (False, "timeout", None)
+    assert found["address"] == "127.0.0.1"
 
 
 async def test_a_server_of_an_older_tls_shows_its_certificate_and_is_refused() -> None:
@@ -277,7 +284,7 @@ async def test_only_a_few_checks_are_under_way_at_once() -> None:
             await asyncio.sleep(0)
             with pytest.raises(ConfigError, match="under way"):
                 await room.check("crm")
-    assert [task.result()["reason"] for task in under_way] == ["protocol"] * AT_ONCE
+    assert [task.result()["reason"] for task in under_way] == ["timeout"] * AT_ONCE
 
 
 async def test_no_key_is_told() -> None:
