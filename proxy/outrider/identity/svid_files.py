@@ -19,12 +19,13 @@ from typing import Final
 from spiffe import X509Bundle
 
 from outrider.config.settings import SvidFiles as SvidFilesSettings
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, is_panic
 from outrider.core.ports import Clock
 from outrider.identity.events import IdentityEvents
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.reasons import PeerRefusedError
 from outrider.identity.snapshot import OwnSvid
+from outrider.identity.workload_messages import AUTHORITIES_TOTAL
 from outrider.identity.workload_stream import Pause
 from outrider.identity.x509 import (
     CHAIN_LIMIT,
@@ -91,7 +92,7 @@ class SvidFiles:
     def load(self) -> None:
         """Take the files for the start; blocking. Raises `ConfigError` naming the bad one."""
         stamps = self._stamps()
-        read = self._read()
+        read = self._sound()
         if read.faults:
             raise FileFaultError(read.faults[0])
         if self._spiffe_id not in (None, read.svid.spiffe_id.text):
@@ -117,7 +118,7 @@ class SvidFiles:
             return
         # A fault may end without a change of the files, as that of a leaf not valid yet.
         try:
-            read = await asyncio.to_thread(self._read)
+            read = await asyncio.to_thread(self._sound)
         except FileFaultError as fault:
             if stamps != self._unsettled:  # they may be half written: once more, then it is said
                 self._unsettled = stamps
@@ -164,6 +165,18 @@ class SvidFiles:
             )
         )  # fmt: skip
 
+    def _sound(self) -> _Read:
+        """As `_read`; whatever else is raised, by us or by an extension that panics, is a fault of
+        the files."""
+        try:
+            return self._read()
+        except FileFaultError:
+            raise
+        except BaseException as fault:
+            if not isinstance(fault, Exception) and not is_panic(fault):
+                raise
+            raise FileFaultError("identity.files hold what could not be read") from None
+
     def _read(self) -> _Read:
         """The files as they are; blocking. Raises `FileFaultError`."""
         chain = _certificates("certificate", self._certificate)
@@ -191,6 +204,11 @@ class SvidFiles:
                 f"identity.files: certificate, key and bundle do not fit: {fault}"
             ) from None
         bundles, faults = self._others(found.trust_domain)
+        held = (bundle, *bundles.values())
+        if sum(len(one.x509_authorities) for one in held) > AUTHORITIES_TOTAL:
+            raise FileFaultError(
+                f"identity.files hold more than {AUTHORITIES_TOTAL} authorities in all"
+            )
         return _Read(svid=svid, bundles=bundles | {found.trust_domain: bundle}, faults=faults)
 
     def _others(self, own: str) -> tuple[dict[str, X509Bundle], tuple[str, ...]]:

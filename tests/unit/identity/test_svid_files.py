@@ -1,6 +1,7 @@
 """SVIDs in files: taken whole or not at all, never another's, and kept while none can be read."""
 
 import asyncio
+import base64
 import logging
 import os
 import shutil
@@ -10,12 +11,13 @@ import pytest
 
 from outrider.config.settings import SvidFiles as SvidFilesSettings
 from outrider.core.errors import ConfigError
+from outrider.identity import svid_files
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.snapshot import SourceState
 from outrider.identity.svid_files import SvidFiles
 from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
-from tests.support.spiffe_ca import a_ca
+from tests.support.spiffe_ca import a_ca, ed448_of_a_short_seed, unloadable_ca
 from tests.support.svid_directory import pem_of, replace, write_svid
 
 A, B = a_ca("a.test"), a_ca("b.test")
@@ -272,6 +274,52 @@ async def test_a_bad_change_takes_nothing_away_and_is_told_of_once(files, spoil,
     assert files.events.updates == {APPLIED: 1, DISCARDED: 1}
     assert [names in record.fault for record in caplog.records] == [True]
     assert names in files.keeper.trouble
+
+
+async def test_M1_a_key_that_cryptography_has_no_word_for_takes_nothing_away(files):
+    before, key = files.keeper.snapshot(), ed448_of_a_short_seed()
+    pem = b"-----BEGIN PRIVATE KEY-----\n%b-----END PRIVATE KEY-----\n" % base64.encodebytes(key)
+    replace(files.directory / "svid_key.pem", pem, mode=0o600)
+    await files.look(3)
+    assert files.keeper.snapshot() is before
+    assert "a key that cannot be read" in files.keeper.trouble
+
+
+class PanicException(BaseException):
+    """As a Rust extension raises it."""
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, PanicException])
+async def test_M1_whatever_reading_raises_is_a_fault_of_the_files(files, raised, monkeypatch):
+    def read(*_, **__):
+        raise raised
+
+    before = files.keeper.snapshot()
+    write_svid(files.directory, A)
+    monkeypatch.setattr(svid_files, "read_own_svid", read)
+    await files.look(3)
+    assert files.keeper.snapshot() is before
+    assert files.events.updates == {APPLIED: 1, DISCARDED: 1}
+    assert files.keeper.trouble == "identity.files hold what could not be read"
+    with pytest.raises(ConfigError, match="could not be read"):
+        await asyncio.to_thread(files.source.load)
+
+
+async def test_M6_authorities_are_bounded_over_all_files(files, monkeypatch):
+    monkeypatch.setattr(svid_files, "AUTHORITIES_TOTAL", 1)
+    write_svid(files.directory, A, federated=[B])
+    await files.look(3)
+    assert files.keeper.trouble == "identity.files hold more than 1 authorities in all"
+
+
+async def test_H1_a_federated_file_that_openssl_cannot_load_costs_its_own_domain_alone(files):
+    der = base64.encodebytes(unloadable_ca())
+    odd = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % der
+    replace(files.directory / "federated.b.test.pem", pem_of(B) + odd)
+    await files.look(2)
+    assert files.keeper.state() is SourceState.SERVING
+    assert set(files.keeper.snapshot().x509) == {"a.test"}
+    assert "federated.b.test" in files.keeper.trouble
 
 
 async def test_files_that_vanish_are_an_outage_and_what_is_held_ends_in_its_time(files):
