@@ -32,6 +32,10 @@ InputPaths: TypeAlias = frozenset[tuple[str, ...]]
 _STILL: Final = 10  # looks at a tree that keeps changing before it is left for the next poll
 
 
+class NotServedError(ConfigError):
+    """Whom the engine asks does not serve the release yet; what it serves is another's affair."""
+
+
 class ReleaseEngine(Protocol):
     """An engine that a keeper gives releases to."""
 
@@ -41,7 +45,10 @@ class ReleaseEngine(Protocol):
     def snapshot(self) -> Snapshot: ...
 
     async def activate(self, release: Release) -> Snapshot:
-        """The snapshot of `release`, in force now. Raises `ConfigError`; the last then stays."""
+        """The snapshot of `release`, in force now. Raises `ConfigError`; the last then stays.
+
+        `NotServedError` where trying the same again later may do.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,7 @@ class PolicyKeeper:
         self._confirmed_s = float("-inf")
         self._confirmed_unix_s: float | None = None
         self._error: tuple[str, float] | None = None
+        self._late = False
 
     def active(self) -> ActivePolicy:
         """The policy in force.
@@ -177,19 +185,22 @@ class PolicyKeeper:
                 changed = await self._replace(wanted)
             except ConfigError as fault:
                 self._error = (str(fault), self._clock.unix_s())
+                self._late = isinstance(fault, NotServedError)
                 logger.warning("policy refused", extra={"fault": str(fault)})
                 raise
             self._source = wanted
             self._error = None
+            self._late = False
             self.confirm()
             return changed
 
     async def watch(self) -> None:
-        """Reload whenever a file of the source changes. Ends only by cancellation."""
+        """Reload whenever a file of the source changes, and what others serve too late until they
+        do. Ends only by cancellation."""
         while True:
             await asyncio.sleep(POLL_S)
             now = await asyncio.to_thread(self._source.fingerprint)
-            if now == self._seen:
+            if now == self._seen and not (self._late and self._in_force):
                 self._confirm_unless_failed()
                 continue
             try:
@@ -261,9 +272,13 @@ class PolicyKeeper:
         raise ConfigError("the policy's files keep changing; nothing was loaded")
 
     async def _back(self) -> None:
-        """Have the engine serve the last good release again."""
-        if self._in_force is not None:
+        """Have the engine serve the last good release again, where it can."""
+        if self._in_force is None:
+            return
+        try:
             await self._engine.activate(self._in_force.release)
+        except NotServedError as fault:  # the first fault is the one to tell
+            logger.warning("the last policy is not served any more", extra={"fault": str(fault)})
 
     async def _try(self, release: Release, snapshot: Snapshot) -> bool:
         """Canaries. True where the release allows what nothing binds and ships no fixture that

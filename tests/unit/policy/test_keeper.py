@@ -9,7 +9,7 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.vocabulary import Reason
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.gate import shipped_gate
-from outrider.policy.keeper import PolicyKeeper, PolicySource
+from outrider.policy.keeper import NotServedError, PolicyKeeper, PolicySource
 from tests.support.builders import FixedClock
 from tests.support.opa import until
 from tests.support.policy import (
@@ -254,6 +254,57 @@ async def test_files_that_change_are_noticed(tmp_path, monkeypatch):
         watching.cancel()
     assert keeper.active().revision != first
     assert keeper.status().last_error is None
+
+
+class LateEngine(EmbeddedEngine):
+    """An engine of others: it serves what they have given it, which may be later or earlier."""
+
+    def __init__(self):
+        super().__init__(clock=FixedClock(), entrypoint=ENTRYPOINT)
+        self.serves = None
+        self.asked = []
+
+    async def activate(self, release):
+        self.asked.append(release.revision)
+        if self.serves is not None and release.revision != self.serves:
+            raise NotServedError(f"serves {self.serves}, not {release.revision}")
+        return await super().activate(release)
+
+
+async def test_what_others_serve_later_than_we_have_it_is_in_force_once_they_do(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("outrider.policy.keeper.POLL_S", 0.01)
+    engine = LateEngine()
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), engine=engine)
+    await keeper.reload()
+    first = engine.serves = keeper.active().revision
+    swapped = asyncio.Event()
+    keeper.tell(lambda policy: swapped.set())
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        watching = group.create_task(keeper.watch())
+        write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+        await until(lambda: len(set(engine.asked)) > 1)
+        tried = len(engine.asked)
+        await until(lambda: len(engine.asked) > tried + 2)  # again, with no file changed
+        assert keeper.active().revision == first
+        engine.serves = next(one for one in engine.asked if one != first)
+        await swapped.wait()
+        watching.cancel()
+    assert keeper.active().revision == engine.serves
+    assert keeper.status().last_error is None
+
+
+async def test_of_an_engine_that_serves_neither_the_first_fault_is_told(tmp_path):
+    engine = LateEngine()
+    keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), engine=engine)
+    await keeper.reload()
+    first, engine.serves = keeper.active().revision, "other"
+    write_tree(tmp_path, {"outrider/main.rego": DENY_ALL})
+    with pytest.raises(NotServedError) as fault:
+        await keeper.reload()
+    assert first not in str(fault.value)
+    assert keeper.active().revision == first
 
 
 @pytest.mark.parametrize(

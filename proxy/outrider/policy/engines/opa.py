@@ -20,7 +20,7 @@ from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Clock, Defined, Failed, Raw
 from outrider.core.vocabulary import Reason
-from outrider.policy.keeper import stranger_query
+from outrider.policy.keeper import NotServedError, stranger_query
 from outrider.policy.opa_breaker import EngineBreaker
 from outrider.policy.opa_door import Door
 from outrider.policy.opa_hot import HotClient, request_head
@@ -141,7 +141,8 @@ class OpaEngine:
     async def activate(self, release: Release) -> "OpaSnapshot":
         """Have OPA serve `release`, and see it answer under that name.
 
-        Raises `ConfigError`; what was in force stays so. Until it returns, answers of both count.
+        Raises `ConfigError`, `NotServedError` where it did not within the time for it; what was in
+        force stays so. Until it returns, answers of both count.
         """
         _check_entrypoint(release, self._entrypoint)
         before = self._expected
@@ -153,7 +154,7 @@ class OpaEngine:
                 provenance = await self._confirm(release, taken=taken)
         except TimeoutError:
             self._expected = before
-            raise ConfigError(
+            raise NotServedError(
                 f"OPA did not answer under revision {release.revision} within "
                 f"{self._limits.activation_s:g} s: {self._wrong}"
             ) from None
