@@ -36,7 +36,7 @@ _LEAST_S: Final = 0.05
 _FIRST_S: Final = 0.1
 _MOST_S: Final = 5.0
 _DOUBLINGS: Final = 16
-_INLINE_BYTES: Final = 65_536
+_INLINE_BYTES: Final = 16_384
 """A message up to this size is read on the loop; a larger one beside it."""
 
 Pause = Callable[[float], Awaitable[None]]

@@ -240,7 +240,7 @@ async def test_M1_an_interruption_is_no_malformed_message():
 
 
 async def test_M6_a_large_message_is_read_beside_the_loop_and_done_on_it():
-    large, small = b"l" * 65_537, b"s" * 65_536
+    large, small = b"l" * 16_385, b"s" * 16_384
     heard = _Heard()
     loop = StreamLoop(
         opened=ScriptedStreams([large, small, b"bad" + large, CODE.UNIMPLEMENTED]),
