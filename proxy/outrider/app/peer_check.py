@@ -322,9 +322,9 @@ def _of_address(host: str, port: int, settings: Settings) -> Place:
     found: dict[str, tuple[str, ...]] = {}
     for name, upstream in settings.upstreams.items():
         url, spiffe = split_url(upstream.url), upstream.tls.spiffe
-        if url is not None and spiffe is not None:
-            if (url.hostname, url.port or 443) == (host, port):
-                found[name] = spiffe.expect
+        if url is None or spiffe is None or (url.hostname, url.port or 443) != (host, port):
+            continue
+        found[name] = spiffe.expect
     if not found:
         return Place(host=host, port=port)
     expect = tuple(dict.fromkeys(one for names in found.values() for one in names))

@@ -141,9 +141,16 @@ class Sidecar:
         self.metrics.built(
             {"version": __version__, "revision": "", "python": platform.python_version()}
         )
+        ingress = self.ingress
         logger.info(
             "listening",
-            extra={"event": "started", "egress": ",".join(map(str, self.egress.ports))},
+            extra={
+                "event": "started",
+                "egress": ",".join(map(str, self.egress.ports)),
+                "ingress": ",".join(map(str, ingress.ports)) if ingress is not None else "closed",
+                "control": ",".join(self.control.addresses),
+                "telemetry": ",".join(self.telemetry.addresses),
+            },
         )
 
     async def _open_policy(self) -> None:
@@ -350,7 +357,8 @@ class Sidecar:
             await self.reload()
         except ConfigError as fault:
             logger.warning(
-                "settings refused", extra={"event": "config_refused", "fault": str(fault)}
+                "settings refused; those before stay in force",
+                extra={"event": "config_refused", "fault": "; ".join(str(fault).splitlines())},
             )
 
     async def _watch_settings(self) -> None:

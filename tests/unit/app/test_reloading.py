@@ -14,7 +14,7 @@ EXPECTED = {"spiffe": {"expect": ["spiffe://acme.test/crm"]}}
 
 
 def settings(**changes: Any) -> Loaded:
-    document = {
+    document: Any = {
         "identity": {"source": "files", "files": {"directory": "svid"}},
         "upstreams": {"crm": CRM},
     }
@@ -34,13 +34,32 @@ def test_limits_and_upstreams_may_change() -> None:
     [
         pytest.param(
             {"identity": {"source": "none", "spiffe_id": "spiffe://a.test/x"}},
-            "identity",
+            "identity.files.directory, identity.source, identity.spiffe_id: cannot",
             id="another-identity",
         ),
         pytest.param(
             {"listeners": {"egress": {"addresses": ["127.0.0.1:1"]}}},
-            "listeners",
+            "listeners.egress.addresses: cannot",
             id="another-port",
+        ),
+        pytest.param({"profile": "demo"}, "^profile: cannot", id="another-profile"),
+        pytest.param(
+            {"listeners": {"egress": {"unix": "a.sock", "uids": list(range(9))}}},
+            "listeners.egress.addresses, |listeners.egress.uids, listeners.egress.unix: cannot",
+            id="a-socket-besides",
+        ),
+        pytest.param(
+            {
+                "identity": {
+                    "source": "files",
+                    "files": {
+                        "directory": "svid",
+                        "federated": {f"b{n:02}.test": "b" for n in range(20)},
+                    },
+                }
+            },
+            r"federated\.b11\.test, 8 more: cannot",
+            id="more-than-anybody-reads",
         ),
         pytest.param(
             {"upstreams": {"crm": CRM, "agent": CRM | {"direction": "ingress"}}},
