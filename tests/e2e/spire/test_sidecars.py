@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 
 from outrider.cli.demo.spire.forger import Partner, call
 from outrider.core.clock import SystemClock
+from outrider.core.jsonvalue import Json
 from tests.support.net import RawAnswer, dialled
 from tests.support.sidecar_mcp import reason_of
 from tests.support.spire import PLENTY_S, TOLD_S, Realm, another_agent, federated, within
@@ -18,6 +21,7 @@ SHORT_S = 16
 """A life that rotates about every four seconds: SPIRE adds 10 s before it."""
 BRIEF_S = 7
 STATE = "identity_workload_api_state"
+SHAKEN = "identity_handshakes_total"
 ENDLESS = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"9\r\ndata: 1\n\n\r\n"
@@ -38,8 +42,21 @@ async def _both(realm: Realm, ttl_s: int = 3600) -> AsyncIterator[tuple[Workload
         yield planner, tracker
 
 
-def _verdict(answer: RawAnswer) -> tuple[int, str | None]:
+def _verdict(answer: RawAnswer) -> tuple[int, Json]:
     return answer.status, reason_of(answer) if answer.status >= 400 else None
+
+
+async def _only(side: Workload, kind: str, **members: str) -> Any:
+    """The one record of `kind` with these members; an answer may be read before it is written."""
+    found: list[Any] = []
+
+    def is_there() -> bool:
+        found[:] = [one for one in side.records(kind) if members.items() <= one.items()]
+        return len(found) > 0
+
+    await within(PLENTY_S, is_there, f"{side.spiffe_id} has recorded its {kind}")
+    (record,) = found
+    return record
 
 
 async def test_two_sidecars_call_each_other_and_each_chain_names_both_ends_and_instances(
@@ -52,46 +69,55 @@ async def test_two_sidecars_call_each_other_and_each_chain_names_both_ends_and_i
             answer = await caller.get(f"/{name}/tickets")
             assert (answer.status, answer.body) == (200, b"ok")
             assert [seen.line for seen in called.behind.seen] == ["GET /tickets HTTP/1.1"]
-            out, came = (
-                [one for one in side.records("decision") if one["direction"] == direction]
-                for side, direction in ((caller, "egress"), (called, "ingress"))
-            )
-            assert (len(out), len(came)) == (1, 1)
-            assert out[0]["subject"]["credential"] == "attested-local"
-            assert came[0]["subject"]["credential"] == "x509-svid"
-            assert out[0]["subject"]["id"] == came[0]["subject"]["id"] == caller.spiffe_id
-            assert out[0]["subject"]["instance"] == came[0]["subject"]["instance"]
-            instances.add(out[0]["subject"]["instance"])
-            assert came[0]["trace_id"] == out[0]["trace_id"]
-            (outcome,) = [
-                one for one in caller.records("outcome") if one["exchange"] == out[0]["exchange"]
-            ]
+            out = await _only(caller, "decision", direction="egress")
+            came = await _only(called, "decision", direction="ingress")
+            assert out["subject"]["credential"] == "attested-local"
+            assert came["subject"]["credential"] == "x509-svid"
+            assert out["subject"]["id"] == came["subject"]["id"] == caller.spiffe_id
+            assert out["subject"]["instance"] == came["subject"]["instance"]
+            instances.add(out["subject"]["instance"])
+            assert came["trace_id"] == out["trace_id"]
+            outcome = await _only(caller, "outcome", exchange=out["exchange"])
             assert outcome["destination"][0]["spiffe_id"] == called.spiffe_id
         assert len(instances) == 2
 
 
 async def test_traffic_goes_on_over_two_rotations_without_a_failed_request(realm: Realm) -> None:
     async with _both(realm, ttl_s=SHORT_S) as (planner, tracker):
+        calls = ((planner, "tracker"), (tracker, "planner"))
         sent = 0
 
-        async def rotated() -> bool:
+        async def rotated(times: int) -> bool:
             nonlocal sent
-            for caller, name in ((planner, "tracker"), (tracker, "planner")):
-                answer = await caller.get(f"/{name}/tickets")
-                assert _verdict(answer) == (200, None)
+            for caller, name in calls:
+                assert _verdict(await caller.get(f"/{name}/tickets")) == (200, None)
                 sent += 1
-            return len(planner.leaves()) >= 3 and len(tracker.leaves()) >= 3
+            return min(len(side.leaves()) for side in (planner, tracker)) > times
 
-        await within(PLENTY_S, rotated, "both have rotated twice")
+        await within(PLENTY_S, partial(rotated, 2), "both have rotated twice")
         assert len(planner.behind.seen) == len(tracker.behind.seen) == sent / 2
         for side in (planner, tracker):
-            assert await side.metric("exchanges_total") == sent
+
+            async def counted(side: Workload = side) -> bool:
+                return await side.metric("exchanges_total") == sent
+
+            await within(PLENTY_S, counted, "all that was sent is counted")
             assert await side.metric("exchanges_total", outcome="allowed") == sent
             assert await side.metric("identity_revalidation_failures_total") == 0
-            # every rotation is a new connection, each way, and none failed
-            assert await side.metric("identity_handshakes_total", reason="ok") >= 6
-            bad = await side.metric("identity_handshakes_total")
-            assert bad == await side.metric("identity_handshakes_total", reason="ok")
+            assert await side.metric(SHAKEN) == await side.metric(SHAKEN, reason="ok")
+
+        # what comes after a rotation comes on a connection under the new SVID
+        before = [await side.metric(SHAKEN, role="client") for side, _ in calls]
+        held = [len(side.leaves()) for side, _ in calls]
+        for (caller, name), shaken, leaves in zip(calls, before, held, strict=True):
+            fresh = partial(_has_leaves, caller, leaves + 1)
+            await within(PLENTY_S, fresh, f"{caller.spiffe_id} has rotated again")
+            assert _verdict(await caller.get(f"/{name}/tickets")) == (200, None)
+            assert await caller.metric(SHAKEN, role="client", reason="ok") > shaken
+
+
+def _has_leaves(side: Workload, count: int) -> bool:
+    return len(side.leaves()) >= count
 
 
 async def test_a_deleted_entry_stops_all_traffic_and_says_why_and_a_new_one_brings_it_back(
