@@ -1,17 +1,21 @@
 """A sidecar that asks an OPA elsewhere, each under its SVID: what it decides, and what ends it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from outrider.config.load import validate
 from outrider.core.jsonvalue import JsonObject
 from outrider.policy.opa_bundles import BundleSource
 from outrider.policy.release import load
-from tests.support.opa_remote import OPA, RemoteOpa, remote_opa
+from tests.support.command import outrider
+from tests.support.opa_remote import OPA, SAMPLE, RemoteOpa, remote_opa
 from tests.support.sidecar import World, a_world
 from tests.support.sidecar_policy import AGENT, a_policy, write_policy
 from tests.support.spiffe_ca import Ca, a_ca
@@ -20,6 +24,10 @@ from tests.support.svid_directory import write_svid
 pytestmark = pytest.mark.opa
 POLICY = a_policy(refused=["desk/GET /tickets/{id}"])
 PATIENCE_S = 15.0
+BLOCKS = re.findall(
+    r"```yaml\n(.*?)```", (SAMPLE / "README.md").read_text(encoding="utf-8"), re.DOTALL
+)
+SAMPLE_SETTINGS = BLOCKS[0]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,3 +154,23 @@ async def test_an_opa_that_does_not_let_us_ask_is_told_until_it_does(tmp_path):
         await room.opa.start()
         await room.until_ready_is(200)
         assert (await room.world.get("/desk/tickets")).status == 200
+
+
+async def test_an_opa_with_the_bundle_that_policy_build_makes_has_the_same_policy(tmp_path):
+    async with a_room(tmp_path) as room:
+        bundle = tmp_path / "bundle.tar.gz"
+        said = await asyncio.to_thread(
+            outrider, "policy", "build", tmp_path / "policy", "-o", bundle, "--json"
+        )
+        assert said.json["revision"] == room.world.sidecar.keeper.status().revision
+        await room.opa.stop()
+        await room.until_told(b"nothing answers at https://127.0.0.1")
+        settings = SAMPLE_SETTINGS.replace("/etc/opa/bundle.tar.gz", str(bundle))
+        (room.opa.room / "opa.yaml").write_text(settings, "utf-8")
+        await room.opa.start()
+        await room.until_ready_is(200)
+        assert (await room.world.get("/desk/tickets")).status == 200
+
+
+def test_the_settings_that_its_readme_shows_are_good():
+    validate(yaml.safe_load(BLOCKS[1]))
