@@ -38,7 +38,9 @@ class Listener:
     unix_mode: Annotated[int, Field(ge=0, le=0o777)] = 0o660
     """Mode of the Unix socket file; who may write to it may connect."""
     uids: tuple[Uid, ...] = ()
-    """Peer uids accepted on the Unix socket; empty accepts our own uid alone."""
+    """Peer uids accepted on the Unix socket; empty accepts our own uid alone. Others must be able
+    to write to the socket file besides: it is our user's and group's with `unix_mode` 0660, so put
+    them in that group, or give `unix_mode: 0666` in a folder that only they can enter."""
     bearer: bool = False
     """True lets a bearer (JWT-SVID, or token of an issuer in `identity.oidc`) count without mutual
     TLS, from loopback or the Unix socket alone. It travels in `Proxy-Authorization` on egress, in
@@ -264,7 +266,7 @@ class Upstream:
     """One upstream: where it is, how it is spoken to, and which requests go there."""
 
     url: str
-    """`http://host:port/base` or `https://…`; http only where listed in `allow_plain`."""
+    """`http://host:port/base` or `https://…`; http beyond loopback takes `allow_plain: true`."""
     protocol: Literal["mcp", "http"] = "http"
     """Which adapter reads its exchanges: `mcp` (Streamable HTTP) or `http` (plain, REST)."""
     prefix: str | None = None

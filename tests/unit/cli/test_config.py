@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from outrider.config.load import validate
+from outrider.config.load import load, validate
 from tests.support.command import outrider, write_settings
 
 
@@ -168,6 +168,32 @@ def test_what_is_shown_is_what_is_in_force(tmp_path: Path) -> None:
     shown = orjson.loads(said.out)
     assert shown["limits"]["in_flight"] == 7
     assert validate(shown).limits.wait_queue == 64
+
+
+def test_what_is_shown_as_yaml_is_a_settings_file(tmp_path: Path) -> None:
+    changes: Any = {
+        "listeners": {"egress": {"addresses": ["127.0.0.1:0"], "unix": "e.sock", "unix_mode": 384}},
+        "identity": {"source": "workload_api", "workload_api": {"address": "tcp://127.0.0.1:1"}},
+        "upstreams": {
+            "crm": {"url": "https://crm.test", "prefix": "/crm"},
+            "desk": {
+                "url": "https://desk.test",
+                "prefix": "/desk",
+                "tls": {"spiffe": {"expect": ["spiffe://acme.test/desk"]}},
+            },
+        },
+        "limits": {"wait_s": 0.5},
+    }
+    path = write_settings(tmp_path, **changes)
+    before = load(path, {}).settings
+    said = outrider("config", "show", "--config", path)
+    assert said.code == 0
+    assert "unix_mode: 0600\n" in said.out
+    assert "None" not in said.out
+    (tmp_path / "again.yaml").write_text(said.out, "utf-8")
+    assert load(tmp_path / "again.yaml", {}).settings == before
+    checked = outrider("config", "check", tmp_path / "again.yaml")
+    assert (checked.code, checked.err) == (0, "")
 
 
 def test_production_is_refused_naming_what_is_missing(tmp_path: Path) -> None:
