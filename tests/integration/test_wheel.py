@@ -40,6 +40,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
         "outrider/_spire/server.conf",
         "outrider/_spire/agent.conf",
         "outrider/_spire/build/go.sum",
+        "outrider/_spire/sidecars/planner/outrider.yaml",
+        "outrider/_spire/sidecars/policy/outrider/manifest/tracker/data.yaml",
     ],
 )
 def test_the_wheel_holds(names: frozenset[str], name: str) -> None:

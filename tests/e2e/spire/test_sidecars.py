@@ -190,6 +190,43 @@ async def test_without_its_agent_it_serves_to_the_svids_end_and_recovers_when_it
         assert (await planner.get("/tracker/tickets")).status == 200
 
 
+async def test_with_a_grace_a_restart_of_the_agent_interrupts_nothing(realm: Realm) -> None:
+    async with (
+        another_agent(realm, "/restarted") as agent,
+        a_workload(realm, "/planner", agent) as planner,
+        a_workload(realm, "/tracker") as tracker,
+    ):
+        planner.may_call(tracker=tracker)
+        planner.changes = {"identity": {"workload_api": {"denied_grace_s": 20}}}
+        entry = await realm.grant("/planner", planner.uid, agent=agent)
+        await realm.grant("/tracker", tracker.uid)
+        await tracker.start()
+        await planner.start()
+
+        async def serves() -> None:
+            assert _verdict(await planner.get("/tracker/tickets")) == (200, None)
+
+        async def is_heard() -> bool:
+            await serves()
+            return await planner.metric(STATE, state="serving") == 1
+
+        async def is_lost() -> bool:
+            await serves()
+            return await planner.metric(STATE, state="disconnected") == 1
+
+        await serves()
+        await asyncio.to_thread(agent.kill)
+        await within(PLENTY_S, is_lost, "its agent is missed")
+        async with asyncio.TaskGroup() as group:
+            started = group.create_task(asyncio.to_thread(agent.start))
+            while not started.done():
+                await serves()
+        await within(PLENTY_S, is_heard, "its agent is heard again")
+        # a denial by an agent that was there all the time counts at once
+        await realm.take_back(entry)
+        await within(TOLD_S, planner.is_unready, "the planner is not ready")
+
+
 async def test_a_federated_caller_is_let_in_until_the_federation_is_withdrawn(
     realm: Realm, other: Realm
 ) -> None:
