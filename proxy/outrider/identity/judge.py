@@ -8,7 +8,7 @@ sentence, counted and logged once, without a word of the other end's.
 import hashlib
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from outrider.core.ports import Clock
 from outrider.identity.anchors import fingerprint
 from outrider.identity.events import IdentityEvents
 from outrider.identity.reasons import HandshakeReason, PeerRefusedError, Role
-from outrider.identity.snapshot import Snapshot
+from outrider.identity.snapshot import Snapshot, alive
 from outrider.identity.spiffe_id import SpiffeId, SpiffeIdError, parse_spiffe_id
 from outrider.identity.x509 import (
     CHAIN_LIMIT,
@@ -97,11 +97,24 @@ class Judge:
     clock: Clock
     expect: Expected | None
     snapshot: Snapshot
+    current: Callable[[], Snapshot]
+    """What holds by now, which may be more or less than when the handshake began."""
     authorities: Mapping[str, tuple[x509.Certificate, ...]]
     taken: dict[tuple[bytes, ...], TlsPeer] = field(default_factory=dict)
 
     def peer(self, chain: list[bytes]) -> TlsPeer:
         """The peer whose verified chain is `chain`. Raises `PeerRefusedError`."""
+        peer = self._peer(chain)
+        current = self.current()
+        if current.generation != self.snapshot.generation and not alive(
+            peer, current, self.clock.unix_s()
+        ):
+            raise PeerRefusedError(
+                HandshakeReason.UNKNOWN_AUTHORITY, "its authority was withdrawn meanwhile"
+            )
+        return peer
+
+    def _peer(self, chain: list[bytes]) -> TlsPeer:
         key = tuple(chain)
         known = self.taken.get(key)
         if known is not None and self.clock.unix_s() < known.expires_unix_s:

@@ -6,6 +6,7 @@ trust domain and to no other; whatever goes wrong is an `ssl.SSLError` with a cl
 and logged once, without a word of the other end's; one context serves one generation of trust.
 """
 
+import asyncio
 import logging
 import math
 import ssl
@@ -43,6 +44,8 @@ logger = logging.getLogger("outrider.identity")
 _ALPN: Final = ("http/1.1",)
 HANDSHAKE_BYTES: Final = 32_768
 """What the other end may send until its handshake is done; every certificate it shows costs us."""
+_INLINE_AUTHORITIES: Final = 64
+"""A context of up to so many is made on the loop, in about 15 ms; a larger one beside it."""
 _AGAIN_S: Final = 5.0
 """After this long a context is tried again for which the machine lacked something."""
 
@@ -116,6 +119,18 @@ class _Context(ssl.SSLContext):
     generation: int = -1
     again_s: float = math.inf
     """When (monotonic) it is worth while to make another of the same generation."""
+    own: OwnSvid | None = None
+    """Whose key it holds."""
+
+    def stands_in(self, own: OwnSvid, now_unix_s: float) -> bool:
+        """Whether it may serve while that of the next generation is made. Each peer is judged by
+        what holds at the handshake's end, so that nothing withdrawn is taken by it."""
+        held = self.own
+        return (
+            held is not None
+            and held.spiffe_id == own.spiffe_id
+            and now_unix_s < held.expires_unix_s
+        )
 
     def check(self) -> None:
         """Raises why no handshake may begin."""
@@ -135,11 +150,13 @@ class RotatingContext(ssl.SSLContext):
     _made: _Context | None
     _idle: _Context | None
     """Refuses for want of an SVID."""
+    _coming: int | None
+    """The generation whose context is being made beside the loop."""
 
     def __new__(cls, maker: "_Maker") -> Self:
         self = super().__new__(cls, _protocol(maker.role))
         self._make = maker
-        self._made = self._idle = None
+        self._made = self._idle = self._coming = None
         return self
 
     def wrap_bio(
@@ -168,7 +185,8 @@ class RotatingContext(ssl.SSLContext):
         raise ssl.SSLError(1, "this context is for event loops only")
 
     def _current(self) -> _Context:
-        """The context of the current generation, made when it is first asked for."""
+        """The context of the current generation, made when it is first asked for: where that takes
+        long, beside the loop, and the one before stands in."""
         maker = self._make
         snapshot, own = maker.keeper.snapshot(), maker.keeper.own()
         if own is None:
@@ -178,14 +196,41 @@ class RotatingContext(ssl.SSLContext):
             )
             return self._idle
         made = self._made
-        if (
-            made is None
-            or made.generation != snapshot.generation
-            or made.again_s <= maker.clock.monotonic_s()
+        if made is not None and made.generation == snapshot.generation:
+            if maker.clock.monotonic_s() < made.again_s:
+                return made
+        elif (
+            made is not None
+            and made.stands_in(own, maker.clock.unix_s())
+            and sum(map(len, snapshot.anchors.values())) > _INLINE_AUTHORITIES
+            and self._prepare(snapshot, own)
         ):
-            self._made = None
-            made = self._made = maker.made(snapshot, own)
-        return made
+            return made
+        self._made = None
+        self._made = maker.made(snapshot, own)
+        return self._made
+
+    def _prepare(self, snapshot: Snapshot, own: OwnSvid) -> bool:
+        """Have the context of `snapshot` made beside the loop; False where no loop runs."""
+        if self._coming is not None:
+            return True
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        self._coming = snapshot.generation
+        making = loop.run_in_executor(None, self._make.context, snapshot, own)
+        making.add_done_callback(self._prepared)
+        return True
+
+    def _prepared(self, making: "asyncio.Future[_Context]") -> None:
+        """Take what was made, if only to stand in for another; where nothing was, the next who asks
+        tries it on the loop, and has the failure told."""
+        made, generation, self._coming = self._made, self._coming, None
+        if made is None or generation is None or generation <= made.generation:
+            return  # our SVID was taken away meanwhile, or is another
+        failed = making.cancelled() or making.exception() is not None
+        self._made = None if failed else making.result()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +284,7 @@ class _Maker:
             pem_of(own.svid.private_key, own.svid.cert_chain), on_disk=self.keys_on_disk
         ) as path:
             context.load_cert_chain(path)
+        context.own = own
         return context
 
     def refusing(self, why: PeerRefusedError) -> _Context:
@@ -268,6 +314,7 @@ class _Maker:
             clock=self.clock,
             expect=self.expect,
             snapshot=snapshot,
+            current=self.keeper.snapshot,
             authorities=authorities,
         )
         return context

@@ -1,5 +1,6 @@
 """The contexts and the judgement in the handshake, both ends in memory."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -219,6 +220,74 @@ def test_where_no_key_can_be_held_every_handshake_is_refused(monkeypatch: pytest
     assert refused.value.reason == Reason.INTERNAL
     on_disk = server_context(us.keeper, us.events, SystemClock(), keys_on_disk=True)
     assert shaken(their_client(us.a.svid()), on_disk)[1].spiffe_peer is not None
+
+
+async def _prepared(facade: ssl.SSLContext) -> None:
+    """Wait, in turns of the loop, until what is made beside it is there."""
+    async with asyncio.timeout(5):
+        while facade._coming is not None:  # noqa: ASYNC110 - nothing tells of its end
+            await asyncio.sleep(0)
+
+
+async def test_M6_a_large_context_is_made_beside_the_loop_and_the_one_before_stands_in(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(tls, "_INLINE_AUTHORITIES", 1)
+    us = ours()
+    facade = us.server()
+    first = _inner(facade, server=True)
+    new = a_ca("a.test", common="another")
+    Trust(own=us.trust.own, bundles=[bundle_of(us.a, new)]).give(us.keeper)
+    assert _inner(facade, server=True) is first
+    assert shaken(their_client(us.a.svid()), facade)[1].spiffe_peer is not None
+    with pytest.raises(HandshakeRefusedError) as refused:
+        shaken(their_client(us.b.svid()), facade)
+    assert refused.value.reason == Reason.UNKNOWN_AUTHORITY
+    await _prepared(facade)
+    second = _inner(facade, server=True)
+    assert (second is not first, second.generation) == (True, us.keeper.snapshot().generation)
+    assert shaken(their_client(new.svid()), facade)[1].spiffe_peer is not None
+
+
+@pytest.mark.parametrize("path", ["/other", "/sidecar"])
+async def test_M6_no_context_of_another_identity_stands_in(
+    monkeypatch: pytest.MonkeyPatch, path: str
+):
+    monkeypatch.setattr(tls, "_INLINE_AUTHORITIES", 1)
+    us = ours()
+    facade = us.server()
+    first = _inner(facade, server=True)
+    Trust(own=us.a.own(path), bundles=us.trust.bundles).give(us.keeper)
+    assert (_inner(facade, server=True) is first) is (path == "/sidecar")
+    await _prepared(facade)
+    assert _inner(facade, server=True) is not first
+
+
+async def test_M6_an_svid_taken_away_meanwhile_stays_away(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tls, "_INLINE_AUTHORITIES", 1)
+    us = ours()
+    facade = us.server()
+    _inner(facade, server=True)
+    Trust(own=us.a.own("/sidecar"), bundles=us.trust.bundles).give(us.keeper)
+    _inner(facade, server=True)
+    us.keeper.redact()
+    assert _inner(facade, server=True).refuses is not None
+    await _prepared(facade)
+    assert facade._made is None
+    assert _inner(facade, server=True).refuses is not None
+
+
+async def test_M6_what_fails_beside_the_loop_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tls, "_INLINE_AUTHORITIES", 1)
+    us = ours()
+    facade = us.server()
+    _inner(facade, server=True)
+    monkeypatch.setattr(_compat, "HAS_MEMFD", False)
+    Trust(own=us.a.own("/sidecar"), bundles=us.trust.bundles).give(us.keeper)
+    _inner(facade, server=True)
+    await _prepared(facade)
+    assert _inner(facade, server=True).refuses is not None
+    assert us.keeper.unusable_why is not None
 
 
 ODD = x509.load_der_x509_certificate(unloadable_ca())
