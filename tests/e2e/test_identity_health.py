@@ -144,7 +144,7 @@ async def test_a_peer_is_checked_and_the_check_is_on_the_chain(tmp_path: Path) -
     assert (good.code, good.json["reason"], good.json["ours"]) == (0, "ok", OWN)
     assert (bad.code, bad.json["reason"]) == (1, "unknown_authority")
     assert bad.json["found"]["verified"] is False
-    assert (named.code, named.out) == (1, "")
+    assert (named.code, named.out) == (2, "")
     assert "upstreams.crm.url is not https" in named.err
     assert noted == [{"operation": "POST /v1/identity/check", "result": "ok"}] * 3
     assert handshakes == 2
