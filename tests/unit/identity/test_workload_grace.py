@@ -26,9 +26,10 @@ class _Heard:
     def __init__(self):
         self.denials = []
 
-    def take(self, data):
+    def read(self, data):
         if data.startswith(b"bad"):
             raise MalformedUpdateError("malformed")
+        return lambda: None
 
     def contact(self, *, on):
         pass
