@@ -16,6 +16,7 @@ from outrider.protocols.gate import GateRules
 from outrider.server.dns import Resolver
 from outrider.server.edge import Edge, EdgeParts, GateRefusal
 from outrider.server.events import NoEvents, ShedCause, Threshold, UpstreamFault
+from outrider.server.jobs import Jobs
 from outrider.server.listener import Listener
 from outrider.server.origin import Origin, origin_of, pool_limits
 from outrider.server.overload import BufferBudget
@@ -119,6 +120,7 @@ async def running_edge(
     rules: GateRules | None = None,
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
+    own_domain: str | None = None,
     **limits: Any,
 ) -> AsyncIterator[RunningEdge]:
     """A listener on a free loopback port, egress, or ingress with `tls`; without `handler` it reads
@@ -157,9 +159,13 @@ async def running_edge(
             wheel=wheel,
             events=events,
             budget=budget,
+            own_domain=lambda: own_domain,
         )
     )
-    listener = Listener(edge=edge, settings=ListenerSettings(addresses=("127.0.0.1:0",)), tls=tls)
+    jobs = Jobs()
+    await jobs.__aenter__()  # left below without what failed, which is to come out as it is
+    settings = ListenerSettings(addresses=("127.0.0.1:0",))
+    listener = Listener(edge=edge, settings=settings, tls=tls, jobs=jobs)
     await listener.start()
     running = RunningEdge(
         listener=listener,
@@ -177,6 +183,7 @@ async def running_edge(
         listener.stop_accepting()
         listener.abort()
         wheel.close()
+        await jobs.__aexit__(None, None, None)
         await asyncio.sleep(0.01)
 
 

@@ -1,10 +1,9 @@
 """The ingress listener on its socket: who is let in, who is not, and what that may cost."""
 
 import asyncio
-import gc
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tests.support.builders import FixedClock
 from tests.support.net import RawClient, dialled
 from tests.support.peers import RunningEdge, running_edge
 from tests.support.spiffe_ca import a_ca
-from tests.support.spiffe_wire import Ours, load, ours, their_client
+from tests.support.spiffe_wire import Ours, load, open_descriptors, ours, their_client
 
 RULES = GateRules(
     hosts=frozenset(),
@@ -34,7 +33,8 @@ PLANNER = "spiffe://a.test/planner"
 
 @asynccontextmanager
 async def _ingress(us: Ours, **more: Any) -> AsyncIterator[RunningEdge]:
-    async with running_edge(**{"tls": us.server(), "rules": RULES} | more) as edge:
+    values: dict[str, Any] = {"tls": us.server(), "rules": RULES}
+    async with running_edge(**values | more) as edge:
         yield edge
 
 
@@ -55,13 +55,8 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 
 async def _until_free(edge: RunningEdge) -> None:
-    """Until no handshake takes a place. asyncio leaves a failed one in a cycle of references."""
-
-    def is_free() -> bool:
-        gc.collect()
-        return edge.under_way == 0
-
-    await _until(is_free)
+    """Until no handshake takes a place."""
+    await _until(lambda: edge.under_way == 0)
 
 
 # --- who is let in ---
@@ -347,31 +342,135 @@ async def test_a_handshake_that_takes_too_long_is_given_up() -> None:
         assert (edge.exchanges, edge.refusals, edge.events.open_connections) == ([], [], 0)
 
 
-async def test_a_flood_of_handshakes_takes_so_many_places_and_no_more() -> None:
+async def test_a_flood_of_handshakes_crowds_out_its_own_oldest() -> None:
     us = ours()
-    async with _ingress(us, connections=3) as edge, AsyncExitStack() as stack:
+    async with _ingress(us, handshakes=6) as edge, AsyncExitStack() as stack:
         waiting = [await _silent(edge, stack) for _ in range(3)]
         await _until(lambda: edge.under_way == 3)
         more = await _silent(edge, stack)
-        assert await more.rest() == b""  # closed at once, long before a handshake's time
+        assert await waiting[0].rest() == b""  # ended at once, long before a handshake's time
         assert edge.events.log == [("shed", "connections", "hard")]
-        assert us.handshakes == []
-        for client in waiting:
-            await client.close()
-        await _until_free(edge)
+        assert await _served(edge, their_client(us.a.svid())) == 200
+        assert await waiting[1].rest() == b""
+        assert edge.under_way == 2
+        await waiting[2].close()
+        await more.close()
+        await _until(lambda: edge.under_way == 0)
+        assert edge.events.count("shed", "connections", "hard") == 2
+
+
+async def test_callers_are_served_in_the_midst_of_a_flood() -> None:
+    us = ours()
+    async with _ingress(us, handshakes=16) as edge, AsyncExitStack() as stack:
+        for _ in range(5):
+            for _ in range(20):
+                await _silent(edge, stack)
+            assert await _served(edge, their_client(us.a.svid())) == 200
+        assert edge.under_way <= 8
+        assert edge.events.count("shed", "connections", "hard") >= 90
+
+
+async def test_handshakes_take_no_connections_place() -> None:
+    us = ours()
+    async with (
+        _ingress(us, connections=1, handshakes=8) as edge,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(3):
+            await _silent(edge, stack)
+        await _until(lambda: edge.under_way == 3)
         assert await _served(edge, their_client(us.a.svid())) == 200
 
 
-async def test_connections_and_handshakes_share_their_room() -> None:
+async def test_whoever_ends_his_handshake_leaves_nothing_behind() -> None:
     us = ours()
-    async with _ingress(us, connections=2) as edge, AsyncExitStack() as stack:
-        client = await stack.enter_async_context(edge.client(their_client(us.a.svid())))
-        await client.send(ASK)
-        assert (await client.answer()).status == 200
+    async with _ingress(us, handshakes=4) as edge:
+        assert await _served(edge, their_client(us.a.svid())) == 200
+        await asyncio.sleep(0.05)
+        before = open_descriptors()
+        for _ in range(5):
+            assert await _served(edge, their_client(None)) is None
+            async with AsyncExitStack() as stack:
+                for _ in range(4):
+                    await _silent(edge, stack)
+                junk = await _silent(edge, stack)
+                await junk.send(b"GET / HTTP/1.1\r\n\r\n")
+                assert await junk.rest() == b""
+        await _until(lambda: edge.under_way == 0 and open_descriptors() <= before)
+        assert await _served(edge, their_client(us.a.svid())) == 200
+
+
+async def test_stopping_lets_handshakes_end_and_nobody_new_in() -> None:
+    us = ours()
+    async with _ingress(us) as edge, AsyncExitStack() as stack:
         await _silent(edge, stack)
         await _until(lambda: edge.under_way == 1)
-        assert await _served(edge, their_client(us.a.svid())) is None
-        assert edge.events.log == [("shed", "connections", "hard")]
+        edge.listener.stop_accepting()
+        await asyncio.sleep(0.01)
+        with pytest.raises(OSError, match=r"refused|Connect call failed"):
+            await stack.enter_async_context(dialled(edge.port))
+        assert edge.under_way == 1
+        edge.listener.abort()
+        await _until(lambda: edge.under_way == 0)
+
+
+# --- many connections ---
+
+
+async def _idle(edge: RunningEdge, stack: AsyncExitStack, tls: ssl.SSLContext) -> RawClient:
+    """A connection that was served once and asks nothing now."""
+    client = await stack.enter_async_context(edge.client(tls))
+    await client.send(ASK)
+    assert (await client.answer()).status == 200
+    return client
+
+
+async def test_another_domain_has_so_many_connections_under_whatever_ids() -> None:
+    us = ours()
+    async with (
+        _ingress(us, domain_connections=2, own_domain="a.test") as edge,
+        AsyncExitStack() as stack,
+    ):
+        for number in range(2):
+            await _idle(edge, stack, their_client(us.b.svid(f"/{number}")))
+        assert await _served(edge, their_client(us.b.svid("/more"))) is None
+        assert edge.events.count("shed", "connections", "hard") == 1
+        for number in range(3):
+            await _idle(edge, stack, their_client(us.a.svid(f"/{number}")))
+
+
+async def test_where_all_places_are_taken_the_longest_idle_of_who_has_most_makes_room() -> None:
+    us = ours()
+    async with _ingress(us, connections=3) as edge, AsyncExitStack() as stack:
+        other = await _idle(edge, stack, their_client(us.b.svid()))
+        mine = [await _idle(edge, stack, their_client(us.a.svid())) for _ in range(2)]
+        await _idle(edge, stack, their_client(us.a.svid("/new")))
+        with suppress(OSError):
+            assert await mine[0].rest() == b""
+        for client in (other, mine[1]):
+            await client.send(ASK)
+            assert (await client.answer()).status == 200
+        assert len(edge.listener.edge.connections) == 3
+        assert edge.events.count("shed", "connections", "hard") == 1
+
+
+async def test_who_is_being_served_makes_no_room() -> None:
+    us, gate, begun = ours(), asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object) -> Reply:
+        begun.set()
+        await gate.wait()
+        return Reply(status=200, headers=(), body=b"", settle=lambda *_: None)
+
+    async with (
+        _ingress(us, connections=1, handler=slow) as edge,
+        edge.client(their_client(us.a.svid())) as client,
+    ):
+        await client.send(ASK)
+        await begun.wait()
+        assert await _served(edge, their_client(us.a.svid("/new"))) is None
+        gate.set()
+        assert (await client.answer()).status == 200
 
 
 async def _silent(edge: RunningEdge, stack: AsyncExitStack) -> RawClient:

@@ -114,15 +114,20 @@ class OwnIdentity:
         )
 
     def client_context(
-        self, expect: tuple[str, ...], alpn: tuple[str, ...] = ("http/1.1",)
+        self,
+        expect: tuple[str, ...],
+        alpn: tuple[str, ...] = ("http/1.1",),
+        *,
+        events: IdentityEvents | None = None,
     ) -> ssl.SSLContext:
-        """For one upstream that must prove one of the SPIFFE IDs `expect`."""
+        """For one upstream that must prove one of the SPIFFE IDs `expect`. `events` are told in the
+        place of ours."""
         self._needed()
         from outrider.identity.tls import Expected, client_context  # noqa: PLC0415 - likewise
 
         return client_context(
             self.keeper,
-            self._events,
+            events or self._events,
             self._clock,
             expect=Expected(expect),
             alpn=alpn,
@@ -136,6 +141,11 @@ class OwnIdentity:
     def own_holds(self) -> bool:
         """Whether our own identity may be used now: an SVID that is valid, or none configured."""
         return not self.has_source or self.keeper.own() is not None
+
+    def own_domain(self) -> str | None:
+        """Our trust domain, where we hold an SVID."""
+        svid = self.keeper.snapshot().svid
+        return svid.spiffe_id.trust_domain if svid is not None else None
 
     def _needed(self) -> None:
         if not self.has_source:

@@ -11,6 +11,7 @@ from outrider.config.load import Loaded
 from outrider.config.settings import Settings
 from outrider.core.vocabulary import Direction
 from outrider.server.edge import Edge, EdgeParts
+from outrider.server.jobs import Jobs
 from outrider.server.listener import Listener
 from outrider.server.pressure import Level
 
@@ -65,9 +66,9 @@ class AgentListeners:
 
 
 def listeners_of(
-    loaded: Loaded, plane: DataPlane, identity: OwnIdentity, parts: EdgeParts
+    loaded: Loaded, plane: DataPlane, identity: OwnIdentity, parts: EdgeParts, jobs: Jobs
 ) -> AgentListeners:
-    """Made, not bound yet; `parts` are egress's. Raises `ConfigError`."""
+    """Made, not bound yet; `parts` are egress's, `jobs` run handshakes. Raises `ConfigError`."""
     settings = loaded.settings
     egress = Listener(edge=Edge(parts), settings=settings.listeners.egress)
     if not lets_in(settings):
@@ -79,8 +80,9 @@ def listeners_of(
             direction=Direction.INGRESS,
             rules=data_plane.ingress_rules(loaded, plane.ingress),
             uids=frozenset(),
+            own_domain=identity.own_domain,
         )
     )
     tls = identity.server_context()
-    ingress = Listener(edge=edge, settings=settings.listeners.ingress, tls=tls)
+    ingress = Listener(edge=edge, settings=settings.listeners.ingress, tls=tls, jobs=jobs)
     return AgentListeners(egress=egress, ingress=ingress)

@@ -231,7 +231,7 @@ class Sidecar:
             pressure=self._pressure,
             uids=frozenset(settings.listeners.egress.uids or (os.getuid(),)),
         )
-        self.listeners = listeners_of(self.loaded, self.plane, self.identity, parts)
+        self.listeners = listeners_of(self.loaded, self.plane, self.identity, parts, self.jobs)
         await self.listeners.start(self.plane, stack)
         self.listening = True
 

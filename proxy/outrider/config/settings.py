@@ -328,6 +328,12 @@ class Limits:
     """Connections of the local agent at most."""
     peer_connections: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Connections of one SPIFFE ID to the ingress listener at most, so that no peer takes all."""
+    domain_connections: Annotated[int, Field(ge=1, le=65_536)] = 512
+    """Connections of one trust domain to the ingress listener at most; our own takes what is there.
+    """
+    handshakes: Annotated[int, Field(ge=2, le=65_536)] = 256
+    """TLS handshakes under way at the ingress listener at most, of one address half as many; one
+    more makes the oldest end."""
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
     """Exchanges under way at once in this sidecar."""
     agent_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 128

@@ -230,6 +230,11 @@ class AgentConnection(RequestHandler):
     # --- the drain's side ---
 
     @property
+    def peer(self) -> Peer | None:
+        """Whose it is; None where it was not accepted."""
+        return self._peer
+
+    @property
     def is_idle(self) -> bool:
         return not self._answering and not self._messages and not self._head_bytes
 

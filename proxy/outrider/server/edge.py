@@ -58,7 +58,8 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeParts:
-    """What an edge is made of. `uids` are the peers accepted on a Unix socket, no others."""
+    """What an edge is made of. `uids` are the peers accepted on a Unix socket, no others;
+    `own_domain` is our trust domain, whose callers have no bound in common."""
 
     name: str
     direction: Direction
@@ -72,6 +73,7 @@ class EdgeParts:
     budget: BufferBudget
     pressure: Pressure | None = None
     uids: frozenset[int] = frozenset()
+    own_domain: Callable[[], str | None] = lambda: None
 
 
 class Edge:
@@ -95,7 +97,8 @@ class Edge:
         self._budget = parts.budget
         self._pressure = parts.pressure
         self._uids = parts.uids
-        self._agents: Counter[str] = Counter()
+        self._own_domain = parts.own_domain
+        self._held: Counter[str] = Counter()
 
     def take(self, rules: GateRules, limits: Limits) -> None:
         """Other rules and limits from the next request on; what a connection's parser takes of a
@@ -112,7 +115,7 @@ class Edge:
         """The peer of a new connection, or None where it is not accepted."""
         proven = None
         if self.door is not None:
-            proven = self._proven(transport, self.door)
+            proven = _proven(transport)
             if proven is None:
                 self.events.edge_refused(self.name, "no_peer")
                 return None
@@ -124,40 +127,59 @@ class Edge:
         if peer.transport == "unix" and named and peer.uid not in self._uids:
             self.events.edge_refused(self.name, "peer_uid")
             return None
-        agent = _agent(peer)
-        limits = self.limits
-        most = limits.agent_connections if proven is None else limits.peer_connections
-        if self.room() <= 0 or self._agents[agent] >= most:
+        if self._is_too_many(peer) or not self._has_room(peer):
             self.turned_away()
             return None
-        self._agents[agent] += 1
+        for whose in _shares(peer):
+            self._held[whose] += 1
         self.connections.add(connection)
         self.events.connection(self.name, 1)
         return peer
 
-    def _proven(self, transport: "asyncio.Transport", door: Doorkeeper) -> TlsPeer | None:
-        """Who the handshake proved; None where it asked for no proof, which is nobody."""
-        made = transport.get_extra_info("ssl_object")
-        door.finished(made)
-        proven: object = getattr(made, "spiffe_peer", None)
-        return proven if isinstance(proven, TlsPeer) else None
+    def _is_too_many(self, peer: Peer) -> bool:
+        """Whether whose it is has its share already."""
+        limits, held = self.limits, self._held
+        if peer.tls is None:
+            return held[_agent(peer)] >= limits.agent_connections
+        domain = peer.tls.trust_domain
+        if held[domain] >= limits.domain_connections and domain != self._own_domain():
+            return True
+        return held[peer.tls.spiffe_id] >= limits.peer_connections
 
-    def room(self) -> int:
-        """How many more connections there may be."""
-        return self.limits.connections - len(self.connections)
+    def _has_room(self, peer: Peer) -> bool:
+        """Whether there is room for one more; of proven peers, who asks nothing makes some."""
+        if len(self.connections) < self.limits.connections:
+            return True
+        spare = self._spare() if peer.tls is not None else None
+        if spare is None:
+            return False
+        self.turned_away()
+        spare.abort()
+        if spare.peer is not None:
+            self.left(spare, spare.peer)
+        return True
+
+    def _spare(self) -> "AgentConnection | None":
+        """The connection idle for longest, of who has most of those that have one."""
+        idle = [one for one in self.connections if one.is_idle and one.peer is not None]
+        return max(
+            idle,
+            key=lambda one: (one.peer and self._held[_agent(one.peer)], -one.idle_since_s),
+            default=None,
+        )
 
     def turned_away(self) -> None:
-        """A connection was closed before its handshake, for want of room."""
+        """A connection, or a handshake, was ended for want of room."""
         self.events.shed(ShedCause.CONNECTIONS, Threshold.HARD)
 
     def left(self, connection: "AgentConnection", peer: Peer) -> None:
         if connection not in self.connections:
             return
         self.connections.discard(connection)
-        agent = _agent(peer)
-        self._agents[agent] -= 1
-        if not self._agents[agent]:
-            del self._agents[agent]
+        for whose in _shares(peer):
+            self._held[whose] -= 1
+            if not self._held[whose]:
+                del self._held[whose]
         self.events.connection(self.name, -1)
 
 
@@ -175,10 +197,22 @@ def peer_of(transport: "asyncio.Transport", proven: TlsPeer | None = None) -> Pe
     return Peer(transport="tcp", address=address, loopback=loopback, tls=proven)
 
 
+def _proven(transport: "asyncio.Transport") -> TlsPeer | None:
+    """Who the handshake proved; None where it asked for no proof, which is nobody."""
+    made = transport.get_extra_info("ssl_object")
+    proven: object = getattr(made, "spiffe_peer", None)
+    return proven if isinstance(proven, TlsPeer) else None
+
+
 def _agent(peer: Peer) -> str:
     if peer.tls is not None:
         return peer.tls.spiffe_id
     return f"uid {peer.uid}" if peer.uid is not None else "local"
+
+
+def _shares(peer: Peer) -> tuple[str, ...]:
+    """Whom a connection is counted for. An ID has a scheme, a trust domain has none."""
+    return (_agent(peer),) if peer.tls is None else (_agent(peer), peer.tls.trust_domain)
 
 
 def check_parser() -> None:

@@ -1,85 +1,169 @@
-"""TLS handshakes with callers: counted and bounded before a byte of theirs is read.
+"""TLS handshakes with callers: counted and bounded apart from the connections they become.
 
-Laws: a connection beyond the bound is closed unread, before a key was used for it; a handshake
-that failed takes no place any more: its TLS object is gone. (asyncio, not uvloop, keeps that in a
-cycle for a while: then it takes none once it would be overdue.)
+Laws: a handshake takes a place of its own, never a connection's; where places are full the oldest
+handshake makes room for the newcomer, since an honest one takes milliseconds; one source has half
+of the places at most, so that it crowds out nobody but itself.
 """
 
+import asyncio
+import errno
+import logging
+import socket
 import ssl
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Final, NoReturn, Self
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
+from typing import Final
 
-from outrider.core.ports import Clock
+from outrider.config.settings import Limits
+from outrider.core.errors import is_panic
+from outrider.server.dialler import let_go
 
-_LATE_S: Final = 1.0
-"""How long after its time a handshake is counted: the loop ends it, and tells nobody."""
+logger = logging.getLogger("outrider.server")
 
-
-class _Unwelcome(ssl.SSLObject):
-    """A connection that is not taken: its handshake fails at once, which closes it cleanly on
-    every event loop (one whose `wrap_bio` raised, asyncio forgets to close)."""
-
-    def do_handshake(self) -> NoReturn:
-        raise ssl.SSLError("not accepted")
+_RETRY_S: Final = 1.0
+_HURRIED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
+"""What `accept` says of one caller alone; anything else is the machine's and takes time to pass."""
+_NETWORK_BYTES: Final = 8
 
 
-class Doorkeeper(ssl.SSLContext):
-    """`inner` for a listener, with at most `room()` handshakes under way at a time.
+@dataclass(slots=True, eq=False)
+class _Newcomer:
+    """A connection that is none yet."""
 
-    `turned_away` is called for each connection beyond that. `handshake_s` is the time after which
-    the listener gives a handshake up.
+    source: str
+    sock: socket.socket
+    begun: bool = False
+    task: "asyncio.Task[None] | None" = None
+
+
+class Doorkeeper:
+    """Accepts on a listener's sockets and shakes hands under `tls`.
+
+    `turned_away` is called for each handshake that had to make room.
     """
-
-    def __new__(cls, *_: object, **__: object) -> Self:
-        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(
         self,
-        inner: ssl.SSLContext,
+        tls: ssl.SSLContext,
         *,
-        room: Callable[[], int],
+        limits: Callable[[], Limits],
         turned_away: Callable[[], None],
-        handshake_s: Callable[[], float],
-        clock: Clock,
     ) -> None:
-        self._inner = inner
-        self._room = room
+        self._tls = tls
+        self._limits = limits
         self._turned_away = turned_away
-        self._handshake_s = handshake_s
-        self._clock = clock
-        self._under_way: WeakKeyDictionary[ssl.SSLObject, float] = WeakKeyDictionary()
+        # Both in the order of coming, so that the first is the oldest.
+        self._under_way: dict[_Newcomer, None] = {}
+        self._of_source: defaultdict[str, dict[_Newcomer, None]] = defaultdict(dict)
+        self._accepting: dict[socket.socket, asyncio.Task[None] | None] = {}
 
     @property
     def under_way(self) -> int:
         return len(self._under_way)
 
-    def wrap_bio(
+    async def serve(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        """Accept at `sock`, which listens, until `stop`; ends with its last handshake."""
+        if sock.fileno() < 0:  # stopped before it began
+            return
+        async with asyncio.TaskGroup() as group:
+            self._accepting[sock] = group.create_task(self._accept(sock, make, group))
+
+    def stop(self, sock: socket.socket) -> None:
+        """Accept nobody at `sock` from now on, and close it; handshakes go on."""
+        task = self._accepting.pop(sock, None)
+        if task is None:
+            sock.close()
+            return
+        task.cancel()
+        asyncio.get_running_loop().call_soon(sock.close)  # once the loop no longer looks at it
+
+    def abort(self) -> None:
+        """Give up every handshake."""
+        for newcomer in list(self._under_way):
+            self._give_up(newcomer)
+
+    # --- inside ---
+
+    async def _accept(
         self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        now_s = self._clock.monotonic_s()
-        if self._is_full(now_s):
-            self._turned_away()
-            return _Unwelcome.__new__(_Unwelcome)
-        made = self._inner.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
-        self._under_way[made] = now_s
-        return made
+        sock: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                taken, address = await loop.sock_accept(sock)
+            except OSError as fault:
+                if fault.errno not in _HURRIED:
+                    logger.warning("nobody can be accepted", extra={"event": "accept_failed"})
+                    await asyncio.sleep(_RETRY_S)
+                continue
+            self._begin(_Newcomer(_source(taken, address), taken), make, group)
+            await asyncio.sleep(0)  # one at a time: whoever came before has his turn in between
 
-    def finished(self, made: ssl.SSLObject) -> None:
-        """`made` is a connection by now."""
-        self._under_way.pop(made, None)
+    def _begin(
+        self,
+        newcomer: _Newcomer,
+        make: Callable[[], asyncio.Protocol],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        most = self._limits().handshakes
+        neighbours = self._of_source[newcomer.source]
+        if len(neighbours) >= max(1, most // 2):
+            self._make_room(next(iter(neighbours)))
+        elif len(self._under_way) >= most:
+            self._make_room(next(iter(self._under_way)))
+        self._under_way[newcomer] = None
+        self._of_source[newcomer.source][newcomer] = None
+        newcomer.task = group.create_task(self._shake(newcomer, make))
+        newcomer.task.add_done_callback(lambda _: self._ended(newcomer))
 
-    def _is_full(self, now_s: float) -> bool:
-        room = self._room()
-        if len(self._under_way) < room:
-            return False
-        last_s = now_s - self._handshake_s() - _LATE_S
-        for made, began_s in list(self._under_way.items()):
-            if began_s < last_s:
-                del self._under_way[made]
-        return len(self._under_way) >= room
+    def _make_room(self, oldest: _Newcomer) -> None:
+        self._turned_away()
+        self._give_up(oldest)
+
+    def _give_up(self, newcomer: _Newcomer) -> None:
+        self._forget(newcomer)
+        if newcomer.task is not None:
+            newcomer.task.cancel()
+
+    async def _shake(self, newcomer: _Newcomer, make: Callable[[], asyncio.Protocol]) -> None:
+        limits = self._limits()
+        newcomer.begun = True
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                make,
+                newcomer.sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=limits.handshake_s,
+                ssl_shutdown_timeout=limits.shutdown_s,
+            )
+        except BaseException as fault:  # whatever a stranger makes fail ends his handshake alone
+            let_go(newcomer.sock)
+            if not isinstance(fault, Exception) and not is_panic(fault):
+                raise
+
+    def _ended(self, newcomer: _Newcomer) -> None:
+        if not newcomer.begun:
+            newcomer.sock.close()
+        self._forget(newcomer)
+
+    def _forget(self, newcomer: _Newcomer) -> None:
+        self._under_way.pop(newcomer, None)
+        neighbours = self._of_source.get(newcomer.source)
+        if neighbours is not None:
+            neighbours.pop(newcomer, None)
+            if not neighbours:
+                del self._of_source[newcomer.source]
+
+
+def _source(sock: socket.socket, address: object) -> str:
+    """Who is counted as one: an address, of IPv6 its network, and whoever is on a Unix socket."""
+    if not isinstance(address, tuple) or sock.family == socket.AF_UNIX:
+        return "unix"
+    host = str(address[0])
+    if sock.family != socket.AF_INET6:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:_NETWORK_BYTES].hex()

@@ -15,7 +15,7 @@ import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn, TypedDict
+from typing import Final, NoReturn
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -26,6 +26,7 @@ from outrider.core.errors import ConfigError
 from outrider.server.connection import AgentConnection
 from outrider.server.edge import Edge, check_parser
 from outrider.server.handshakes import Doorkeeper
+from outrider.server.jobs import Jobs
 
 logger = logging.getLogger("outrider.server")
 
@@ -34,13 +35,6 @@ _BACKLOG: Final = 1024
 _SO_ATTACH_FILTER: Final = 26
 _DROP_ALL: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
 _NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-
-class _Options(TypedDict, total=False):
-    backlog: int
-    ssl: ssl.SSLContext
-    ssl_handshake_timeout: float
-    ssl_shutdown_timeout: float
 
 
 class _Server(web.Server):
@@ -62,24 +56,28 @@ class Listener:
     """One listener of the data plane, on all its addresses.
 
     With `tls` nothing else is spoken on it, and a connection whose handshake proved no peer
-    (`spiffe_peer` of its TLS object) is not accepted.
+    (`spiffe_peer` of its TLS object) is not accepted; `jobs` are where its handshakes are, and end
+    after this.
     """
 
     def __init__(
-        self, *, edge: Edge, settings: ListenerSettings, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        edge: Edge,
+        settings: ListenerSettings,
+        tls: ssl.SSLContext | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         self._edge = edge
         self._settings = settings
+        self._jobs = jobs
         if tls is not None:
-            edge.door = Doorkeeper(
-                tls,
-                room=edge.room,
-                turned_away=edge.turned_away,
-                handshake_s=lambda: edge.limits.handshake_s,
-                clock=edge.clock,
-            )
+            if jobs is None:
+                raise ConfigError(f"listeners.{edge.name}: TLS takes jobs for its handshakes")
+            edge.door = Doorkeeper(tls, limits=lambda: edge.limits, turned_away=edge.turned_away)
         self._servers: list[asyncio.Server] = []
         self._socks: list[socket.socket] = []
+        self._at_door: list[socket.socket] = []
         self._unix: Path | None = None
         self._unix_inode = 0
         self.ports: tuple[int, ...] = ()
@@ -94,27 +92,24 @@ class Listener:
         server = _Server(self._edge)
         self._socks = self._bound()
         self.ports = tuple(sock.getsockname()[1] for sock in self._socks)
-        loop = asyncio.get_running_loop()
-        options = self._options()
         for sock in self._socks:
-            self._servers.append(await loop.create_server(server, sock=sock, **options))
+            await self._accept_at(sock, server)
         if self._settings.unix is not None:
             path = Path(self._settings.unix)
             sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
             self._unix, self._unix_inode = path, await asyncio.to_thread(_inode, path)
-            self._servers.append(await loop.create_unix_server(server, sock=sock, **options))
+            await self._accept_at(sock, server)
 
-    def _options(self) -> _Options:
-        """How the loop accepts."""
-        door, limits = self._edge.door, self._edge.limits
-        if door is None:
-            return {"backlog": _BACKLOG}
-        return {
-            "backlog": _BACKLOG,
-            "ssl": door,
-            "ssl_handshake_timeout": limits.handshake_s,
-            "ssl_shutdown_timeout": limits.shutdown_s,
-        }
+    async def _accept_at(self, sock: socket.socket, server: _Server) -> None:
+        loop, door = asyncio.get_running_loop(), self._edge.door
+        if door is not None and self._jobs is not None:
+            sock.listen(_BACKLOG)
+            self._at_door.append(sock)
+            self._jobs.start(f"{self._edge.name} listener", door.serve(sock, server))
+        elif sock.family == socket.AF_UNIX:
+            self._servers.append(await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG))
+        else:
+            self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
 
     def turn_away(self) -> None:
         """Let nobody new connect, where the system can: what has connected by now will be accepted.
@@ -147,6 +142,11 @@ class Listener:
             server.close()
         self._servers.clear()
         self._socks.clear()
+        door = self._edge.door
+        if door is not None:
+            for sock in self._at_door:
+                door.stop(sock)
+        self._at_door.clear()
 
     def drain(self) -> None:
         """Every answer from now on ends its connection."""
@@ -172,6 +172,8 @@ class Listener:
         """Cut every connection; the exchanges on them are cancelled."""
         for connection in list(self._edge.connections):
             connection.abort()
+        if self._edge.door is not None:
+            self._edge.door.abort()
 
     def _bound(self) -> list[socket.socket]:
         socks: list[socket.socket] = []
