@@ -1,15 +1,16 @@
 """One handshake with a peer under our own SVID, told in words: `outrider identity check`.
 
 Laws: nothing but the handshake is sent, and no connection outlives its check; every step has a
-deadline; what is only claimed by a certificate that was refused is marked so; whether the peer is
-expected is asked after it is verified, so that the answer can name who it is.
+deadline; it counts as no traffic; what is only claimed by a certificate that was refused is marked
+so; whether the peer is expected is asked after it is verified, so that the answer can name who it
+is.
 """
 
 import asyncio
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from cryptography import x509
 
 from outrider.app.identity import OwnIdentity
 from outrider.app.identity_view import key_of
+from outrider.app.peer_words import REFUSED_US, TIMEOUT, UNREACHABLE, words_of
 from outrider.config.checks import split_url
 from outrider.config.load import Loaded
 from outrider.config.settings import Limits, Settings, Upstream
@@ -25,6 +27,7 @@ from outrider.core.errors import ConfigError
 from outrider.core.exchange import TlsPeer
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.identity._compat import verified_chain
+from outrider.identity.events import Uncounted
 from outrider.identity.reasons import HandshakeReason
 from outrider.identity.spiffe_id import SpiffeIdError, parse_spiffe_id
 from outrider.server.addresses import is_ambiguous_host, literal
@@ -41,75 +44,6 @@ _SHUTDOWN_S: Final = 0.5
 _SPARE_S: Final = 1.0
 _SHOWN: Final = 256
 _ADDRESSES: Final = 4
-
-UNREACHABLE: Final = "unreachable"
-TIMEOUT: Final = "timeout"
-REFUSED_US: Final = "refused_us"
-
-SAYS: Final[Mapping[HandshakeReason, tuple[str, str]]] = {
-    HandshakeReason.OK: ("it is who it says, and took our SVID", "nothing is left to do"),
-    HandshakeReason.WRONG_AUTHORITY: (
-        "its certificate is not by an authority of the trust domain that it names: a forgery",
-        "do not trust it, unless that domain's authorities changed and our bundle is old",
-    ),
-    HandshakeReason.NO_BUNDLE: (
-        "we hold no bundle of its trust domain",
-        "federate with that trust domain, and let our entry federate with it",
-    ),
-    HandshakeReason.UNKNOWN_AUTHORITY: (
-        "no authority that we hold signed its certificate",
-        "see that its trust domain's bundle reaches us, and that what it shows is an SVID",
-    ),
-    HandshakeReason.EXPIRED: (
-        "its certificate, or one of its chain, has run out",
-        "see that its own source renews it, and compare the clocks",
-    ),
-    HandshakeReason.NOT_YET_VALID: (
-        "its certificate is not valid yet",
-        "compare the clocks of both machines",
-    ),
-    HandshakeReason.LEAF: (
-        "its certificate breaks a rule for X509-SVIDs",
-        "have it issued by a SPIFFE implementation: one URI SAN, digitalSignature, no CA",
-    ),
-    HandshakeReason.SPIFFE_ID: (
-        "its certificate's URI is no SPIFFE ID of a workload",
-        "have it issued for spiffe://<trust domain>/<path>",
-    ),
-    HandshakeReason.PATH: (
-        "its chain does not lead to an authority that we hold",
-        "see that it sends its intermediates and that each may sign",
-    ),
-    HandshakeReason.NO_SVID: (
-        "we hold no valid SVID, so no handshake can begin",
-        "see `outrider identity show` for what is missing",
-    ),
-    HandshakeReason.NO_CERTIFICATE: ("it showed no certificate", "see that it speaks mutual TLS"),
-    HandshakeReason.NOT_EXPECTED: (
-        "it is verified, and is not whom our settings expect there",
-        "if it is the right one, add its SPIFFE ID to the upstream's tls.spiffe.expect",
-    ),
-    HandshakeReason.PROTOCOL: (
-        "the handshake broke off: it speaks no TLS 1.3 here, or hung up, or holds no SVID itself",
-        "see that this is its TLS port, that it speaks TLS 1.3 and holds a valid SVID",
-    ),
-    HandshakeReason.INTERNAL: ("a fault of ours", "see the sidecar's log"),
-}
-"""What each end of a handshake means, and what to do next."""
-_SAYS_ELSE: Final = {
-    UNREACHABLE: (
-        "nothing answers there",
-        "see that it runs, and that name, port and network are right",
-    ),
-    TIMEOUT: (
-        "it took the connection and did not end the handshake in time",
-        "see that this is its TLS port and that it is not overloaded or stopped",
-    ),
-    REFUSED_US: (
-        "it is verified, but hung up once it had seen our SVID",
-        "see that it holds our trust domain's bundle and lets our SPIFFE ID in",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +99,9 @@ class PeerCheck:
             found.reason = HandshakeReason.NO_SVID.value
             return found
         # whoever can be verified is let in here: whether it is expected is asked by `_expected`
-        context = self._identity.client_context(tuple(f"spiffe://{name}/*" for name in domains))
+        context = self._identity.client_context(
+            tuple(f"spiffe://{name}/*" for name in domains), events=Uncounted()
+        )
         try:
             found.address, connected = await self._connected(place.host, place.port)
             await self._handshake(found, connected, context)
@@ -269,7 +205,7 @@ class PeerCheck:
         return self._loaded().settings.limits
 
     def _document(self, place: Place, found: _Findings) -> JsonObject:
-        says, next_ = _SAYS_ELSE.get(found.reason) or SAYS[HandshakeReason(found.reason)]
+        says, next_ = words_of(found.reason)
         shown = _certificate(found)
         domain = shown.get("trust_domain") if shown is not None else None
         own = self._identity.keeper.own()

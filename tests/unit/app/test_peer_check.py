@@ -7,10 +7,9 @@ import pytest
 
 from outrider.app import peer_check
 from outrider.app.identity import OwnIdentity
-from outrider.app.peer_check import PEER_CHARS, SAYS, PeerCheck, Place, place_of
+from outrider.app.peer_check import PEER_CHARS, PeerCheck, Place, place_of
 from outrider.config.load import Loaded, validate
 from outrider.core.errors import ConfigError
-from outrider.identity.reasons import HandshakeReason
 from tests.support.builders import FixedClock
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.spiffe_ca import a_ca
@@ -140,13 +139,6 @@ async def test_without_a_source_there_is_nothing_to_check_under() -> None:
     identity = OwnIdentity(loaded, FixedClock(), RecordingIdentityEvents())
     with pytest.raises(ConfigError, match=r"identity\.source is none"):
         await PeerCheck(identity, lambda: loaded).check("crm.test:8443")
-
-
-@pytest.mark.parametrize("reason", list(HandshakeReason))
-def test_every_end_has_its_words_and_what_to_do(reason: HandshakeReason) -> None:
-    says, next_ = SAYS[reason]
-    assert says
-    assert next_
 
 
 def test_L3_a_certificate_of_one_extension_twice_is_shown_as_unreadable() -> None:
