@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class _Look:
     subject: bytes
     identifier: bytes | None
     key: bytes
+    is_derived: bool
+    """Its identifier is a digest of its own key, so that nobody can have copied it."""
 
 
 @dataclass(slots=True)
@@ -87,7 +91,8 @@ def anchors_of(
 ) -> tuple[dict[str, frozenset[str]], int]:
     """The SHA-256 (hexadecimal) of each trust domain's usable authorities, and how many were
     dropped. Our own domain's come first, and with them the intermediates `between` our leaf and
-    our root; between others, those that were in use `before`."""
+    our root; between others, those that were in use `before`, then those whose identifier is of
+    their own key: a copied one never is."""
     kept, dropped = _Kept(), 0
     found: dict[str, set[str]] = {domain: set() for domain in bundles}
     if own is not None:
@@ -95,14 +100,21 @@ def anchors_of(
             kept.keep(own, look_of(intermediate))
     ranked = sorted(
         (
-            (domain != own, digest not in before.get(domain, ()), domain, digest, authority)
+            (
+                domain != own,
+                digest not in before.get(domain, ()),
+                not look_of(authority).is_derived,
+                domain,
+                digest,
+                authority,
+            )
             for domain, bundle in bundles.items()
             for authority in bundle.x509_authorities
             for digest in (fingerprint(authority),)
         ),
-        key=lambda row: row[:4],
+        key=lambda row: row[:5],
     )
-    for _, _, domain, digest, authority in ranked:
+    for _, _, _, domain, digest, authority in ranked:
         look = look_of(authority)
         if kept.collides(domain, look):
             dropped += 1
@@ -136,11 +148,37 @@ def look_of(authority: x509.Certificate) -> _Look:
 def _read_look(authority: x509.Certificate) -> _Look:
     try:
         extension = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        identifier: bytes | None = hashlib.sha256(extension.value.digest).digest()
+        identifier: bytes | None = extension.value.digest
     except x509.ExtensionNotFound:
         identifier = None
-    key = authority.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return _Look(_canonical(authority.subject), identifier, hashlib.sha256(key).digest())
+    key = authority.public_key()
+    whole = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _Look(
+        subject=_canonical(authority.subject),
+        identifier=None if identifier is None else hashlib.sha256(identifier).digest(),
+        key=hashlib.sha256(whole).digest(),
+        is_derived=identifier in _identifiers(whole, _bits(key)),
+    )
+
+
+def _identifiers(whole: bytes, bits: bytes) -> set[bytes]:
+    """What RFC 5280 §4.2.1.2 and RFC 7093 make of a key, and what CAs are known to make of it."""
+    found = {hashlib.sha1(one, usedforsecurity=False).digest() for one in (bits, whole)}
+    for one in (bits, whole):
+        digest = hashlib.sha256(one).digest()
+        found |= {digest, digest[:20]}
+    return found
+
+
+def _bits(key: CertificatePublicKeyTypes) -> bytes:
+    """The key alone, without the name of its kind."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return b""
 
 
 def _canonical(name: x509.Name) -> bytes:

@@ -4,6 +4,9 @@ import hashlib
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from spiffe import TrustDomain, X509Bundle
 
 from outrider.identity import anchors
@@ -159,3 +162,45 @@ def test_a_look_is_remembered_and_what_is_remembered_is_bounded(monkeypatch: pyt
         certificate = a_ca("a.test").certificate
         assert anchors.look_of(certificate) is anchors.look_of(certificate)
     assert len(anchors._looks) <= 2
+
+
+def _names(found) -> set[str]:
+    return {domain for domain, held in found.items() if held}
+
+
+def test_M5_without_an_incumbent_a_copied_identifier_loses():
+    real = a_ca("c.test", common="Acme Root")
+    fake = _like(domain="b.test", identifier=_identifier(real))
+    found, dropped = _found(real, fake)
+    assert (_names(found), dropped) == ({"c.test"}, 1)
+    found, dropped = _found(real, fake, before={"b.test": {_print(fake)}})
+    assert (_names(found), dropped) == ({"b.test"}, 1)
+
+
+def _digest(kind: type[hashes.HashAlgorithm], data: bytes) -> bytes:
+    digest = hashes.Hash(kind())
+    digest.update(data)
+    return digest.finalize()
+
+
+KEYS = [
+    pytest.param(ec.generate_private_key(ec.SECP384R1()), id="ec"),
+    pytest.param(rsa.generate_private_key(65537, 2048), id="rsa"),
+    pytest.param(ed25519.Ed25519PrivateKey.generate(), id="ed25519"),
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_M5_an_identifier_that_is_of_the_key_is_known_as_such(key):
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    sha1 = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+    bits = next(spki[at:] for at in range(len(spki)) if _digest(hashes.SHA1, spki[at:]) == sha1)
+    taken = [sha1, _digest(hashes.SHA1, spki)]
+    for one in (bits, spki):
+        taken += [_digest(hashes.SHA256, one), _digest(hashes.SHA256, one)[:20]]
+    for identifier in taken:
+        ca = a_ca("a.test", key=key, subject_key_id=identifier)
+        assert anchors.look_of(ca.certificate).is_derived
+    for other in (False, b"\1\2\3", sha1[:19], sha1[::-1]):
+        ca = a_ca("a.test", key=key, subject_key_id=other)
+        assert not anchors.look_of(ca.certificate).is_derived
