@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from outrider.app.policy import rehearse, source_of
 from outrider.cli.common import (
@@ -19,10 +18,10 @@ from outrider.cli.common import (
     print_json,
     settings,
 )
-from outrider.config.load import Loaded, dump, schema
+from outrider.config.load import Loaded, schema
 from outrider.config.places import check_files, warnings
+from outrider.config.shown import as_yaml, in_force
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and describe settings.")
 
@@ -98,46 +97,14 @@ def _check_policy(loaded: Loaded) -> None:
 def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Every setting in force, defaults filled in, as YAML that `config check` takes; what is not
     set and has no default is left out."""
-    values = _said(dump(settings(config).settings))
+    loaded = settings(config)
     if as_json:
-        print_json(values)
+        print_json(in_force(loaded.settings))
     else:
-        typer.echo(yaml.dump(_moded(values), Dumper=_Dumper, sort_keys=False, width=100), nl=False)
+        typer.echo(as_yaml(loaded.settings), nl=False)
 
 
 @app.command(name="schema")
 def schema_() -> None:
     """The JSON Schema (2020-12) of the settings file."""
     print_json(schema())
-
-
-def _said(values: Json) -> Json:
-    """Without what is not set: an empty key would say nothing, or something else."""
-    if isinstance(values, dict):
-        return {key: _said(value) for key, value in values.items() if value is not None}
-    return values
-
-
-class _Mode(int):
-    """The mode of a file, for people to read."""
-
-
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:  # each value in full
-        return True
-
-
-def _octal(dumper: yaml.SafeDumper, mode: _Mode) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:int", f"0{mode:o}")
-
-
-_Dumper.add_representer(_Mode, _octal)
-
-
-def _moded(values: Json) -> object:
-    if isinstance(values, dict):
-        return {
-            key: _Mode(value) if key == "unix_mode" and isinstance(value, int) else _moded(value)
-            for key, value in values.items()
-        }
-    return values
