@@ -67,7 +67,7 @@ def test_only_what_has_no_safe_default_is_required() -> None:
     }
 
 
-def test_defaults_listen_to_this_machine_alone_but_for_callers_with_an_svid_and_the_metrics_page() -> (
+def test_defaults_listen_to_this_machine_alone_but_for_proven_callers_and_the_metrics_page() -> (
     None
 ):
     listeners = Settings().listeners
