@@ -97,13 +97,13 @@ class UpstreamPool:
         return any(line.is_busy for line in self._lines.values())
 
     def retire(self, successor: "UpstreamPool | None" = None, same: Container[str] = ()) -> None:
-        """Use no connection again, and make none: idle ones go now, the others after their
-        exchange.
+        """Use no connection again: idle ones go now, the others after their exchange.
 
         What has no connection yet goes by `successor` where its upstream is among the `same`, is
-        where it was, that is. Its permit was for no other place: where the upstream has moved, it
-        is refused, whether it waits for its turn or comes later. What is trusted now is not what
-        it was let go under.
+        where it was, that is. Its permit was for no other place: where the upstream has moved, what
+        waits for its turn is refused, and what comes at once still goes where it was let go. Not by
+        SPIFFE: who is expected there now may be somebody else, and nothing would end what is under
+        way when their proof does; so there all of it is refused.
         """
         if successor is not None:
             elders, self._elders = self._elders, []
@@ -190,7 +190,7 @@ class Line:
             connection.drop()
 
     async def send(self, outgoing: Outgoing) -> Answer:
-        if self._retired:
+        if self._retired and not self._serves_late:
             return await self._by_heir(outgoing)
         length = announced_length(outgoing)
         try:
@@ -220,13 +220,14 @@ class Line:
     async def _connection(self, fingerprint: str) -> UpstreamConnection:
         if not self._breaker.admits():
             raise UpstreamUnavailableError("the upstream failed too often", cause="breaker")
+        was_retired = self._retired
         try:
             await self._turnstile.enter()
         except BaseException:
             self._breaker.gave_up()
             raise
         try:
-            return await self._open(fingerprint)
+            return await self._open(fingerprint, waited=self._retired and not was_retired)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, EnforcementError):
@@ -235,14 +236,21 @@ class Line:
                 self._breaker.gave_up()
             raise
 
-    async def _open(self, fingerprint: str) -> UpstreamConnection:
-        """A connection to the origin as it is when this returns. Raises `_RetiredError` where this
-        line was retired while its turn, or the connection, was waited for."""
-        while not self._retired:
+    @property
+    def _serves_late(self) -> bool:
+        """Whether what was let go before this line was retired may still go by it."""
+        return self._heir is None and not self._origin.spiffe
+
+    async def _open(self, fingerprint: str, *, waited: bool) -> UpstreamConnection:
+        """A connection to the origin as it is when this returns. Raises `_RetiredError` where
+        there is to be none of this line any more; `waited`: it was retired meanwhile."""
+        if waited:
+            raise _RetiredError
+        while not self._retired or self._serves_late:
             origin = self._origin
             key = (origin.revision, fingerprint)
             connection = self._checkout(key) or await self._dial(key)
-            if origin is self._origin:
+            if origin is self._origin or (self._retired and self._serves_late):
                 return connection
             connection.drop()  # what it trusts, or where it leads, has changed meanwhile
         raise _RetiredError
