@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from outrider.core.vocabulary import Direction
 from outrider.identity.snapshot import alive
 from outrider.server.edge import Edge, EdgeParts, GateRefusal
 from outrider.server.events import NoEvents
+from outrider.server.jobs import Jobs
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget
 from outrider.server.wheel import Wheel
@@ -69,8 +71,16 @@ def _bare(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rig:
+    """What the listeners share."""
+
+    wheel: Wheel
+    jobs: Jobs
+
+
 async def _listen(
-    world: World, wheel: Wheel, tls: ssl.SSLContext | None, *, judged: bool = False
+    world: World, rig: _Rig, tls: ssl.SSLContext | None, *, judged: bool = False
 ) -> int:
     async def plain(exchange: Exchange) -> Reply:
         return _reply(exchange)
@@ -91,27 +101,30 @@ async def _listen(
             handler=proven if judged else plain,
             refuser=_refuse,
             clock=CLOCK,
-            wheel=wheel,
+            wheel=rig.wheel,
             events=NoEvents(),
             budget=BufferBudget(limit_bytes=limits.buffered_bytes, events=NoEvents()),
         )
     )
-    listener = Listener(edge=edge, settings=ListenerSettings(addresses=("127.0.0.1:0",)), tls=tls)
+    settings = ListenerSettings(addresses=("127.0.0.1:0",))
+    listener = Listener(edge=edge, settings=settings, tls=tls, jobs=rig.jobs)
     await listener.start()
     return listener.ports[0]
 
 
 async def _serve(folder: Path) -> None:
-    world, wheel = a_world(), Wheel(clock=CLOCK)
+    world = a_world()
     write_caller(world, folder)
-    ports = [
-        await _listen(world, wheel, None),
-        await _listen(world, wheel, _bare(folder)),
-        await _listen(world, wheel, world.server, judged=True),
-    ]
-    (folder / "ports.new").write_text(" ".join(map(str, ports)))
-    (folder / "ports.new").replace(folder / "ports")  # whoever waits sees it whole
-    await asyncio.Event().wait()
+    async with Jobs() as jobs:
+        rig = _Rig(wheel=Wheel(clock=CLOCK), jobs=jobs)
+        ports = [
+            await _listen(world, rig, None),
+            await _listen(world, rig, _bare(folder)),
+            await _listen(world, rig, world.server, judged=True),
+        ]
+        (folder / "ports.new").write_text(" ".join(map(str, ports)))
+        (folder / "ports.new").replace(folder / "ports")  # whoever waits sees it whole
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
