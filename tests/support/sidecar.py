@@ -296,7 +296,8 @@ def settings_of(
             name: {"addresses": ["127.0.0.1:0"]} for name in ("egress", "control", "telemetry")
         },
         "identity": {"spiffe_id": AGENT},
-        "policy": {"path": "policy", "watch": False},
+        # patient: a machine that pauses is not what these tests are about
+        "policy": {"path": "policy", "watch": False, "timeout_ms": 5000},
         "upstreams": {
             name: {
                 "url": f"{_scheme(upstream)}://{upstream.host}:{upstream.port}/{name}",
