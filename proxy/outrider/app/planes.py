@@ -60,7 +60,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
             instance=sidecar.instance,
             issuers=sidecar.identity.issuers,
         ),
-        decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock),
+        decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock, sidecar.metrics),
         binder=StandingTasks(required=settings.tasks.required),
         quarantine=sidecar.quarantine,
         routes=routes,

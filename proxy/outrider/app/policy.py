@@ -29,7 +29,7 @@ from outrider.policy.opa_child import ChildPlan, OpaChild
 from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.opa_remote import OpaTls, RemoteDoor
-from outrider.policy.pdp import DecisionLimits, PolicyDecisionPoint
+from outrider.policy.pdp import DecisionEvents, DecisionLimits, PolicyDecisionPoint
 from outrider.policy.query import QueryBuilder
 from outrider.server.jobs import Jobs
 from outrider.telemetry.metrics import Metrics
@@ -181,7 +181,9 @@ async def rehearse(loaded: Loaded) -> None:
     await keeper.reload()
 
 
-def decider_of(loaded: Loaded, keeper: PolicyKeeper, clock: Clock) -> PolicyDecisionPoint:
+def decider_of(
+    loaded: Loaded, keeper: PolicyKeeper, clock: Clock, events: DecisionEvents
+) -> PolicyDecisionPoint:
     settings = loaded.settings
     return PolicyDecisionPoint(
         holder=keeper,
@@ -197,4 +199,5 @@ def decider_of(loaded: Loaded, keeper: PolicyKeeper, clock: Clock) -> PolicyDeci
             list_timeout_s=settings.policy.list_timeout_ms / 1000,
         ),
         clock=clock,
+        events=events,
     )

@@ -88,6 +88,7 @@ class Sidecar:
         self.draining = False
         self.listening = False
         self._lag_beat_s = self.clock.monotonic_s()
+        self._wall_ahead_at_start_s = self._wall_ahead_s()
         self.feed: BundleFeed | None = None
         self._feed_origin = ""
 
@@ -382,7 +383,14 @@ class Sidecar:
             if self.listening:
                 self.listeners.relieve(self._pressure.level)
             self.metrics.store(self.loaded.settings.stores.kind, ok=self.store.healthy())
+            confirmed_s = self.keeper.status().confirmed_unix_s
+            if confirmed_s is not None:
+                self.metrics.policy_confirmed(confirmed_s)
+            self.metrics.clock_skew(self._wall_ahead_s() - self._wall_ahead_at_start_s)
             self._identity_view.beat(self.metrics)
+
+    def _wall_ahead_s(self) -> float:
+        return self.clock.unix_s() - self.clock.monotonic_s()
 
     def _lag_s(self) -> float:
         return max(0.0, self.clock.monotonic_s() - self._lag_beat_s - LOOK_S)

@@ -31,6 +31,16 @@ class PolicyHolder(Protocol):
         """As `core.ports.Decider.active`."""
 
 
+class DecisionEvents(Protocol):
+    """What is counted of decisions."""
+
+    def decision_made(self, engine: str, seconds: float, query_bytes: int) -> None:
+        """An engine was asked, whatever came of it."""
+
+    def list_verdicts(self, hits: int, misses: int) -> None:
+        """Items of a list whose verdict was known, and those that were asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionLimits:
     """Deadlines in seconds and the entry point asked."""
@@ -48,12 +58,19 @@ class PolicyDecisionPoint:
     """`core.ports.Decider` over whatever engine the holder's policy carries."""
 
     def __init__(
-        self, *, holder: PolicyHolder, builder: QueryBuilder, limits: DecisionLimits, clock: Clock
+        self,
+        *,
+        holder: PolicyHolder,
+        builder: QueryBuilder,
+        limits: DecisionLimits,
+        clock: Clock,
+        events: DecisionEvents,
     ) -> None:
         self._holder = holder
         self._builder = builder
         self._limits = limits
         self._clock = clock
+        self._events = events
         self._memo = _Memo(clock)
 
     def active(self) -> ActivePolicy:
@@ -83,6 +100,7 @@ class PolicyDecisionPoint:
         keys = [_memo_key(policy, question) for question in questions]
         effects = [self._memo.get(key) for key in keys]
         asked = [place for place, effect in enumerate(effects) if effect is None]
+        self._events.list_verdicts(len(questions) - len(asked), len(asked))
         answers = await self._judge_all(
             policy, [questions[place] for place in asked], deadline_s, whole=True
         )
@@ -189,7 +207,12 @@ class PolicyDecisionPoint:
     ) -> Raw:
         trace = question.exchange.trace.traceparent
         entrypoint = self._limits.entrypoint
-        return await policy.snapshot.evaluate(entrypoint, query, deadline_s, trace)
+        began_s = self._clock.monotonic_s()
+        try:
+            return await policy.snapshot.evaluate(entrypoint, query, deadline_s, trace)
+        finally:
+            took_s = self._clock.monotonic_s() - began_s
+            self._events.decision_made(policy.engine, took_s, len(query))
 
     def _judged(self, policy: ActivePolicy, query: bytes, raw: Raw) -> Judged:
         decision = decide(raw, id=uuid7(self._clock.unix_s()), source=_source(policy))

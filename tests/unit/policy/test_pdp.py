@@ -36,7 +36,18 @@ class Holder:
         return self.policy
 
 
-def a_point(policy=None, *, clock=None, timeout_s=5.0, query_bytes=32_768):
+class RecordingDecisionEvents:
+    def __init__(self):
+        self.made, self.lists = [], []
+
+    def decision_made(self, engine, seconds, query_bytes):
+        self.made.append((engine, seconds, query_bytes))
+
+    def list_verdicts(self, hits, misses):
+        self.lists.append((hits, misses))
+
+
+def a_point(policy=None, *, clock=None, timeout_s=5.0, query_bytes=32_768, events=None):
     clock = clock or FixedClock()
     return PolicyDecisionPoint(
         holder=Holder(policy),
@@ -45,6 +56,7 @@ def a_point(policy=None, *, clock=None, timeout_s=5.0, query_bytes=32_768):
         ),
         limits=DecisionLimits(entrypoint=ENTRYPOINT, timeout_s=timeout_s, list_timeout_s=timeout_s),
         clock=clock,
+        events=events or RecordingDecisionEvents(),
     )
 
 
@@ -344,3 +356,20 @@ async def test_what_is_remembered_is_bounded():
     for start in range(0, 5000, 1000):
         await point.judge_list(policy, [an_item(str(start + place)) for place in range(1000)])
     assert len(point._memo._known) <= 4096
+
+
+async def test_each_question_asked_of_an_engine_is_told_with_its_size():
+    events = RecordingDecisionEvents()
+    policy = a_policy(FixedSnapshot([answers(True)]))
+    judged = await a_point(policy, events=events).decide(policy, questions(2))
+    assert [size for _, _, size in events.made] == [len(one.query) for one in judged]
+    assert {engine for engine, _, _ in events.made} == {policy.engine}
+
+
+async def test_of_a_list_known_verdicts_and_those_asked_are_told_apart():
+    events = RecordingDecisionEvents()
+    policy = a_policy(FixedSnapshot([answers(True)]))
+    point = a_point(policy, events=events)
+    for _ in range(2):
+        await point.judge_list(policy, [an_item(name) for name in "abc"])
+    assert events.lists == [(0, 3), (3, 0)]
