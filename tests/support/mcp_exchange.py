@@ -19,6 +19,7 @@ from outrider.core.ports import (
     Emit,
     Inbound,
     Judge,
+    Learn,
     Note,
     Persist,
     Refused,
@@ -196,6 +197,7 @@ class Answered:
     body: bytes
     sent: Outgoing | None = None
     notes: list[Note] = field(default_factory=list)
+    learnt: list[Learn] = field(default_factory=list)
     stored: list[Persist] = field(default_factory=list)
     asked: list[Ask] = field(default_factory=list)
     turns: int = 0
@@ -438,6 +440,8 @@ class Sidecar:
                     answered.stored.append(step)
                 case Note():
                     answered.notes.append(step)
+                case Learn():
+                    answered.learnt.append(step)
 
 
 class DeniedError(EnforcementError):

@@ -6,7 +6,7 @@ from typing import Final
 from outrider.core.action import Destination
 from outrider.core.destinations import host_of
 from outrider.core.jsonvalue import JsonObject
-from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
+from outrider.core.vocabulary import ActionEffect, FieldLabel, Impact, Role, Sensitivity
 from outrider.core.zones import Zones
 
 EACH_ITEM: Final = "/*/"
@@ -20,6 +20,30 @@ class ArgumentEntry:
     pointer: str  # "/to": JSON pointer into the arguments
     role: Role
     type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultField:
+    """What is said of one field of a result.
+
+    `path` is the steps below `$`: a name, or `*` for each item of a list or each value of a map.
+    `when` is an argument's pointer and the prefix its value must have; else nothing is said.
+    """
+
+    path: tuple[str, ...]
+    label: FieldLabel | None = None
+    exact: bool = False
+    creates: bool = False
+    when: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwrap:
+    """Where a meta-tool's arguments say what is really called: pointers, and its upstream."""
+
+    name: str
+    arguments: str
+    upstream: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +64,9 @@ class ToolEntry:
     opaque: bool = False
     operation_id: str | None = None
     array_fields: frozenset[str] = frozenset()
+    result: tuple[ResultField, ...] = ()
+    records: tuple[str, ...] | None = None  # steps below `$` to what is counted
+    unwrap: Unwrap | None = None
     roles: tuple[tuple[str, Role], ...] | None = field(init=False, repr=False, compare=False)
     places: tuple[ArgumentEntry, ...] = field(init=False, repr=False, compare=False)
 

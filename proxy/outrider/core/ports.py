@@ -21,6 +21,7 @@ from outrider.core.exchange import (
     TlsPeer,
     TraceContext,
 )
+from outrider.core.facts import Answered, Ended, Facts, Opening, Verdict
 from outrider.core.grant import Grant
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
@@ -145,6 +146,7 @@ class Question:
     task: BoundTask | None
     arguments_digest: str | None
     approval: "ApprovalFacts | None" = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,40 @@ class TaskBinder(Protocol):
 
         Raises `EnforcementError` with `no_task`, `task_ended` or `malformed`.
         """
+
+
+class Page(Protocol):
+    """One exchange's page in its task's books; opened before it is judged, closed after it."""
+
+    @property
+    def facts(self) -> tuple[Facts, ...]:
+        """What policy is told of each action, the action itself counted in."""
+
+    async def reserve(self) -> int | None:
+        """Take from the budgets what the actions use at most; how many records the answer may
+        show by what is left, None where nothing bounds them.
+
+        Raises `EnforcementError(budget)` where there is not enough, `store_unavailable`.
+        """
+
+    async def learn(self, answered: Answered) -> None:
+        """Take in part of the answer; when it returns, whatever is judged later knows of it."""
+
+    def close(self, ended: Ended | Verdict) -> None:
+        """Settle: what was reserved and not used is given back. Idempotent, never waits."""
+
+
+class Books(Protocol):
+    """Behaviour, provenance and budgets of tasks and their agents (GOVERNANCE §4, §5)."""
+
+    async def open(self, opening: Opening) -> Page:
+        """Raises `EnforcementError(store_unavailable)` where what others did cannot be known."""
+
+    async def glance(self, opening: Opening) -> Facts:
+        """What stands in the books now, for lists; nothing is counted."""
+
+    async def hear(self, agent: str, answered: Answered) -> None:
+        """What came in for our own agent: untrusted in every task it has under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +393,20 @@ class Note:
     recorded: bool = True
 
 
-Step: TypeAlias = Emit | Judge | Persist | Note
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learn:
+    """Part of what the answer says, to be known before anything later leaves.
+
+    `value` is what the manifest's field labels are about (`$`), None where there is none; `texts`
+    is what has no fields. `whole` is False where more came than could be read.
+    """
+
+    value: Json = None
+    texts: tuple[str, ...] = ()
+    whole: bool = True
+
+
+Step: TypeAlias = Emit | Judge | Persist | Note | Learn
 
 
 class Watcher(Protocol):
@@ -572,6 +621,49 @@ class Store(Protocol):
 
     async def next_epoch(self, name: str) -> int:
         """A number greater than every one given for `name` before, restarts included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A versioned value as it stands in a store. Versions only grow; the first is 1."""
+
+    version: int
+    value: bytes
+
+
+class States(Protocol):
+    """Versioned values by table and key (closed table names): what several sidecars may share.
+
+    Each method raises `StoreUnavailableError`; with cause `unknown` a swap may have happened.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process may write what we wrote."""
+
+    async def read(self, table: str, key: str, known: int = 0) -> Held | None:
+        """What stands there, None where nothing does. Where its version is `known`, the value may
+        be left empty."""
+
+    async def swap(
+        self,
+        table: str,
+        key: str,
+        expected: int,
+        value: bytes | None,
+        *,
+        life_s: int | None = None,
+        durable: bool = False,
+    ) -> Held | None:
+        """Put `value` in the place of version `expected` (0: nothing there), None deletes.
+
+        None where that was done, to version `expected + 1`; else nothing was, and what stands
+        there is the answer (`version` 0 where nothing does). It goes by itself `life_s` after its
+        last swap. With `durable` it outlives a power cut, else the process.
+        """
+
+    async def items(self, table: str) -> dict[str, Held]:
+        """Everything in `table`, at most as many as a table may hold."""
 
 
 class Metrics(Protocol):

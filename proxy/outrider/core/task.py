@@ -2,12 +2,27 @@
 
 from dataclasses import dataclass
 
+from outrider.core.budget import UNLIMITED, Limits
 from outrider.core.grant import Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """One task's own limits in the lineage of another: what is used below counts for it too."""
+
+    task: str
+    limits: Limits = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundTask:
-    """One active task of one subject. A standing grant gives an implicit one: `standing`."""
+    """One active task of one subject. A standing grant gives an implicit one: `standing`.
+
+    `root` is the task that flags, labels and budgets are kept under: its own id unless it is a
+    child. `lineage` holds the limits of the task itself, then of each parent up to the root.
+    `anchors` are the texts its principal gave when it was registered. `usual` is what its template
+    says that such a task normally does. `period_s` is how long a standing grant's budgets run.
+    """
 
     id: str
     purpose: str
@@ -17,8 +32,19 @@ class BoundTask:
     standing: bool
     principal: str | None = None
     tenant: str | None = None
+    acr: str | None = None
+    auth_time: int | None = None
     template: str | None = None
     deadline_unix_s: float | None = None
+    root: str = ""
+    lineage: tuple[Allowance, ...] = ()
+    anchors: tuple[str, ...] = ()
+    usual: Grant | None = None
+    period_s: int | None = None
+
+    @property
+    def root_id(self) -> str:
+        return self.root or self.id
 
     @property
     def ends_unix_s(self) -> float | None:

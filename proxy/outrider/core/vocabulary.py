@@ -214,6 +214,64 @@ class RecordKind(StrEnum):
     REPEAT = "repeat"
 
 
+class TaskState(StrEnum):
+    """Where a task is in its life; only an active one serves (GOVERNANCE §2)."""
+
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+class TaskEnd(StrEnum):
+    """Why a task ended."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    BUDGET = "budget"
+    QUARANTINED = "quarantined"
+    PARENT_ENDED = "parent_ended"
+
+
+class Budget(StrEnum):
+    """What of a task is limited by number."""
+
+    CALLS = "calls"
+    SPEND = "spend"
+    TOKENS = "tokens"
+    RECORDS = "records"
+    BYTES = "bytes"
+
+
+class Label(StrEnum):
+    """Where an argument's value was seen, most trusted first; compare with `rank`."""
+
+    USER = "user"
+    RECORD = "record"
+    SESSION = "session"
+    PLATFORM = "platform"
+    UNTRUSTED = "untrusted"
+    MODEL = "model"
+
+    @property
+    def rank(self) -> int:
+        return _LABEL_RANK[self]
+
+
+_LABEL_RANK: Final = {member: rank for rank, member in enumerate(Label)}
+
+
+class FieldLabel(StrEnum):
+    """What the manifest says of a field of a result."""
+
+    PLATFORM = "platform"
+    RECORD = "record"
+    UNTRUSTED = "untrusted"
+    SECRET = "secret"  # noqa: S105 - a label, not a password
+    PII = "pii"
+
+
 OUTCOME_OF: Final = {
     Reason.UPSTREAM_ERROR: Outcome.UPSTREAM_ERROR,
     Reason.UPSTREAM_UNAVAILABLE: Outcome.UPSTREAM_ERROR,

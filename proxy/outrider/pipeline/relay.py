@@ -29,6 +29,7 @@ from outrider.core.ports import (
     Emit,
     Incoming,
     Judge,
+    Learn,
     Lease,
     Note,
     Persist,
@@ -232,6 +233,8 @@ class Relay:
                     await self._parts.store.put(table, key, value)
                 case Note():
                     await self._note(passage, step)
+                case Learn():
+                    pass  # nobody keeps books yet
                 case _:
                     assert_never(step)
         return out
