@@ -65,7 +65,6 @@ class Destination:
     value: str | None
     host: str | None
     zone: str
-    first_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

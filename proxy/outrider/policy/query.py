@@ -31,6 +31,7 @@ from outrider.policy.facts import (
     time_parts,
     told_headers,
 )
+from outrider.policy.pruning import Keep, Reads, below
 
 VERSION: Final = "outrider.input/v1"
 _SORTED: Final = orjson.OPT_SORT_KEYS
@@ -41,24 +42,25 @@ _UNGATHERED: Final = (
     "deletes_60s", "denied_tools_300s", "instances_60s", "listed", "oscillation",
     "rejected_same_3600s", "secret_destinations", "target_age_s",
 )  # fmt: skip
+# Of an action that nobody keeps books for.
+_NO_BEHAVIOUR: Final[JsonObject] = {
+    "flags": {"untrusted_read": False, "sensitive_read": False, "external_send": False},
+    "highest_sensitivity_read": None,
+    "counters": {
+        "calls_60s": 0,
+        "denials_300s": 0,
+        "records_read": 0,
+        "bytes_out": {},
+        "distinct_destinations": 0,
+    },
+    "recent": [],
+    "repeats": {"same_action_60s": 0, "same_target_after_deny": False},
+    "tags": {},
+    "signals": dict.fromkeys(_UNGATHERED)
+    | {"first_use": False, "distinct_subjects": 0, "outside_template": False},
+}
 # What later capabilities gather stands at its neutral value until they do.
 _NEUTRAL: Final[Mapping[str, Json]] = {
-    "behaviour": {
-        "flags": {"untrusted_read": False, "sensitive_read": False, "external_send": False},
-        "highest_sensitivity_read": None,
-        "counters": {
-            "calls_60s": 0,
-            "denials_300s": 0,
-            "records_read": 0,
-            "bytes_out": {},
-            "distinct_destinations": 0,
-        },
-        "recent": [],
-        "repeats": {"same_action_60s": 0, "same_target_after_deny": False},
-        "tags": {},
-        "signals": dict.fromkeys(_UNGATHERED)
-        | {"first_use": False, "distinct_subjects": 0, "outside_template": False},
-    },
     "delegation": {"depth": 0, "chain": [], "flags": {}, "root_principal": None},
     "model_call": None,
 }
@@ -80,44 +82,14 @@ _BUDGET: Final = _fragment(
 )
 _NULL: Final = orjson.Fragment(b"null")
 _EMPTY: Final = orjson.Fragment(b"{}")
+_NOWHERE: Final[frozenset[int]] = frozenset()
 
-Reads: TypeAlias = frozenset[tuple[str, ...]]
 Document: TypeAlias = dict[str, object]
 _Part: TypeAlias = "Callable[[QueryBuilder, Question, ActivePolicy], object]"
 _Parts: TypeAlias = tuple[tuple[str, _Part], ...]
 
 
-# --- what is read ---------------------------------------------------------------------------
-
-
-class Keep:
-    """The part of the input's tree that policy reads; `None` reads are the whole."""
-
-    def __init__(self, reads: Reads | None) -> None:
-        self._reads = reads
-
-    def below(self, *steps: str) -> "Keep | None":
-        """What is read below `steps`, or None where nothing there is."""
-        if self._reads is None:
-            return self
-        found: set[tuple[str, ...]] = set()
-        for path in self._reads:
-            if path == steps[: len(path)]:
-                return Keep(None)
-            if path[: len(steps)] == steps:
-                found.add(path[len(steps) :])
-        return Keep(frozenset(found)) if found else None
-
-    def pruned(self, value: Json) -> Json:
-        """`value` with the members of objects that are read."""
-        if self._reads is None or not isinstance(value, dict):
-            return value
-        kept: JsonObject = {}
-        for key, inner in value.items():
-            below = self.below(key)
-            if below is not None:
-                kept[key] = below.pruned(inner)
-        return kept
+# --- the plan -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +110,7 @@ def _plan(reads: Reads | None) -> _Plan:
     kept_grant = keep.below("context", "task", "grant")
     context: dict[str, _Part] = {
         "approval": _approval_section(keep.below("context", "approval")),
+        "behaviour": _behaviour_section(keep.below("context", "behaviour")),
         "environment": lambda builder, _q, _p: builder.environment,
         "request": _section(_REQUEST, keep.below("context", "request")),
         "task": _task_section(keep.below("context", "task"), kept_grant, grants),
@@ -189,6 +162,8 @@ def _task_section(
         if task is None:
             return None
         found = {name: part(task) for name, part in kept}
+        if "budget" in found and question.facts is not None:
+            found["budget"] = question.facts.budget
         if kept_grant is not None:
             found["grant"] = _grant(task.grant.document, kept_grant, grants)
         return found
@@ -322,9 +297,33 @@ def _arguments(builder: QueryBuilder, question: Question, _: ActivePolicy) -> or
     return orjson.Fragment(shown)
 
 
-def _destination(place: Destination) -> Document:
+def _behaviour_section(keep: Keep | None) -> _Part:
+    none = _fragment(keep.pruned(_NO_BEHAVIOUR) if keep else None)
+    tree = keep.tree() if keep else None
+
+    def section(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> object:
+        facts = question.facts
+        return none if facts is None else _fragment(below(facts.behaviour, tree))
+
+    return section
+
+
+def _provenance(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> object:
+    facts = question.facts
+    return _fragment(facts.provenance) if facts is not None and facts.provenance else _EMPTY
+
+
+def _destinations(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> object:
+    first = question.facts.first_seen if question.facts is not None else _NOWHERE
+    return [
+        _destination(place, first=index in first)
+        for index, place in enumerate(question.action.destinations)
+    ]
+
+
+def _destination(place: Destination, *, first: bool) -> Document:
     return {
-        "first_seen": place.first_seen,
+        "first_seen": first,
         "host": place.host,
         "pointer": place.pointer,
         "value": place.value,
@@ -350,11 +349,13 @@ def _definition(action: Action) -> Document | None:
     return {"digest": pinned.digest, "pinned": pinned.pinned} if pinned else None
 
 
-def _own_destination(action: Action, policy: ActivePolicy) -> Document:
+def _own_destination(question: Question, policy: ActivePolicy) -> Document:
+    action, facts = question.action, question.facts
     own = next((place for place in action.destinations if place.pointer is None), None)
+    first = own is not None and facts is not None and 0 in facts.first_seen
     name, port = host_port(policy.manifest.hosts.get(action.ask.upstream))
     return {
-        "first_seen": own.first_seen if own else False,
+        "first_seen": first,
         "host": name,
         "ip_class": ip_class(name),
         "port": port,
@@ -370,7 +371,12 @@ def _query_fields(exchange: Exchange) -> object:
 def _principal(task: BoundTask) -> Document | None:
     if task.principal is None:
         return None
-    return {"acr": None, "auth_time": None, "id": task.principal, "tenant": task.tenant}
+    return {
+        "acr": task.acr,
+        "auth_time": task.auth_time,
+        "id": task.principal,
+        "tenant": task.tenant,
+    }
 
 
 _ACTION: Final[Mapping[str, _Part]] = {
@@ -378,22 +384,22 @@ _ACTION: Final[Mapping[str, _Part]] = {
     "arguments_digest": lambda _b, question, _p: question.arguments_digest,
     "body": lambda _b, question, _p: question.action.ask.body,
     "class": lambda _b, question, _p: question.action.effect_class,
-    "destinations": lambda _b, question, _p: [
-        _destination(place) for place in question.action.destinations
-    ],
+    "destinations": _destinations,
     "effect": lambda _b, question, _p: question.action.effect,
     "impact": lambda _b, question, _p: question.action.impact,
     "phase": lambda _b, question, _p: question.action.ask.phase,
     "protocol": lambda _b, question, _p: question.action.ask.protocol,
-    "provenance": lambda _b, _q, _p: _EMPTY,
-    "provenance_incomplete": lambda _b, _q, _p: False,
+    "provenance": _provenance,
+    "provenance_incomplete": lambda _b, question, _p: (
+        question.facts is not None and question.facts.incomplete
+    ),
     "reversible": lambda _b, question, _p: question.action.reversible,
     "schema_valid": lambda _b, question, _p: question.action.ask.schema_valid,
 }
 _RESOURCE: Final[Mapping[str, _Part]] = {
     "declared": lambda _b, question, _p: question.action.declared,
     "definition": lambda _b, question, _p: _definition(question.action),
-    "destination": lambda _b, question, policy: _own_destination(question.action, policy),
+    "destination": lambda _b, question, policy: _own_destination(question, policy),
     "owner": lambda _b, question, _p: question.action.owner,
     "sensitivity": lambda _b, question, _p: question.action.sensitivity,
     "tags": lambda _b, question, _p: question.action.tags,

@@ -8,7 +8,7 @@ from outrider.core.clock import SystemClock
 from outrider.policy.bundle import read
 from outrider.policy.engines.embedded import EmbeddedSnapshot
 from outrider.policy.inputs import check_inputs, reads
-from outrider.policy.query import Keep
+from outrider.policy.pruning import Keep
 from outrider.policy.release import load
 from outrider.policy.result import Source, decide
 from outrider.policy.suite import read_suite

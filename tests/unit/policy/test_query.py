@@ -289,3 +289,42 @@ def test_of_a_task_only_what_is_read_is_told(read, task):
     narrow = a_policy(FixedSnapshot([answers(True)]), reads=frozenset({("context", "task", read)}))
     told = orjson.loads(builder().build(a_question(), narrow))
     assert set(told["context"]["task"]) == task
+
+
+BEHAVIOUR: JsonObject = {
+    "flags": {"untrusted_read": True, "sensitive_read": False, "external_send": False},
+    "highest_sensitivity_read": "internal",
+    "counters": {"calls_60s": 3},
+}
+FACTS = Facts(
+    behaviour=BEHAVIOUR,
+    budget={"calls": {"used": 3, "limit": 10}},
+    provenance={"/to": {"role": "destination", "label": "untrusted"}},
+    incomplete=True,
+    first_seen=frozenset({0}),
+)
+
+
+def test_what_the_books_know_is_told():
+    told = document(facts=FACTS, task=a_task())
+    assert told["context"]["behaviour"] == BEHAVIOUR
+    assert told["context"]["task"]["budget"] == {"calls": {"used": 3, "limit": 10}}
+    properties = told["action"]["properties"]
+    assert properties["provenance"] == {"/to": {"role": "destination", "label": "untrusted"}}
+    assert properties["provenance_incomplete"] is True
+    assert properties["destinations"][0]["first_seen"] is True
+    assert told["resource"]["properties"]["destination"]["first_seen"] is True
+
+
+def test_of_behaviour_only_what_is_read_is_told():
+    reads = frozenset({("context", "behaviour", "flags", "untrusted_read")})
+    narrow = a_policy(FixedSnapshot([answers(True)]), reads=reads)
+    told = orjson.loads(builder().build(a_question(facts=FACTS), narrow))
+    assert told["context"] == {"behaviour": {"flags": {"untrusted_read": True}}}
+
+
+def test_without_books_nothing_is_claimed_of_behaviour():
+    told = document()
+    assert told["context"]["behaviour"]["flags"]["untrusted_read"] is False
+    assert told["action"]["properties"]["provenance"] == {}
+    assert told["action"]["properties"]["destinations"][0]["first_seen"] is False
