@@ -9,6 +9,8 @@ import pytest
 from outrider.config.paths import shipped_rego
 from outrider.core.action import Definition
 from outrider.core.errors import MalformedError, TooLargeError
+from outrider.core.facts import Facts
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import ApprovalFacts
 from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, ResourceType, Role
 from outrider.policy.query import QueryBuilder
