@@ -37,3 +37,5 @@ settings["ID-04"] := data.outrider.rules["ID-04"]
 settings["SQ-31"] := data.outrider.rules["SQ-31"]
 
 settings["TS-02"] := data.outrider.rules["TS-02"]
+
+settings["TS-05"] := data.outrider.rules["TS-05"]

@@ -1,5 +1,7 @@
 """The generated indexes `controls.rego` and `rules.rego`: each package named by one rule.
 
+`settings.rego`, one line a code, is made with them (`outrider.policy.codes`).
+
 Laws: composition is static (POLICY §7): a wildcard would make regorus evaluate every rule of every
 package below, and would silently skip packages at another depth. What the rules of a package ask of
 the input alone, in plain words, its entry asks before: a package that can find nothing is then
@@ -12,6 +14,7 @@ from typing import Final
 
 from outrider.core.jsonvalue import JsonObject, as_list, as_object
 from outrider.policy.bundle import Tree
+from outrider.policy.codes import FILE as SETTINGS, settings_text
 from outrider.policy.composition import FINDINGS, INDEXED
 from outrider.policy.syntax import (
     REFERENCES,
@@ -48,6 +51,9 @@ def indexes(tree: Tree) -> dict[str, str]:
         }
         head = _head(tree.modules.get(file), ".".join(index[1:]))
         found[file] = head + "\n".join(_entries(below))
+    settings = settings_text(tree)
+    if settings is not None:
+        found[SETTINGS] = settings
     return found
 
 

@@ -79,7 +79,7 @@ def assemble(
 ) -> Release:
     """The release that `tree` makes under `revision`. Raises `ConfigError`."""
     check_packages({**tree.modules, **tree.tests})
-    catalogue = _catalogue(tree.catalogue)
+    catalogue = catalogue_rows(tree.catalogue)
     outrider: JsonObject = dict(as_object(tree.data.get(bundle.ROOT)))
     _drop_made(outrider, catalogue, tree.declared)
     if catalogue:
@@ -186,7 +186,7 @@ def _revision(declared: JsonObject, digest: str, *, own: bool) -> str:
     return f"{name}+{digest[:_SHORT]}" if name else digest[:_SHORT]
 
 
-def _catalogue(document: Json) -> JsonObject:
+def catalogue_rows(document: Json) -> JsonObject:
     """The rows of `controls.yaml` by id: an object by id, or a list of rows that carry theirs."""
     rows = document.get("controls", document) if isinstance(document, dict) else document
     if isinstance(rows, list):
