@@ -10,7 +10,7 @@ package outrider.controls
 # scope: document
 findings contains f if {
 	not input.action.properties.effect == "read"
-	some f in _beyond_reading
+	some f in _not_effect_read
 }
 
 findings contains f if some f in data.outrider.controls.identity_scope.findings
@@ -27,54 +27,62 @@ findings contains f if {
 
 findings contains f if {
 	not input.resource.properties.declared == true
+	not data.outrider.lib.outside_production
 	some f in data.outrider.controls.undeclared.findings
 }
 
 findings contains f if {
+	not input.resource.properties.declared == true
+	data.outrider.lib.outside_production
+	some f in data.outrider.controls.undeclared.findings
+}
+
+findings contains f if {
+	input.context.task == null
 	input.subject.type == "agent"
 	some f in data.outrider.controls.without_task.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "admin"
 	some f in data.outrider.controls.administration.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "send"
 	some f in data.outrider.controls.customer_send.findings
 }
 
-_beyond_reading contains f if {
-	not input.action.properties.effect == "read"
+_not_effect_read contains f if {
 	not input.resource.properties.tags == []
+	not data.outrider.lib.outside_production
 	some f in data.outrider.controls.deployment.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "execute"
 	input.resource.properties.declared == true
 	some f in data.outrider.controls.execution.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "delete"
 	not input.action.properties.reversible == true
 	some f in data.outrider.controls.irreversible_delete.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "write"
 	not input.action.properties.reversible == true
 	some f in data.outrider.controls.irreversible_write.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "pay"
 	some f in data.outrider.controls.payment.findings
 }
 
-_beyond_reading contains f if {
+_not_effect_read contains f if {
 	input.action.properties.effect == "share"
 	some f in data.outrider.controls.share_external.findings
 }
