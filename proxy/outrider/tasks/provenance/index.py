@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 
 from outrider.core.action import Action
 from outrider.core.catalogue import ToolEntry
-from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.vocabulary import FieldLabel, Role, Sensitivity
+from outrider.core.facts import Answered
+from outrider.core.vocabulary import Role
 from outrider.core.zones import Zones
 from outrider.tasks.provenance.answers import Learnt, Looked
 
@@ -34,35 +34,15 @@ class Index:
         """A person trusts `value` in arguments of this role and type: `user`, from `apr_…`."""
 
     def learning(
-        self,
-        event: str,
-        *,
-        value: Json,
-        texts: Sequence[str],
-        entry: ToolEntry,
-        upstream: str,
-        arguments: JsonObject | None,
-        extra_labels: Sequence[FieldLabel] = (),
-        extra_sensitivity: Sensitivity | None = None,
-        whole: bool = True,
+        self, event: str, answered: Answered, *, action: Action | None, entry: ToolEntry
     ) -> Generator[None, None, Learnt]:
         """Take in part of an answer before it is relayed. `event` is the id its values' sources
         begin with (`evt_17`, or `mem_…` for what memory kept). `entry` is what the manifest says
-        of the call, `arguments` are those it was made with."""
+        of `action`, which it answers; None where it came unasked."""
         raise NotImplementedError
 
     def learn(
-        self,
-        event: str,
-        *,
-        value: Json,
-        texts: Sequence[str],
-        entry: ToolEntry,
-        upstream: str,
-        arguments: JsonObject | None,
-        extra_labels: Sequence[FieldLabel] = (),
-        extra_sensitivity: Sensitivity | None = None,
-        whole: bool = True,
+        self, event: str, answered: Answered, *, action: Action | None, entry: ToolEntry
     ) -> Learnt:
         """`learning` in one go."""
         raise NotImplementedError
