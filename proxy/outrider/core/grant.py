@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from outrider.core.action import Action
+from outrider.core.budget import UNLIMITED, Limits
 from outrider.core.clock import rfc3339
 from outrider.core.constraints import ArgumentRule, parse_rule, text_of
 from outrider.core.errors import ConfigError
@@ -25,6 +26,21 @@ from outrider.core.globs import (
     parse_host_glob,
 )
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.limits import (
+    COUNTED,
+    Delegation,
+    delegation_within,
+    limits_within,
+    longest,
+    meet_delegation,
+    meet_limits,
+    parse_delegation,
+    parse_limits,
+    parse_period,
+    period_within,
+    write_delegation,
+    write_limits,
+)
 from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, Sensitivity
 
 MAX_PATTERNS: Final = 256
@@ -37,8 +53,13 @@ _KEYS: Final = frozenset(
         "sensitivity",
         "not_before",
         "expires_at",
+        "spend",
+        "delegation",
+        "period_s",
+        *COUNTED,
     }
 )
+_KNOWN: Final = ", ".join(sorted(_KEYS))
 Rules = Mapping[str, tuple[ArgumentRule, ...]]
 _Pattern = TypeVar("_Pattern")
 
@@ -48,6 +69,8 @@ class Grant:
     """What a task may do at most. Absent sets grant nothing; `document` is the grant as written.
 
     In `arguments` a tool id has one map of constraints, or a list of maps that all must hold.
+    `limits` are counted by the task's books, each `period_s` anew for a standing grant; None runs
+    as long as the task does. `covers` does not ask them.
     """
 
     tools: tuple[str, ...]
@@ -58,6 +81,9 @@ class Grant:
     not_before_unix_s: float | None
     expires_unix_s: float | None
     document: JsonObject
+    limits: Limits = UNLIMITED
+    period_s: int | None = None
+    delegation: Delegation | None = None
     globs: tuple[Glob, ...] = field(repr=False, compare=False)
     hosts: tuple[HostGlob, ...] = field(repr=False, compare=False)
     rules: Rules = field(repr=False, compare=False)
@@ -75,15 +101,12 @@ class Uncovered:
 
 
 def parse_grant(document: Json, where: str) -> Grant:
-    """The grant of `document`. Raises `ConfigError` naming the key under `where`.
-
-    A bound this version does not enforce is refused: a promise nobody keeps is worse than none.
-    """
+    """The grant of `document`. Raises `ConfigError` naming the key under `where`."""
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: a grant is a map")
     for key in document:
         if key not in _KEYS:
-            raise ConfigError(f"{where}.{key} is not enforced by this version; remove it")
+            raise ConfigError(f"{where}.{key} is no part of a grant; give one of {_KNOWN}")
     return _build(
         document,
         globs=_patterns(document, "tools", where, _parse_id_glob),
@@ -94,6 +117,11 @@ def parse_grant(document: Json, where: str) -> Grant:
         interval=(
             _parse_time(document, "not_before", where),
             _parse_time(document, "expires_at", where),
+        ),
+        bounds=Bounds(
+            limits=parse_limits(document, where),
+            period_s=parse_period(document, where),
+            delegation=parse_delegation(document, where),
         ),
     )
 
@@ -107,6 +135,7 @@ def _build(  # noqa: PLR0913 - one name for each dimension
     rules: Rules,
     sensitivity: Sensitivity,
     interval: tuple[float | None, float | None],
+    bounds: "Bounds",
 ) -> Grant:
     arguments = document.get("arguments", {})
     return Grant(
@@ -118,10 +147,22 @@ def _build(  # noqa: PLR0913 - one name for each dimension
         not_before_unix_s=interval[0],
         expires_unix_s=interval[1],
         document=document,
+        limits=bounds.limits,
+        period_s=bounds.period_s,
+        delegation=bounds.delegation,
         globs=globs,
         hosts=hosts,
         rules=rules,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What of a grant is counted, not matched."""
+
+    limits: Limits
+    period_s: int | None
+    delegation: Delegation | None
 
 
 def _patterns(
@@ -161,9 +202,9 @@ def _parse_sensitivity(document: JsonObject, where: str) -> Sensitivity:
 
 
 def _parse_time(document: JsonObject, key: str, where: str) -> float | None:
-    if key not in document:
+    value = document.get(key)
+    if value is None:
         return None
-    value = document[key]
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -264,7 +305,16 @@ def narrower(inner: Grant, outer: Grant) -> bool:
         and inner.sensitivity.rank <= outer.sensitivity.rank
         and _starts(inner) >= _starts(outer)
         and _ends(inner) <= _ends(outer)
+        and _bounds_within(inner, outer)
         and all(_rules_within(inner, tool, wide) for tool, wide in outer.rules.items())
+    )
+
+
+def _bounds_within(inner: Grant, outer: Grant) -> bool:
+    return (
+        limits_within(inner.limits, outer.limits)
+        and period_within(inner.period_s, outer.period_s)
+        and delegation_within(inner.delegation, outer.delegation)
     )
 
 
@@ -293,6 +343,11 @@ def meet(left: Grant, right: Grant) -> Grant:
         tool: _both(left.rules.get(tool, ()), right.rules.get(tool, ()))
         for tool in dict.fromkeys((*left.rules, *right.rules))
     }
+    bounds = Bounds(
+        limits=meet_limits(left.limits, right.limits),
+        period_s=longest(left.period_s, right.period_s),
+        delegation=meet_delegation(left.delegation, right.delegation),
+    )
     start, end = max(_starts(left), _starts(right)), min(_ends(left), _ends(right))
     interval = (start if start > float("-inf") else None, end if end < float("inf") else None)
     document: JsonObject = {
@@ -301,6 +356,7 @@ def meet(left: Grant, right: Grant) -> Grant:
         "destinations": [str(host) for host in hosts],
         "arguments": {tool: _written(both) for tool, both in rules.items()},
         "sensitivity": sensitivity.value,
+        **_written_bounds(bounds),
     }
     for key, instant in zip(("not_before", "expires_at"), interval, strict=True):
         if instant is not None:
@@ -313,7 +369,17 @@ def meet(left: Grant, right: Grant) -> Grant:
         rules=rules,
         sensitivity=sensitivity,
         interval=interval,
+        bounds=bounds,
     )
+
+
+def _written_bounds(bounds: Bounds) -> JsonObject:
+    found = write_limits(bounds.limits)
+    if bounds.period_s is not None:
+        found["period_s"] = bounds.period_s
+    if bounds.delegation is not None:
+        found["delegation"] = write_delegation(bounds.delegation)
+    return found
 
 
 def _written(rules: tuple[ArgumentRule, ...]) -> Json:

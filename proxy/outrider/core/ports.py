@@ -4,7 +4,7 @@ Every port has a working fake in tests/support and one contract suite for all im
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, cast
 
 from outrider.core.action import Action, Ask
@@ -25,11 +25,12 @@ from outrider.core.facts import Answered, Ended, Facts, Opening, Verdict
 from outrider.core.grant import Grant
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
-from outrider.core.obligation import RedactObligation
+from outrider.core.obligation import QuarantineObligation, RedactObligation
 from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits, read
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
+from outrider.core.template import Templates
 from outrider.core.vocabulary import Effect, EffectClass, Phase, ProtocolName, Reason
 
 
@@ -134,6 +135,7 @@ class ActivePolicy:
     snapshot: Snapshot
     engine: str
     reads: frozenset[tuple[str, ...]] | None = None
+    templates: Templates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +249,25 @@ class Page(Protocol):
 
     def close(self, ended: Ended | Verdict) -> None:
         """Settle: what was reserved and not used is given back. Idempotent, never waits."""
+
+
+class Care(Protocol):
+    """What policy may have done to a task or its agent (CONTRACTS §2: `narrow`, `quarantine`)."""
+
+    async def narrow(self, subject: Subject, task: BoundTask | None, grant: JsonObject) -> None:
+        """The task's grant is met with `grant` from now on. Raises `ObligationError` where there
+        is no task or the grant cannot be read, `EnforcementError(store_unavailable)`."""
+
+    async def quarantine(
+        self,
+        obligation: QuarantineObligation,
+        *,
+        subject: Subject,
+        task: BoundTask | None,
+        action: Action,
+    ) -> None:
+        """Cut off what the obligation's scope names of these. Raises `ObligationError` for a scope
+        that none of them is, `EnforcementError(store_unavailable)`."""
 
 
 class Books(Protocol):

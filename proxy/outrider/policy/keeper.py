@@ -237,6 +237,7 @@ class PolicyKeeper:
             snapshot=snapshot,
             engine=self._engine.name,
             reads=reads,
+            templates=release.templates,
         )
         self._in_force = _InForce(
             release=release,

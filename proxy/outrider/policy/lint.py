@@ -37,7 +37,7 @@ LONGEST_EXCEPTION: Final = timedelta(days=90)
 ENDS_SOON: Final = timedelta(days=14)
 _RULES_FILE: Final = "outrider/rules/data.yaml"
 _EXCEPTIONS_FILE: Final = "outrider/exceptions/data.yaml"
-_CHECKED_DATA: Final = ("agents", "manifest", "rules")
+_CHECKED_DATA: Final = ("agents", "manifest", "rules", "templates")
 _ORDERS: Final = frozenset({"Gt", "Ge", "Lt", "Le"})
 _KNOWN_SUFFIXES: Final = (".rego", ".suite.yaml", ".md")
 

@@ -18,6 +18,7 @@ from outrider.core.grant import Grant, parse_grant
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.manifest import Manifest, parse_manifest
 from outrider.core.ports import AgentEntry
+from outrider.core.template import Templates, parse_templates
 from outrider.policy import archive, bundle
 
 TIERS: Final = ("low", "standard", "high")
@@ -52,6 +53,7 @@ class Release:
     manifest: Manifest
     agents: dict[str, AgentEntry]
     codes: frozenset[str]
+    templates: Templates = field(default_factory=dict)
     fixtures: Mapping[str, JsonObject] = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
 
@@ -90,9 +92,10 @@ def assemble(
         digest=digest,
         modules=tree.modules,
         data={bundle.ROOT: outrider},
-        manifest=_manifest(tree, outrider, hosts),
+        manifest=_manifest(tree, outrider, hosts, guesses=not complete),
         agents=_agents(tree, outrider.get("agents"), complete=complete),
         codes=_codes(tree.modules.values()) | frozenset(catalogue),
+        templates=_templates(tree, outrider.get("templates")),
         fixtures=tree.fixtures,
         metadata=as_object(tree.declared.get("metadata")),
     )
@@ -214,9 +217,12 @@ def _codes(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _manifest(tree: bundle.Tree, outrider: JsonObject, hosts: Mapping[str, str]) -> Manifest:
+def _manifest(
+    tree: bundle.Tree, outrider: JsonObject, hosts: Mapping[str, str], *, guesses: bool
+) -> Manifest:
+    manifest, zones = outrider.get("manifest"), outrider.get("zones")
     try:
-        return parse_manifest(outrider.get("manifest"), outrider.get("zones"), hosts=hosts)
+        return parse_manifest(manifest, zones, hosts=hosts, guesses=guesses)
     except OutriderError as fault:
         first = str(fault).partition(".")[0]
         folder = "zones" if first == "zones" else f"manifest/{first}"
@@ -233,6 +239,13 @@ def _agents(tree: bundle.Tree, document: Json, *, complete: bool) -> dict[str, A
         return {name: _agent(name, entry, complete=complete) for name, entry in document.items()}
     except OutriderError as fault:
         raise ConfigError(f"{_data_file(tree, f'{bundle.ROOT}/agents')}{fault}") from fault
+
+
+def _templates(tree: bundle.Tree, document: Json) -> Templates:
+    try:
+        return parse_templates(document)
+    except OutriderError as fault:
+        raise ConfigError(f"{_data_file(tree, f'{bundle.ROOT}/templates')}{fault}") from fault
 
 
 def _data_file(tree: bundle.Tree, folder: str) -> str:

@@ -31,6 +31,23 @@ CONSTRAINTS = st.fixed_dictionaries(
 RULES = st.dictionaries(
     st.sampled_from(["/to", "/amount", "/bcc", "/o", "/o/p", "/o/q"]), CONSTRAINTS, max_size=4
 )
+COUNTS = st.sampled_from([0, 1, 100, None])
+DELEGATES = ["spiffe://acme.test/*", "spiffe://acme.test/ns/*", "spiffe://acme.test/ns/a"]
+BOUNDS: dict[str, st.SearchStrategy[object]] = {
+    **dict.fromkeys(("calls", "tokens", "records", "bytes"), COUNTS),
+    "spend": st.sampled_from([0, "0.5", 1.25, {"limit": "5", "unit": "usd"}])
+    | st.builds(
+        lambda limit, unit: {"limit": limit, "unit": unit},
+        st.sampled_from([0, "4.000001"]),
+        st.sampled_from(["usd", "eur"]),
+    ),
+    "period_s": st.sampled_from([60, 3600]),
+    "delegation": st.builds(
+        lambda depth, to: {"depth": depth, "to": to},
+        st.sampled_from([0, 1, 2]),
+        st.lists(st.sampled_from(DELEGATES), max_size=2),
+    ),
+}
 GRANTS = st.fixed_dictionaries(
     {
         "tools": st.lists(st.sampled_from(ID_GLOBS), min_size=1, max_size=3),
@@ -41,6 +58,7 @@ GRANTS = st.fixed_dictionaries(
     optional={
         "not_before": st.sampled_from(TIMES[:2]),
         "expires_at": st.sampled_from(TIMES[1:]),
+        **BOUNDS,
         "arguments": st.dictionaries(
             st.sampled_from(["crm/get_x", "crm2/x"]), RULES | st.lists(RULES, max_size=2)
         ),

@@ -131,10 +131,13 @@ def test_plumbing_needs_only_some_tool_of_the_upstream(tools: list[str], covered
     ("document", "named"),
     [
         ([], "agent: a grant is a map"),
+        ({"toolz": 1}, "agent.toolz is no part of a grant; give one of arguments, bytes, calls"),
         *[
-            ({key: 1}, f"agent.{key} is not enforced by this version; remove it")
-            for key in ("calls", "spend", "tokens", "records", "bytes", "delegation", "toolz")
+            ({key: value}, f"agent.{key} is {value!r}; give a whole number")
+            for key in ("calls", "tokens", "records", "bytes")
+            for value in (-1, 1.0, True, "5", 2**53)
         ],
+        ({"period_s": 0}, "agent.period_s is 0; give 1 to"),
         ({"tools": "crm/*"}, "agent.tools: give a list"),
         ({"tools": ["crm/*"] * 300}, "at most 256"),
         ({"tools": ["crm"]}, "agent.tools: 'crm': give <upstream>/<name>"),
@@ -176,6 +179,11 @@ def test_a_grant_that_cannot_be_used_names_its_key(document: Any, named: str) ->
         pytest.param({"expires_at": "2026-12-01T00:00:00Z"}, True, id="an-end"),
         pytest.param({"not_before": "2026-12-01T00:00:00Z"}, True, id="a-start"),
         pytest.param({"arguments": {"crm/x": {}}}, True, id="a-rule-added"),
+        pytest.param({"calls": 5}, True, id="a-bound-added"),
+        pytest.param(
+            {"delegation": {"depth": 1, "to": ["spiffe://acme.test/*"]}}, False, id="more"
+        ),
+        pytest.param({"period_s": 60}, False, id="comes-again"),
     ],
 )
 def test_narrower_in_each_dimension(change: dict[str, Any], is_narrower: bool) -> None:
@@ -198,6 +206,8 @@ def test_meet_is_written_as_a_grant_that_reads_the_same() -> None:
         sensitivity="internal",
         not_before="2026-11-01T00:00:00Z",
         arguments={"crm/x": [{"/a": {"max": 1}}, {"/a": {"min": 0}}], "crm/y": {}},
+        calls=7,
+        spend={"limit": 2.5, "unit": "usd"},
     )
     both = meet(left, right)
     assert both.document == {
@@ -208,6 +218,8 @@ def test_meet_is_written_as_a_grant_that_reads_the_same() -> None:
         "sensitivity": "internal",
         "not_before": "2026-11-01T00:00:00.000000Z",
         "expires_at": "2026-12-01T00:00:00.500000Z",
+        "calls": 7,
+        "spend": {"limit": "2.5", "unit": "usd"},
     }
     assert parse_grant(both.document, "again") == both
 

@@ -181,7 +181,7 @@ def test_codes_come_from_metadata_and_from_the_catalogue():
         pytest.param({"owner": None}, "owner is missing", id="no-owner"),
         pytest.param({"owner": 7}, "owner is 7", id="owner-number"),
         pytest.param({"grant": []}, r"\.grant: a grant is a map", id="grant-list"),
-        pytest.param({"grant": {"calls": 3}}, r"grant\.calls is not enforced", id="not-enforced"),
+        pytest.param({"grant": {"calls": -3}}, r"grant\.calls is -3", id="bound"),
     ],
 )
 def test_an_agent_that_cannot_be_held_to_its_entry_fails_the_load(changes, told):
@@ -234,3 +234,21 @@ def test_a_revision_that_is_no_short_text_is_refused(tmp_path):
 
 def test_trees_built_in_memory_are_what_a_release_is_made_of():
     assert a_tree().modules == {"outrider/main.rego": ALLOW_ALL}
+
+
+def test_templates_are_read_with_the_release(tmp_path):
+    files = {
+        "outrider/main.rego": ALLOW_ALL,
+        "outrider/templates/data.yaml": "triage: {grant: {tools: ['crm/*'], calls: 3}}\n",
+    }
+    release = load(write_tree(tmp_path, files))
+    assert release.templates["triage"].grant.limits.calls == 3
+
+
+def test_a_template_that_cannot_be_read_fails_the_load_and_names_its_file(tmp_path):
+    files = {
+        "outrider/main.rego": ALLOW_ALL,
+        "outrider/templates/data.yaml": "triage: {grant: {calls: many}}\n",
+    }
+    with pytest.raises(ConfigError, match=r"templates/data\.yaml: .*triage\.grant\.calls"):
+        load(write_tree(tmp_path, files))
