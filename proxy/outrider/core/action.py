@@ -50,6 +50,7 @@ class Ask:
     definition: Definition | None = None
     hosts: tuple[str, ...] = ()
     operation: str | None = None  # manifest key where it differs from `resource`
+    via: str | None = None  # the meta-tool it came through, as `<upstream>/<name>`
 
     @property
     def resource_id(self) -> str:

@@ -2,14 +2,22 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from outrider.core.catalogue import UNDECLARED, ArgumentEntry, Manifest, ToolEntry, UpstreamEntry
+from outrider.core.catalogue import (
+    UNDECLARED,
+    ArgumentEntry,
+    Manifest,
+    ToolEntry,
+    Unwrap,
+    UpstreamEntry,
+)
 from outrider.core.constraints import is_pointer
 from outrider.core.destinations import argument_pointer, host_of
 from outrider.core.errors import ConfigError
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
 from outrider.core.zones import Zones, parse_zones
 
@@ -36,28 +44,56 @@ LABELS: Final = frozenset({"platform", "record", "untrusted", "secret", "pii"})
 MATCHES: Final = frozenset({"exact"})
 
 _UPSTREAM_KEYS: Final = frozenset(
-    {"owner", "destination", "credential", "tenant", "default", "tools", "operations"}
+    {
+        "owner",
+        "escalation",
+        "review_by",
+        "destination",
+        "credential",
+        "tenant",
+        "default",
+        "tools",
+        "operations",
+    }
 )
 _DEFAULT_KEYS: Final = frozenset({"effect", "reversible", "impact", "sensitivity"})
-_TOOL_KEYS: Final = _DEFAULT_KEYS | {"arguments", "result", "records", "tags", "unwrap"}
+_TOOL_KEYS: Final = _DEFAULT_KEYS | {
+    "arguments",
+    "confirmed",
+    "records",
+    "result",
+    "tags",
+    "unwrap",
+}
 _OPERATION_KEYS: Final = _TOOL_KEYS | {"operation_id", "opaque", "array_fields"}
-_RESULT_KEYS: Final = frozenset({"path", "label", "match", "when", "creates"})
+_ARGUMENT_KEYS: Final = frozenset({"role", "type", "confirmed"})
+_RESULT_KEYS: Final = frozenset({"path", "label", "match", "when", "creates", "confirmed"})
 _WHEN_KEYS: Final = frozenset({"argument", "prefix"})
 _UNWRAP_KEYS: Final = frozenset({"name", "arguments", "upstream"})
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_STEP: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _OPERATION: Final = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /\S*")
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-def read_manifest(document: Json, zones: Json, hosts: Mapping[str, str]) -> Manifest:
+def read_manifest(
+    document: Json, zones: Json, hosts: Mapping[str, str], *, guesses: bool
+) -> Manifest:  # fmt: skip
     """See `core.manifest.parse_manifest`."""
     data = _map({} if document is None else document, "manifest")
     networks = parse_zones(zones)
+    upstreams = {
+        name: _upstream(name, entry, networks, host_of(hosts.get(name)))
+        for name, entry in data.items()
+    }
+    _check_unwraps(upstreams)
+    if not guesses:
+        for name, upstream in upstreams.items():
+            _dread(upstream.tools, as_object(as_object(data[name]).get("tools")))
+            _dread(upstream.operations, as_object(as_object(data[name]).get("operations")))
     return Manifest(
-        upstreams={
-            name: _upstream(name, entry, networks, host_of(hosts.get(name)))
-            for name, entry in data.items()
-        },
+        upstreams=upstreams,
         zones=networks,
         hosts=dict(hosts),
         document=data,
@@ -68,6 +104,7 @@ def _upstream(name: str, document: Json, zones: Zones, host: str | None) -> Upst
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no name of an upstream; give {_NAME.pattern}")
     entry = _known(document, _UPSTREAM_KEYS, name)
+    _check_ownership(entry, name)
     destination = _known(entry.get("destination", {}), frozenset({"zone"}), f"{name}.destination")
     if entry.get("credential", "none") != "none":
         raise ConfigError(
@@ -82,11 +119,11 @@ def _upstream(name: str, document: Json, zones: Zones, host: str | None) -> Upst
         tenant=_text(entry, "tenant", name),
         default=default,
         tools={
-            tool: _tool(_known(inner, _TOOL_KEYS, where), default, where)
+            tool: _tool(_known(inner, _TOOL_KEYS, where), default, where, upstream=name)
             for tool, inner, where in _entries(entry, "tools", name)
         },
         operations={
-            operation: _operation(operation, inner, default, where)
+            operation: _operation(operation, inner, default, where, upstream=name)
             for operation, inner, where in _entries(entry, "operations", name)
         },
     )
@@ -96,6 +133,28 @@ def _entries(entry: JsonObject, key: str, name: str) -> list[tuple[str, Json, st
     where = f"{name}.{key}"
     inner = _map(entry.get(key, {}), where)
     return [(one, value, f"{where}.{one}") for one, value in inner.items()]
+
+
+def _dread(entries: dict[str, ToolEntry], said: JsonObject) -> None:
+    """What nobody confirmed counts only as far as it is graver than nothing said."""
+    for key, entry in entries.items():
+        if as_object(said[key]).get("confirmed") is False:
+            sensitivity = max(entry.sensitivity, UNDECLARED.sensitivity, key=lambda word: word.rank)
+            entries[key] = replace(
+                entry,
+                effect=UNDECLARED.effect,
+                reversible=False,
+                impact=UNDECLARED.impact,
+                sensitivity=sensitivity,
+            )
+
+
+def _check_ownership(entry: JsonObject, name: str) -> None:
+    """Who answers for an upstream is for whoever checks reviews; here it is held to its form."""
+    _text(entry, "escalation", name)
+    due = _text(entry, "review_by", name)
+    if due is not None and not _DAY.fullmatch(due):
+        raise ConfigError(f"{name}.review_by is {due!r}; give a day such as 2027-11-30")
 
 
 def _default(document: Json, where: str) -> ToolEntry:
@@ -109,20 +168,21 @@ def _default(document: Json, where: str) -> ToolEntry:
     )
 
 
-def _tool(entry: JsonObject, default: ToolEntry, where: str) -> ToolEntry:
+def _tool(entry: JsonObject, default: ToolEntry, where: str, *, upstream: str) -> ToolEntry:
     """A declared entry. Unsaid: a read is reversible and of low impact, all else the opposite.
 
     A meta-tool (`unwrap`) is judged as what it is until its inner call can be: execute,
     irreversible, of high impact, whatever stands beside it.
     """
     _check_result(entry, where)
+    _flag(entry, "confirmed", where, default=True)
     sensitivity = _word(entry, "sensitivity", Sensitivity, default.sensitivity, where)
     effect = _word(entry, "effect", ActionEffect, default.effect, where)
     reads = effect is ActionEffect.READ
     reversible = _flag(entry, "reversible", where, default=reads)
     impact = _word(entry, "impact", Impact, Impact.LOW if reads else Impact.HIGH, where)
-    if "unwrap" in entry:
-        _known(entry["unwrap"], _UNWRAP_KEYS, f"{where}.unwrap")
+    unwrap = _unwrap(entry, where, upstream)
+    if unwrap is not None:
         effect, reversible, impact = ActionEffect.EXECUTE, False, Impact.HIGH
     return ToolEntry(
         effect=effect,
@@ -131,21 +191,52 @@ def _tool(entry: JsonObject, default: ToolEntry, where: str) -> ToolEntry:
         sensitivity=sensitivity,
         arguments=_arguments(entry, where),
         tags=_words(entry, "tags", TAGS, where),
+        unwrap=unwrap,
     )
 
 
-def _operation(key: str, document: Json, default: ToolEntry, where: str) -> ToolEntry:
+def _unwrap(entry: JsonObject, where: str, upstream: str) -> Unwrap | None:
+    if "unwrap" not in entry:
+        return None
+    where = f"{where}.unwrap"
+    said = _known(entry["unwrap"], _UNWRAP_KEYS, where)
+    named = _text(said, "upstream", where) or upstream
+    return Unwrap(
+        name=_pointer(said, "name", where),
+        arguments=_pointer(said, "arguments", where),
+        upstream=_pointer(said, "upstream", where) if named.startswith("$") else named,
+    )
+
+
+def _pointer(entry: JsonObject, key: str, where: str) -> str:
+    """A path of plain names such as `$.call.tool`, as a JSON pointer."""
+    path = _text(entry, key, where) or ""
+    head, *steps = path.split(".")
+    if head != "$" or not steps or not all(map(_STEP.fullmatch, steps)):
+        raise ConfigError(f"{where}.{key} is {path!r}; give a path of names such as $.tool")
+    return "".join(f"/{step}" for step in steps)
+
+
+def _check_unwraps(upstreams: Mapping[str, UpstreamEntry]) -> None:
+    for upstream in upstreams.values():
+        for kind, entries in (("tools", upstream.tools), ("operations", upstream.operations)):
+            for name, entry in entries.items():
+                inner = entry.unwrap.upstream if entry.unwrap else upstream.name
+                if not inner.startswith("/") and inner not in upstreams:
+                    raise ConfigError(
+                        f"{upstream.name}.{kind}.{name}.unwrap.upstream is {inner!r}; give an "
+                        "upstream of the manifest, or a path such as $.server"
+                    )
+
+
+def _operation(
+    key: str, document: Json, default: ToolEntry, where: str, *, upstream: str
+) -> ToolEntry:  # fmt: skip
     if not _OPERATION.fullmatch(key) or not is_template(key.partition(" ")[2]):
         raise ConfigError(f"{where}: give METHOD /template, with {{name}} for a whole segment")
     entry = _known(document, _OPERATION_KEYS, where)
-    tool = _tool(entry, default, where)
-    return ToolEntry(
-        effect=tool.effect,
-        reversible=tool.reversible,
-        impact=tool.impact,
-        sensitivity=tool.sensitivity,
-        arguments=tool.arguments,
-        tags=tool.tags,
+    return replace(
+        _tool(entry, default, where, upstream=upstream),
         opaque=_flag(entry, "opaque", where, default=False),
         operation_id=_text(entry, "operation_id", where),
         array_fields=frozenset(_words(entry, "array_fields", None, where)),
@@ -167,7 +258,8 @@ def _arguments(entry: JsonObject, where: str) -> tuple[ArgumentEntry, ...]:
     where = f"{where}.arguments"
     found: list[ArgumentEntry] = []
     for name, document in _map(entry.get("arguments", {}), where).items():
-        argument = _known(document, frozenset({"role", "type"}), f"{where}.{name}")
+        argument = _known(document, _ARGUMENT_KEYS, f"{where}.{name}")
+        _flag(argument, "confirmed", f"{where}.{name}", default=True)
         pointer = argument_pointer(name)
         if not name or not is_pointer(pointer) or "role" not in argument:
             raise ConfigError(f"{where}.{name}: give a name or JSON pointer, and a role")
@@ -195,6 +287,7 @@ def _check_result(entry: JsonObject, where: str) -> None:
             if word is not None and word not in allowed:
                 raise _not_one_of(f"{where}.{key}", word, allowed)
         _flag(field, "creates", where, default=False)
+        _flag(field, "confirmed", where, default=True)
         _known(field.get("when", {}), _WHEN_KEYS, f"{where}.when")
 
 

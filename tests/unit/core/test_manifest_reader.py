@@ -20,7 +20,7 @@ from tests.support.builders import CRM
             id="all",
         ),
         pytest.param(
-            {"effect": "read", "impact": "low", "unwrap": {"name": "$.tool"}},
+            {"effect": "read", "impact": "low", "unwrap": {"name": "$.tool", "arguments": "$.a"}},
             ("execute", False, "high"),
             id="a-meta-tool",
         ),
@@ -90,6 +90,33 @@ def test_results_and_operations_are_read() -> None:
     assert manifest.upstreams["x"].tools["t"].arguments[0].pointer == "/rows/*/to"
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "guesses", "expected"),
+    [
+        pytest.param(False, False, ("execute", False, "high", "confidential"), id="a-guess"),
+        pytest.param(False, True, ("read", True, "low", "internal"), id="guesses-are-taken"),
+        pytest.param(True, False, ("read", True, "low", "internal"), id="a-person-looked"),
+    ],
+)
+def test_what_nobody_confirmed_counts_as_unsaid(
+    confirmed: bool, guesses: bool, expected: Any
+) -> None:
+    entry = {"effect": "read", "sensitivity": "internal", "confirmed": confirmed}
+    document = {"x": {"tools": {"t": entry}, "operations": {"GET /a": entry}}}
+    upstream = parse_manifest(document, guesses=guesses).upstreams["x"]
+    for found in (upstream.tools["t"], upstream.operations["GET /a"]):
+        assert (
+            found.effect.value, found.reversible, found.impact.value, found.sensitivity.value
+        ) == expected  # fmt: skip
+        assert found.declared
+
+
+def test_a_guess_lowers_no_sensitivity() -> None:
+    entry = {"effect": "read", "sensitivity": "secret", "confirmed": False}
+    found = parse_manifest({"x": {"tools": {"t": entry}}}).upstreams["x"].tools["t"]
+    assert found.sensitivity is Sensitivity.SECRET
+
+
 def tool(**entry: Any) -> dict[str, Any]:
     return {"crm": CRM | {"tools": {"t": entry}}}
 
@@ -124,6 +151,19 @@ def operation(key: str, **entry: Any) -> dict[str, Any]:
         (tool(tags="guard"), "crm.tools.t.tags: give a list"),
         (tool(opaque=True), "crm.tools.t.opaque is unknown"),
         (tool(unwrap={"tool": "x"}), "crm.tools.t.unwrap.tool is unknown"),
+        (tool(unwrap={"name": "$.tool"}), "unwrap.arguments is ''; give a path of names"),
+        (tool(unwrap={"name": "tool", "arguments": "$.a"}), "unwrap.name is 'tool'"),
+        (tool(unwrap={"name": "$", "arguments": "$.a"}), "unwrap.name is '$'"),
+        (tool(unwrap={"name": "$.a[*]", "arguments": "$.a"}), "unwrap.name is '$.a[*]'"),
+        (
+            tool(unwrap={"name": "$.t", "arguments": "$.a", "upstream": "gone"}),
+            "crm.tools.t.unwrap.upstream is 'gone'; give an upstream of the manifest",
+        ),
+        (tool(confirmed="no"), "crm.tools.t.confirmed is 'no'; give true or false"),
+        (tool(arguments={"to": {"role": "content", "confirmed": 0}}), "to.confirmed is 0"),
+        (tool(result=[{"path": "$", "confirmed": 0}]), "crm.tools.t.result.confirmed is 0"),
+        ({"crm": {"review_by": "soon"}}, "crm.review_by is 'soon'; give a day"),
+        ({"crm": {"escalation": 1}}, "crm.escalation is 1"),
         (tool(records=1), "crm.tools.t.records is 1"),
         (tool(arguments=[]), "crm.tools.t.arguments: give a map"),
         (tool(arguments={"to": {}}), "crm.tools.t.arguments.to: give a name or JSON pointer"),

@@ -4,6 +4,7 @@ Law: nothing that changes what the upstream does escapes an ask's resource or ar
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from outrider.core.action import Ask
@@ -13,6 +14,7 @@ from outrider.core.exchange import Headers
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock
+from outrider.core.unwrap import unwrapped
 from outrider.core.vocabulary import (
     ActionEffect,
     BodyKind,
@@ -26,6 +28,7 @@ from outrider.protocols.adapters.mcp.eras import unknown_method
 from outrider.protocols.adapters.mcp.headers import PARAM_PREFIX, check_params
 from outrider.protocols.adapters.mcp.meta import (
     LEVELS,
+    TOLD,
     drop_reserved,
     told,
     told_params,
@@ -204,7 +207,32 @@ def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read
         schema_valid=compiled.accepts(arguments),
         definition=pin.definition,
     )
+    inner = unwrapped(ask, turn.manifest)
+    if inner is not ask:
+        ask = _pinned(turn, desk, inner)
     return Read((ask, *_inputs(turn)), mirrored)
+
+
+def _pinned(turn: Turn, desk: Desk, inner: Ask) -> Ask:
+    """What a meta-tool carries, under the inner tool's own definition where that is known: a
+    definition that changed is refused whichever way it is called."""
+    upstream = turn.manifest.upstreams.get(inner.upstream)
+    known = upstream.tools if upstream is not None else {}
+    if inner.resource not in known and lookalike_of(inner.resource, known) is not None:
+        raise UnrecognisedError("no such name is offered here", cause="lookalike")
+    pin = desk.pins.get(inner.upstream, _TOOLS, inner.resource)
+    if pin is None:
+        return inner
+    _check_definition(turn, pin)
+    compiled = desk.schemas.get(pin.seen, "inputSchema", pin.current.get("inputSchema"))
+    arguments = {key: value for key, value in (inner.arguments or {}).items() if _is_own(key)}
+    fits = inner.schema_valid is not False and compiled.accepts(arguments)
+    return replace(inner, schema_valid=fits, definition=pin.definition)
+
+
+def _is_own(key: str) -> bool:
+    """Whether an argument is one, and not what is told beside them."""
+    return key != TOLD and not key.startswith(_FIELD)
 
 
 def _with_fields(
