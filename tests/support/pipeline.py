@@ -57,6 +57,7 @@ from tests.support.builders import (
     a_task,
     an_ask,
 )
+from tests.support.recording_books import RecordingBooks, RecordingCare
 
 
 @dataclass(slots=True)
@@ -483,6 +484,8 @@ class Rig:
     configured_credential: bool = False
     audit: RecordingAudit = field(default_factory=RecordingAudit)
     store: DictStore = field(default_factory=DictStore)
+    books: RecordingBooks = field(default_factory=RecordingBooks)
+    care: RecordingCare = field(default_factory=RecordingCare)
     slots: CountedSlots = field(default_factory=CountedSlots)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
     live: LiveExchanges = field(default_factory=LiveExchanges)
@@ -498,6 +501,9 @@ class Rig:
             identifier=self.identifier,
             decider=self.decider,
             binder=self.binder,
+            books=self.books,
+            care=self.care,
+            own_agent=lambda: "spiffe://acme.test/ns/support/sa/triage",
             quarantine=self.quarantine,
             routes=RouteTable([_route("crm", "/mcp/crm")]),
             ingress=RouteTable([_route("agent", "/agent")]),

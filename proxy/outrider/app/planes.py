@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from outrider.app import policy as policy_parts
+from outrider.app.bookless import NoBooks, NoCare
 from outrider.app.data_plane import (
     DataPlane,
     adapters_of,
@@ -62,6 +63,8 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         ),
         decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock, sidecar.metrics),
         binder=StandingTasks(required=settings.tasks.required),
+        books=NoBooks(),
+        care=NoCare(),
         quarantine=sidecar.quarantine,
         routes=routes,
         ingress=ingress,

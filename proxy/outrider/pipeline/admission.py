@@ -16,6 +16,7 @@ from outrider.core.errors import (
     MalformedError,
     ObligationError,
 )
+from outrider.core.facts import Answered, Facts, Opening, Verdict
 from outrider.core.grant import Uncovered, covers
 from outrider.core.jsonvalue import JsonObject, json_digest
 from outrider.core.manifest import complete
@@ -28,6 +29,7 @@ from outrider.core.ports import (
     waiting_of,
 )
 from outrider.core.vocabulary import (
+    Direction,
     Effect,
     EffectClass,
     Phase,
@@ -36,6 +38,7 @@ from outrider.core.vocabulary import (
     ResourceType,
 )
 from outrider.pipeline import records
+from outrider.pipeline.consequences import follow, follow_anyway
 from outrider.pipeline.notices import notices_of, tell
 from outrider.pipeline.obligations import Plan, plan
 from outrider.pipeline.parts import Parts
@@ -85,15 +88,17 @@ class Admission:
         Raises `EnforcementError`; every decision made is then on the chain.
         """
         questions, planned = await self._judge(passage, leg, approval)
-        leg.edits = planned.edits
+        leg.edits, leg.label = planned.edits, planned.label
+        await self._reserve(passage, leg, questions)  # 13: reserve
         ends_s = passage.task.ends_unix_s if passage.task is not None else None
         if ends_s is not None:
             left_s = max(0.0, ends_s - self._parts.clock.unix_s())
-            leg.edits = replace(planned.edits, lifetime_s=left_s)
+            leg.edits = replace(leg.edits, lifetime_s=left_s)
         leg.permit = grant_permit(leg.decisions, leg.actions)  # 13: mint
         if leg.permit is None:
             raise MalformedError("nothing that a permit could be for")
         await self._record(passage, leg, questions, Effect.ALLOW, None)  # 14: record
+        await self._hear(passage, leg)
         return leg, planned
 
     async def admit_again(self, passage: Passage, leg: Leg) -> None:
@@ -109,23 +114,69 @@ class Admission:
             task = await self._parts.binder.bind(passage.bound[0], names, policy)
             passage.judge_under(policy, task)
         fresh = Leg(conversation=conversation)
-        _, planned = await self._judge(passage, fresh, None)
+        _, planned = await self._judge(passage, fresh, None, counted=False)
         edits = replace(planned.edits, lifetime_s=leg.edits.lifetime_s)
         if grant_permit(fresh.decisions, fresh.actions) is None or edits != leg.edits:
             raise ObligationError("policy asks another thing of this answer than when it began")
 
     async def _judge(
-        self, passage: Passage, leg: Leg, approval: ApprovalFacts | None
+        self, passage: Passage, leg: Leg, approval: ApprovalFacts | None, *, counted: bool = True
     ) -> tuple[tuple[Question, ...], Plan]:
-        """Fill `leg` up to its decisions: what was asked of policy, and what its answers ask."""
+        """Fill `leg` up to its decisions: what was asked of policy, and what its answers ask.
+
+        Without `counted` it is no new call: the task's books stay as they are.
+        """
         leg.actions = self.completed(passage, leg.conversation.asks)
         self._check_cut_off(passage, leg.actions)
         await self._judge_optional(passage, leg.conversation)
         for action in leg.actions:
             self._cover(passage, action, leg.actions[0])
-        questions = self._questions(passage, leg.actions, approval)
-        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
-        return questions, await self._plan_or_refuse(passage, leg, questions, leg.decisions)
+        opening = self._opening(passage, leg.actions)
+        if counted:
+            leg.page = leg.page or await self._parts.books.open(opening)  # 9
+            facts = leg.page.facts
+        else:
+            facts = (await self._parts.books.glance(opening),) * len(leg.actions)
+        questions = self._questions(passage, leg.actions, facts, approval)
+        leg.judged = await self._parts.decider.decide(passage.bound[1], questions)  # 10
+        return questions, await self._plan_or_refuse(passage, leg, questions, leg.decisions)  # 11
+
+    async def _reserve(self, passage: Passage, leg: Leg, questions: tuple[Question, ...]) -> None:
+        """Take the leg's share of the budgets; what is left of the records caps its answer."""
+        if leg.page is None:
+            raise RuntimeError("a leg is judged with its page open")
+        try:
+            left = await leg.page.reserve()
+        except EnforcementError as fault:
+            await self._record(passage, leg, questions, Effect.DENY, fault.reason)
+            passage.refused, passage.decision_id = True, leg.judged[0].decision.id
+            raise
+        if left is not None:
+            asked = leg.edits.records
+            leg.edits = replace(leg.edits, records=left if asked is None else min(left, asked))
+
+    async def _hear(self, passage: Passage, leg: Leg) -> None:
+        """What others send our own agent is nobody's word but theirs."""
+        if passage.exchange.direction is not Direction.INGRESS:
+            return
+        own = self._parts.own_agent()
+        for action in leg.actions:
+            said = Answered(action=0, value=action.ask.arguments)
+            if own is not None and not action.ask.plumbing:
+                await self._parts.books.hear(own, said)
+
+    def _opening(self, passage: Passage, actions: tuple[Action, ...]) -> Opening:
+        subject, policy, _, _ = passage.bound
+        entry = policy.agents.get(subject.id)
+        kind = entry.document.get("class") if entry is not None else None
+        return Opening(
+            exchange=passage.exchange.id,
+            direction=passage.exchange.direction,
+            subject=subject,
+            task=passage.task,
+            actions=actions,
+            agent_class=kind if isinstance(kind, str) else None,
+        )
 
     def completed(self, passage: Passage, asks: tuple[Ask, ...]) -> tuple[Action, ...]:
         if not asks:
@@ -140,7 +191,11 @@ class Admission:
         listed = tuple(replace(ask, phase=phase, arguments=None) for ask in asks)
         actions = self.completed(passage, listed) if listed else ()
         covered = [action for action in actions if self._uncovered(passage, action) is None]
-        questions = self._questions(passage, tuple(covered), None)
+        if not covered:
+            return (False,) * len(actions)
+        known = await self._parts.books.glance(self._opening(passage, ()))
+        facts = (known,) * len(covered)
+        questions = self._questions(passage, tuple(covered), facts, None)
         effects = await self._parts.decider.judge_list(passage.bound[1], questions)
         shown = {
             id(action)
@@ -171,7 +226,8 @@ class Admission:
         uncovered = self._uncovered(passage, action)
         if uncovered is not None:
             return NotCoveredError(uncovered.detail, uncovered.pointer, action, hidden=False)
-        questions = self._questions(passage, leg.actions, None)
+        known = await self._parts.books.glance(self._opening(passage, leg.actions))
+        questions = self._questions(passage, leg.actions, (known,), None)
         leg.judged = await self._parts.decider.decide(passage.bound[1], questions)
         decision = leg.judged[0].decision
         allowed = decision.effect is Effect.ALLOW and not decision.obligations
@@ -217,7 +273,11 @@ class Admission:
         return covers(passage.task.grant, action, now_unix_s=self._parts.clock.unix_s())
 
     def _questions(
-        self, passage: Passage, actions: tuple[Action, ...], approval: ApprovalFacts | None
+        self,
+        passage: Passage,
+        actions: tuple[Action, ...],
+        facts: tuple[Facts, ...],
+        approval: ApprovalFacts | None,
     ) -> tuple[Question, ...]:
         subject = passage.bound[0]
         return tuple(
@@ -229,8 +289,9 @@ class Admission:
                     task=passage.task,
                     arguments_digest=_digest_of(action.ask),
                     approval=approval,
+                    facts=known,
                 )
-                for action in actions
+                for action, known in zip(actions, facts, strict=True)
             ]
         )
 
@@ -245,11 +306,19 @@ class Admission:
         reason, detail = worst.reason, worst.detail
         if worst.effect is not Effect.DENY:
             try:
-                return plan(decisions)
+                planned = plan(decisions)
+                await follow(self._parts, passage, leg, decisions)
             except ObligationError as fault:
                 reason, detail = fault.reason, fault.detail
+            else:
+                return planned
         await self._record(passage, leg, questions, Effect.DENY, reason)
+        if leg.page is not None:
+            codes = tuple([entry.code for entry in worst.reasons if entry.mode == "enforce"])
+            why = reason or Reason.POLICY
+            leg.page.close(Verdict(effect=worst.effect, reason=why, codes=codes))
         tell(self._parts, passage, notices_of(decisions))
+        await follow_anyway(self._parts, passage, leg, decisions)
         passage.hidden = await self._is_hidden(passage, leg.actions, reason)
         raise DeniedError(worst, reason or Reason.POLICY, detail)
 
@@ -280,6 +349,7 @@ class Admission:
             decision = judged.decision
             record: JsonObject = records.begun(RecordKind.DECISION, parts.clock, shared)
             records.completed(record, action, judged, questions[index].arguments_digest)
+            records.known(record, questions[index].facts)
             record["decision"] = records.decision_facts(decision, enforced, reason)
             if decision.raw_obligations:
                 record = dict(record)  # nobody vouches for the numbers in policy's own JSON

@@ -9,6 +9,7 @@ from typing import Final
 from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError
 from outrider.core.exchange import Ending
+from outrider.core.facts import Ended
 from outrider.core.ids import uuid7
 from outrider.core.ports import Refused, proven_of
 from outrider.core.vocabulary import (
@@ -128,12 +129,15 @@ class Closing:
             return
         leg.ended = True
         leg.abort()
+        status = _status(passage, leg, ending)
+        if leg.page is not None:
+            leg.page.close(Ended(status=status, reason=passage.reason, bytes_in=leg.bytes_in))
         if not (leg.recorded or passage.owed):
             return
         clock = self._parts.clock
         shared = passage.whose or records.whose(passage.exchange, passage.subject, passage.task)
         outcome = records.outcome_facts(
-            _status(passage, leg, ending),
+            status,
             passage.reason,
             http_status=leg.http_status,
             bytes_in=leg.bytes_in,

@@ -19,11 +19,12 @@ from outrider.core.obligation import (
     RedactObligation,
 )
 from outrider.core.ports import Edits
-from outrider.core.vocabulary import Effect
+from outrider.core.vocabulary import Effect, FieldLabel
 from outrider.pipeline.hygiene import may_set
 
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]{1,64}")
 _VALUE: Final = re.compile(r"[\x20-\x7e\t]{0,1024}")
+_LABELS: Final = frozenset(FieldLabel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Plan:
     edits: Edits
     credential: CredentialObligation | None
     notify: tuple[NotifyObligation, ...]
+    label: LabelObligation | None = None
 
 
 EMPTY: Final = Plan(edits=Edits(), credential=None, notify=())
@@ -45,6 +47,7 @@ class _Draft:
         self.limits: list[LimitObligation] = []
         self.credential: CredentialObligation | None = None
         self.notify: list[NotifyObligation] = []
+        self.labels: list[LabelObligation] = []
 
     def add(self, obligation: Obligation) -> None:
         match obligation:
@@ -55,17 +58,27 @@ class _Draft:
             case HeaderObligation():
                 self._set_headers(obligation)
             case CredentialObligation():
-                if self.credential not in {None, obligation}:
-                    raise ObligationError("two credentials are asked for")
-                self.credential = obligation
+                self._lease(obligation)
             case NotifyObligation():
                 self.notify.append(obligation)
             case ApprovalObligation():
                 raise ObligationError("approvals cannot be asked for in this version")
-            case NarrowObligation() | QuarantineObligation() | LabelObligation():
-                raise ObligationError("the obligation cannot be carried out in this version")
+            case NarrowObligation() | QuarantineObligation():
+                return  # carried out by `consequences`, on a deny too
+            case LabelObligation():
+                self._label(obligation)
             case _:
                 assert_never(obligation)
+
+    def _lease(self, obligation: CredentialObligation) -> None:
+        if self.credential not in {None, obligation}:
+            raise ObligationError("two credentials are asked for")
+        self.credential = obligation
+
+    def _label(self, obligation: LabelObligation) -> None:
+        if not _LABELS.issuperset(obligation.labels):
+            raise ObligationError("a label nobody knows")
+        self.labels.append(obligation)
 
     def _redact(self, obligation: RedactObligation) -> None:
         for other in self.redactions:
@@ -90,7 +103,23 @@ class _Draft:
             response_bytes=min(bounds, default=None),
             records=min(records, default=None),
         )
-        return Plan(edits=edits, credential=self.credential, notify=tuple(self.notify))
+        return Plan(
+            edits=edits,
+            credential=self.credential,
+            notify=tuple(self.notify),
+            label=_united(self.labels),
+        )
+
+
+def _united(labels: list[LabelObligation]) -> LabelObligation | None:
+    """The gravest sensitivity and every label of `labels`."""
+    if not labels:
+        return None
+    named = [label.sensitivity for label in labels if label.sensitivity is not None]
+    return LabelObligation(
+        sensitivity=max(named, key=lambda one: one.rank, default=None),
+        labels=tuple(dict.fromkeys(word for label in labels for word in label.labels)),
+    )
 
 
 def plan(decisions: tuple[Decision, ...]) -> Plan:

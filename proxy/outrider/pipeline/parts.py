@@ -1,11 +1,13 @@
 """What the stages are made of: every collaborator is a port, given once by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from outrider.core.ports import (
     Adapter,
     AuditLog,
+    Books,
+    Care,
     Clock,
     CredentialProvider,
     Decider,
@@ -28,11 +30,14 @@ from outrider.pipeline.routing import NO_ROUTES, RouteTable
 class Parts:
     """`upstream_credentials` names, for each upstream that has one, its configured credential;
     `credential_headers` are the headers in which an agent's own would travel. `routes` lead to what
-    the agent may reach, `ingress` to the agent itself, for those who call in."""
+    the agent may reach, `ingress` to the agent itself, for those who call in; `own_agent` is that
+    agent's ID, as far as it is known."""
 
     identifier: Identifier
     decider: Decider
     binder: TaskBinder
+    books: Books
+    care: Care
     quarantine: Quarantine
     routes: RouteTable
     adapters: Mapping[ProtocolName, Adapter]
@@ -48,6 +53,7 @@ class Parts:
     clock: Clock
     credential_headers: frozenset[str] = CREDENTIAL_HEADERS
     ingress: RouteTable = NO_ROUTES
+    own_agent: Callable[[], str | None] = lambda: None
 
     def table(self, direction: Direction) -> RouteTable:
         """The only routes an exchange of `direction` can take."""

@@ -9,6 +9,7 @@ from outrider.core.action import Action
 from outrider.core.decision import Decision, Permit
 from outrider.core.exchange import Exchange, RequestHead
 from outrider.core.jsonvalue import JsonObject
+from outrider.core.obligation import LabelObligation
 from outrider.core.ports import (
     ActivePolicy,
     Adapter,
@@ -18,6 +19,7 @@ from outrider.core.ports import (
     Incoming,
     Judged,
     Lease,
+    Page,
     Route,
 )
 from outrider.core.subject import Subject
@@ -42,6 +44,8 @@ class Leg:
     actions: tuple[Action, ...] = ()
     judged: tuple[Judged, ...] = ()
     edits: Edits = _NO_EDITS
+    label: LabelObligation | None = None
+    page: Page | None = None
     permit: Permit | None = None
     lease: Lease | None = None
     incoming: Incoming | None = None

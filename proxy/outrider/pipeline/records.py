@@ -13,14 +13,16 @@ from outrider.core.clock import rfc3339
 from outrider.core.decision import Decision, ReasonEntry
 from outrider.core.errors import EnforcementError
 from outrider.core.exchange import Exchange, TlsPeer
+from outrider.core.facts import Facts
 from outrider.core.ids import uuid7
-from outrider.core.jsonvalue import FloatFree, Json, JsonObject
+from outrider.core.jsonvalue import FloatFree, Json, JsonObject, as_object
 from outrider.core.ports import Clock, Judged, Lease
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import Effect, OutcomeStatus, ProtocolName, Reason, RecordKind, Role
 
 _TEXT_LIMIT: Final = 512
+_AUTHORITY: Final = frozenset({"destination", "target", "selector", "credential", "command"})
 _CONTENT: Final = Role.CONTENT  # a member of an enum class costs a look-up in Python
 _NO_DELEGATION: Final[JsonObject] = {"depth": 0, "digest": None}
 
@@ -155,6 +157,24 @@ def completed(record: JsonObject, action: Action, judged: Judged, arguments: str
     record["provenance"] = {}
     record["behaviour"] = {}
     record["input_digest"] = judged.input_digest
+
+
+def known(record: JsonObject, facts: Facts | None) -> None:
+    """Add what was known of the action: whose word its arguments are, and what was done before."""
+    if facts is None:
+        return
+    record["provenance"] = {
+        _short(pointer): {"label": entry.get("label"), "sources": entry.get("sources", [])}
+        for pointer, entry in facts.provenance.items()
+        if isinstance(entry, dict) and entry.get("role") in _AUTHORITY
+    }
+    behaviour = facts.behaviour
+    flags, counters = as_object(behaviour.get("flags")), as_object(behaviour.get("counters"))
+    record["behaviour"] = {
+        "flags": [name for name, on in flags.items() if on],
+        "highest_sensitivity_read": behaviour.get("highest_sensitivity_read"),
+        "counters": {name: count for name, count in counters.items() if type(count) is int},
+    }
 
 
 def reached(action: Action, peer: TlsPeer) -> Json:

@@ -22,6 +22,7 @@ from outrider.core.errors import (
     UpstreamUnavailableError,
 )
 from outrider.core.exchange import Outgoing, ResponseHead
+from outrider.core.facts import Answered
 from outrider.core.obligation import CredentialObligation
 from outrider.core.ports import (
     CredentialProvider,
@@ -37,7 +38,7 @@ from outrider.core.ports import (
     Watcher,
     news_of,
 )
-from outrider.core.vocabulary import EffectClass, Phase, RecordKind
+from outrider.core.vocabulary import EffectClass, FieldLabel, Phase, RecordKind
 from outrider.pipeline import records
 from outrider.pipeline.admission import Admission, RefusedWithinError
 from outrider.pipeline.echo import EchoFilter
@@ -234,7 +235,7 @@ class Relay:
                 case Note():
                     await self._note(passage, step)
                 case Learn():
-                    pass  # nobody keeps books yet
+                    await _learn(passage.bound_leg, step)
                 case _:
                     assert_never(step)
         return out
@@ -264,6 +265,23 @@ class Relay:
         )
         record["note"] = {"event": note.event, **note.facts}
         await self._parts.audit.append(record, durable=False)
+
+
+async def _learn(leg: Leg, learn: Learn) -> None:
+    """Have the task's books know of it before anything later leaves."""
+    if leg.page is None:
+        raise RuntimeError("an answer is learnt on the page its call opened")
+    label = leg.label
+    await leg.page.learn(
+        Answered(
+            action=0,
+            value=learn.value,
+            texts=learn.texts,
+            whole=learn.whole,
+            sensitivity=label.sensitivity if label is not None else None,
+            labels=tuple(map(FieldLabel, label.labels)) if label is not None else (),
+        )
+    )
 
 
 def _with_lease(outgoing: Outgoing, lease: Lease) -> Outgoing:

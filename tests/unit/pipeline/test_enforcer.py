@@ -24,10 +24,8 @@ from outrider.core.obligation import (
     HeaderObligation,
     LabelObligation,
     LimitObligation,
-    NarrowObligation,
     NotifyObligation,
     Obligation,
-    QuarantineObligation,
 )
 from outrider.core.ports import (
     BodyNeed,
@@ -167,9 +165,7 @@ async def test_nobody_vouches_for_the_numbers_of_policys_own_json(
 @pytest.mark.parametrize(
     "obligation",
     [
-        pytest.param(NarrowObligation(grant={}), id="narrow"),
-        pytest.param(QuarantineObligation(scope="task", reason="SQ-01"), id="quarantine"),
-        pytest.param(LabelObligation(labels=("untrusted",)), id="label"),
+        pytest.param(LabelObligation(labels=("holy",)), id="unknown-label"),
         pytest.param(CredentialObligation(provider="nobody"), id="unknown-credential"),
         pytest.param(HeaderObligation(set=(("authorization", "x"),)), id="identity-header"),
         pytest.param(HeaderObligation(set=(("x-a", "b\r\nc: d"),)), id="header-injection"),

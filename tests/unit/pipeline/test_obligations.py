@@ -15,7 +15,7 @@ from outrider.core.obligation import (
     QuarantineObligation,
     RedactObligation,
 )
-from outrider.core.vocabulary import Effect
+from outrider.core.vocabulary import Effect, Sensitivity
 from outrider.pipeline.obligations import EMPTY, plan
 from tests.support.builders import a_decision
 
@@ -57,9 +57,7 @@ def test_redactions_headers_and_notices_are_united() -> None:
     "obligations",
     [
         pytest.param((ApprovalObligation(group="leads"),), id="approval"),
-        pytest.param((NarrowObligation(grant={}),), id="narrow"),
-        pytest.param((QuarantineObligation(scope="task", reason="x"),), id="quarantine"),
-        pytest.param((LabelObligation(),), id="label"),
+        pytest.param((LabelObligation(labels=("holy",)),), id="unknown-label"),
         pytest.param(
             (CredentialObligation(provider="a"), CredentialObligation(provider="b")),
             id="two-credentials",
@@ -86,3 +84,27 @@ def test_what_cannot_be_done_denies(obligations: tuple[Obligation, ...]) -> None
 def test_a_hold_is_never_planned_as_an_allow() -> None:
     with pytest.raises(ObligationError):
         plan((a_decision(Effect.HOLD),))
+
+
+def test_labels_are_united_and_the_gravest_sensitivity_stays() -> None:
+    obligations = (
+        LabelObligation(sensitivity=Sensitivity.INTERNAL, labels=("untrusted",)),
+        LabelObligation(sensitivity=Sensitivity.SECRET),
+        LabelObligation(labels=("pii", "untrusted")),
+    )
+    planned = plan((a_decision(obligations=obligations),))
+    assert planned.label == LabelObligation(
+        sensitivity=Sensitivity.SECRET, labels=("untrusted", "pii")
+    )
+
+
+@pytest.mark.parametrize(
+    "obligation",
+    [
+        pytest.param(NarrowObligation(grant={}), id="narrow"),
+        pytest.param(QuarantineObligation(scope="task", reason="x"), id="quarantine"),
+    ],
+)
+def test_what_is_done_to_the_task_is_no_part_of_the_plan(obligation: Obligation) -> None:
+    planned = plan((a_decision(obligations=(obligation,)),))
+    assert planned == EMPTY
