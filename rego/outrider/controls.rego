@@ -13,6 +13,11 @@ findings contains f if {
 	some f in _not_effect_read
 }
 
+findings contains f if {
+	not input.action.properties.class == "read"
+	some f in _not_class_read
+}
+
 findings contains f if some f in data.outrider.controls.identity_scope.findings
 
 findings contains f if some f in data.outrider.controls.identity_status.findings
@@ -35,6 +40,12 @@ findings contains f if {
 	not input.resource.properties.declared == true
 	data.outrider.lib.outside_production
 	some f in data.outrider.controls.undeclared.findings
+}
+
+findings contains f if {
+	not input.context.behaviour.flags.untrusted_read == false
+	input.action.properties.class == "read"
+	some f in data.outrider.controls.untrusted_authority.findings
 }
 
 findings contains f if {
@@ -85,4 +96,38 @@ _not_effect_read contains f if {
 _not_effect_read contains f if {
 	input.action.properties.effect == "share"
 	some f in data.outrider.controls.share_external.findings
+}
+
+_not_effect_read contains f if {
+	input.action.properties.effect in {"admin", "pay"}
+	some f in data.outrider.controls.untrusted_authority.findings
+}
+
+_not_effect_read contains f if {
+	input.action.properties.effect in {"send", "share"}
+	some f in data.outrider.controls.untrusted_link.findings
+}
+
+_not_class_read contains f if {
+	not input.context.behaviour.highest_sensitivity_read == null
+	not input.context.behaviour.highest_sensitivity_read == "public"
+	not input.context.behaviour.highest_sensitivity_read == "internal"
+	some f in data.outrider.controls.confidential_export.findings
+}
+
+_not_class_read contains f if some f in data.outrider.controls.dry_run.findings
+
+_not_class_read contains f if {
+	not data.outrider.lib.stays_inside
+	some f in data.outrider.controls.leaked_secret.findings
+}
+
+_not_class_read contains f if {
+	not input.context.behaviour.flags.untrusted_read == false
+	some f in data.outrider.controls.strict_authority.findings
+}
+
+_not_class_read contains f if {
+	not input.context.behaviour.flags.untrusted_read == false
+	some f in data.outrider.controls.untrusted_authority.findings
 }

@@ -34,6 +34,18 @@ settings["ID-03"] := data.outrider.rules["ID-03"]
 
 settings["ID-04"] := data.outrider.rules["ID-04"]
 
+settings["PV-01"] := data.outrider.rules["PV-01"]
+
+settings["PV-02"] := data.outrider.rules["PV-02"]
+
+settings["PV-03"] := data.outrider.rules["PV-03"]
+
+settings["PV-04"] := data.outrider.rules["PV-04"]
+
+settings["PV-05"] := data.outrider.rules["PV-05"]
+
+settings["PV-06"] := data.outrider.rules["PV-06"]
+
 settings["SQ-31"] := data.outrider.rules["SQ-31"]
 
 settings["TS-02"] := data.outrider.rules["TS-02"]

@@ -207,9 +207,12 @@ def _opa(config: Path | None, *, needed: bool) -> OpaBinary | None:
 
 async def _on_embedded(tree: bundle.Tree, release: Release, entrypoint: str) -> suite.TestReport:
     clock = SystemClock()
-    snapshot = EmbeddedSnapshot(release=release, clock=clock)
+
+    async def make(changed: Release) -> EmbeddedSnapshot:
+        return EmbeddedSnapshot(release=changed, clock=clock)
+
     return await suite.run_tests(
-        tree, snapshot, engine="embedded", entrypoint=entrypoint, clock=clock
+        tree, release, make, engine="embedded", entrypoint=entrypoint, clock=clock
     )
 
 
@@ -218,9 +221,8 @@ async def _on_opa(
 ) -> suite.TestReport:
     clock = SystemClock()
     async with opa_alone(binary, clock, entrypoint) as engine:
-        snapshot = await engine.activate(release)
         return await suite.run_tests(
-            tree, snapshot, engine="opa", entrypoint=entrypoint, clock=clock
+            tree, release, engine.activate, engine="opa", entrypoint=entrypoint, clock=clock
         )
 
 

@@ -4,10 +4,10 @@ Laws: a test that is undefined, false or fails in the engine has failed; a suite
 read has failed; no tests at all is a failure too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeAlias
 from xml.sax.saxutils import quoteattr
 
 import orjson
@@ -18,14 +18,17 @@ from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Clock, Snapshot
 from outrider.policy.bundle import Tree, read_yaml
+from outrider.policy.release import Release
 from outrider.policy.result import Source, decide
 from outrider.policy.syntax import parse
 
 KINDS: Final = ("positive", "near_miss", "hostile")
 _CASE_S: Final = 5.0
-_SUITE_KEYS: Final = frozenset({"suite", "base", "cases"})
+_SUITE_KEYS: Final = frozenset({"suite", "base", "data", "cases"})
 _CASE_KEYS: Final = frozenset({"name", "kind", "set", "remove", "expect"})
 _EXPECT_KEYS: Final = frozenset({"effect", "codes", "obligations", "reason"})
+
+Remake: TypeAlias = Callable[[Release], Awaitable[Snapshot]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +93,17 @@ class TestReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One case of a suite: the whole input, and what is expected. `codes` None: not compared."""
+    """One case of a suite: the whole input, and what is expected. `codes` None: not compared.
+
+    `data` is what the suite changes in policy's data, value by JSON pointer.
+    """
 
     suite: str
     file: str
     name: str
     kind: str
     input: JsonObject
+    data: JsonObject
     effect: str
     codes: frozenset[str] | None
     obligations: frozenset[str] | None
@@ -104,26 +111,64 @@ class Case:
 
 
 async def run_tests(
-    tree: Tree, snapshot: Snapshot, *, engine: str, entrypoint: str, clock: Clock
+    tree: Tree,
+    release: Release,
+    make: Remake,
+    *,
+    engine: str,
+    entrypoint: str,
+    clock: Clock,
 ) -> TestReport:
-    """Every `test_` rule by regorus, every case by `snapshot`. Never raises for what is tested."""
+    """Every `test_` rule by regorus, every case by what `make` makes of `release`; a suite that
+    changes data by one of its own. Never raises for what is tested."""
     results = list(run_rules(tree))
+    snapshot = await make(release)
+    apart: list[tuple[Case, ...]] = []
     for file in sorted(tree.suites):
         try:
             cases = read_suite(tree, file)
         except ConfigError as fault:
-            results.append(
-                TestResult(
-                    suite=file, name="suite", kind="suite", engine=engine, passed=False,
-                    message=str(fault),
-                )
-            )  # fmt: skip
+            results.append(_suite_result(file, engine, str(fault)))
             continue
-        results += [
-            await _run_case(case, snapshot, engine=engine, entrypoint=entrypoint, clock=clock)
-            for case in cases
-        ]
+        if cases and cases[0].data:
+            apart.append(cases)
+            continue
+        results += await _run_cases(cases, snapshot, engine, entrypoint, clock)
+    for cases in apart:
+        try:
+            snapshot = await make(with_data(release, cases[0].data, cases[0].file))
+        except ConfigError as fault:
+            results.append(_suite_result(cases[0].file, engine, str(fault)))
+            continue
+        results += await _run_cases(cases, snapshot, engine, entrypoint, clock)
     return TestReport(results=tuple(results))
+
+
+def with_data(release: Release, changes: JsonObject, where: str) -> Release:
+    """`release` with other data below `data.outrider`, under a revision of its own.
+
+    Raises `ConfigError` for a change that leads nowhere.
+    """
+    data: JsonObject = orjson.loads(orjson.dumps(release.data))
+    _set(data, changes, where)
+    revision = f"{release.revision}+{where}"
+    as_object(data["outrider"])["build"] = {"revision": revision}
+    return replace(release, data=data, revision=revision)
+
+
+async def _run_cases(
+    cases: Sequence[Case], snapshot: Snapshot, engine: str, entrypoint: str, clock: Clock
+) -> list[TestResult]:
+    return [
+        await _run_case(case, snapshot, engine=engine, entrypoint=entrypoint, clock=clock)
+        for case in cases
+    ]
+
+
+def _suite_result(file: str, engine: str, message: str) -> TestResult:
+    return TestResult(
+        suite=file, name="suite", kind="suite", engine=engine, passed=False, message=message
+    )
 
 
 def run_rules(tree: Tree) -> Iterator[TestResult]:
@@ -191,7 +236,10 @@ def read_suite(tree: Tree, file: str) -> tuple[Case, ...]:
     base = tree.fixtures.get(_beside(file, base_name))
     if base is None:
         raise ConfigError(f"{file}: the base {base_name} is no fixture of this tree")
-    return tuple(_case(suite, file, _object(item, file), base) for item in cases)
+    data = _object(document.get("data", {}), file)
+    return tuple(
+        replace(_case(suite, file, _object(item, file), base), data=data) for item in cases
+    )
 
 
 def _beside(file: str, name: str) -> str:
@@ -222,6 +270,7 @@ def _case(suite: str, file: str, item: JsonObject, base: JsonObject) -> Case:
         name=name,
         kind=str(kind),
         input=_changed(base, item, where),
+        data={},
         effect=str(effect),
         codes=_names(expect, "codes"),
         obligations=_names(expect, "obligations"),
@@ -236,14 +285,7 @@ def _names(expect: JsonObject, key: str) -> frozenset[str] | None:
 
 def _changed(base: JsonObject, item: JsonObject, where: str) -> JsonObject:
     copy: JsonObject = orjson.loads(orjson.dumps(base))
-    for pointer, value in as_object(item.get("set")).items():
-        target, last = _target(copy, pointer, where)
-        if isinstance(target, dict):
-            target[last] = value
-        elif last.isdecimal() and int(last) < len(target):
-            target[int(last)] = value
-        else:
-            raise ConfigError(f"{where}: {pointer} leads nowhere")
+    _set(copy, as_object(item.get("set")), where)
     for removed in as_list(item.get("remove")):
         pointer = str(removed)
         target, last = _target(copy, pointer, where)
@@ -251,6 +293,17 @@ def _changed(base: JsonObject, item: JsonObject, where: str) -> JsonObject:
             raise ConfigError(f"{where}: {pointer} leads nowhere, there is nothing to remove")
         del target[last]
     return copy
+
+
+def _set(document: JsonObject, changes: JsonObject, where: str) -> None:
+    for pointer, value in changes.items():
+        target, last = _target(document, pointer, where)
+        if isinstance(target, dict):
+            target[last] = value
+        elif last.isdecimal() and int(last) < len(target):
+            target[int(last)] = value
+        else:
+            raise ConfigError(f"{where}: {pointer} leads nowhere")
 
 
 def _target(document: JsonObject, pointer: str, where: str) -> tuple[JsonObject | list[Json], str]:

@@ -39,12 +39,13 @@ FIXTURES = {"fixtures/base.yaml": {"a": {"b": 1, "c/d": 0}, "list": [1, 2], "pai
 async def run(tree, release):
     clock = SystemClock()
     engine = EmbeddedEngine(clock=clock, entrypoint=ENTRYPOINT, slowest_fixture_s=10.0)
-    snapshot = await engine.activate(release)
-    return await run_tests(tree, snapshot, engine=engine.name, entrypoint=ENTRYPOINT, clock=clock)
+    return await run_tests(
+        tree, release, engine.activate, engine=engine.name, entrypoint=ENTRYPOINT, clock=clock
+    )
 
 
-def a_suite(cases, base="../fixtures/base.yaml"):
-    text = f"suite: X\nbase: {base}\ncases:\n" + "".join(f"  - {case}\n" for case in cases)
+def a_suite(cases, base="../fixtures/base.yaml", data=""):
+    text = f"suite: X\nbase: {base}\n{data}cases:\n" + "".join(f"  - {case}\n" for case in cases)
     return a_tree(MAIN, suites={"outrider/main.suite.yaml": text}, fixtures=FIXTURES)
 
 
@@ -148,6 +149,31 @@ async def test_a_case_that_cannot_be_read_fails(case):
     assert [one.kind for one in report.failed] == ["suite"]
     with pytest.raises(ConfigError, match=r"main\.suite\.yaml"):
         read_suite(a_suite([case]), "outrider/main.suite.yaml")
+
+
+OPEN = "package outrider\n\ndefault decision := false\n\ndecision if data.outrider.open == 1\n"
+ALLOWED = "{name: a, kind: positive, expect: {effect: allow}}"
+
+
+async def test_a_suite_may_change_data_and_only_for_itself():
+    apart = a_suite([ALLOWED], data="data: {/outrider/open: 1}\n").suites[
+        "outrider/main.suite.yaml"
+    ]
+    plain = a_suite([ALLOWED.replace("allow", "deny")]).suites["outrider/main.suite.yaml"]
+    suites = {"outrider/a.suite.yaml": apart, "outrider/b.suite.yaml": plain}
+    tree = a_tree(OPEN, {"open": 0}, suites=suites, fixtures=FIXTURES)
+    release = a_release(OPEN, {"open": 0})
+    report = await run(tree, release)
+    assert [one.passed for one in report.results] == [True, True]
+    assert release.data["outrider"]["open"] == 0
+
+
+async def test_a_suite_whose_data_leads_nowhere_fails():
+    tree = a_suite([ALLOWED], data="data: {/outrider/rules/XX-01/mode: shadow}\n")
+    report = await run(tree, a_release(OPEN))
+    assert [one.message for one in report.failed] == [
+        "outrider/main.suite.yaml: /outrider/rules/XX-01/mode leads nowhere"
+    ]
 
 
 async def test_a_base_that_is_no_fixture_fails():

@@ -45,7 +45,8 @@ test_an_unknown_effect_is_denied if {
 }
 
 test_an_unknown_document_is_denied if {
-	given.verdict({}) == {"effect": "deny", "codes": {"EF-00", "EF-08", "TS-02"}}
+	given.verdict({}).effect == "deny"
+	{"EF-00", "EF-08", "TS-02"} - given.verdict({}).codes == set()
 	given.verdict(object.union(given.mcp_call, {"version": "outrider.input/v2"})).effect == "deny"
 }
 

@@ -1,0 +1,32 @@
+# METADATA
+# title: No secret leaves in an argument
+# description: |
+#   Denies what changes something and reaches outside if an argument carries a secret or personal
+#   data that this task read, or the pattern of one, plain or encoded. Reads are SQ-32's. Patterns
+#   that `limits.passed` names do not count.
+# labels:
+#   nhi: [NHI2]
+#   atlas: [AML.T0086]
+package outrider.controls.leaked_secret
+
+import data.outrider.lib
+
+# METADATA
+# id: PV-04
+# custom:
+#   refs: [T1, AML.T0086, NHI2]
+findings contains lib.finding("PV-04", "deny", "a secret would leave in this argument", {"pointer": pointer}) if {
+	not input.action.properties.class == "read"
+	is_object(input.action.properties.provenance)
+	some pointer, entry in input.action.properties.provenance
+	not entry.secrets == []
+	not _passes(entry)
+	not data.outrider.lib.stays_inside
+}
+
+_passes(entry) if {
+	is_array(entry.secrets)
+	every secret in entry.secrets {
+		secret in data.outrider.rules["PV-04"].limits.passed
+	}
+}
