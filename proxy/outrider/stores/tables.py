@@ -9,8 +9,11 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import MANY_KEYS
 
 TABLES: Final = ("pins", "mcp_sessions", "epochs", "keys")
+STATES: Final = ("tasks", "books", "history", "quarantine")
+"""The tables of `core.ports.States`."""
 KEY_BYTES: Final = 1024
 VALUE_BYTES: Final = 1 << 20
+STATE_BYTES: Final = 1 << 18
 
 
 def checked_table(table: str) -> str:
@@ -18,6 +21,20 @@ def checked_table(table: str) -> str:
     if table not in TABLES:
         raise ValueError("not a table of the store")
     return table
+
+
+def checked_state(table: str) -> str:
+    """`table`, if `core.ports.States` has it; another name is a fault of ours (`ValueError`)."""
+    if table not in STATES:
+        raise ValueError("not a table of states")
+    return table
+
+
+def checked_value(value: bytes | None, limit_bytes: int) -> bytes | None:
+    """`value`, if it fits. Raises `StoreUnavailableError`."""
+    if value is not None and len(value) > limit_bytes:
+        raise StoreUnavailableError("the value is too large to be stored", cause="value")
+    return value
 
 
 def checked_key(key: str) -> str:
