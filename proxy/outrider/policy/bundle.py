@@ -16,14 +16,17 @@ import yaml
 
 from outrider.core import strict_json
 from outrider.core.errors import ConfigError, MalformedError
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.policy.archive import read_tree
 from outrider.policy.bounds import check_bounds
+from outrider.policy.manifest_guess import guess_operation
+from outrider.policy.openapi import FILE, expanded
 
 ROOT: Final = "outrider"
 _DATA_FILES: Final = frozenset({"data.json", "data.yaml"})
 _MISNAMED: Final = frozenset({"data.yml", "data.jsonc"})
 _BUILD: Final = "outrider/build/data.json"
+_MANIFESTS: Final = (ROOT, "manifest")
 _MAX_DEPTH: Final = 64
 _MAX_NODES: Final = 500_000
 _JSON_LIMITS: Final = strict_json.JsonLimits(depth=_MAX_DEPTH, nodes=_MAX_NODES, key_bytes=1024)
@@ -84,7 +87,7 @@ def read(path: Path, overlays: Sequence[Path] = ()) -> Tree:
         modules=released,
         tests=tests,
         suites={name: text for name, text in texts.items() if name.endswith(".suite.yaml")},
-        data=_merge(texts),
+        data=_expanded(_merge(texts), texts),
         fixtures=_fixtures(texts),
         declared=_object(".manifest", read_json(texts.get(".manifest", "{}"), ".manifest")),
         catalogue=read_yaml(texts.get("controls.yaml", ""), "controls.yaml"),
@@ -95,6 +98,11 @@ def read(path: Path, overlays: Sequence[Path] = ()) -> Tree:
 def is_test(name: str) -> bool:
     """Whether a module is left out of what is released: a test, or what only tests use."""
     return name.endswith("_test.rego") or name.startswith("outrider/testing/")
+
+
+def is_openapi(path: PurePosixPath) -> bool:
+    """Whether a file is an OpenAPI document beside an upstream's manifest."""
+    return path.parts[:2] == _MANIFESTS and len(path.parts) == 4 and bool(FILE.fullmatch(path.name))
 
 
 def read_json(text: str, source: str) -> Json:
@@ -111,14 +119,27 @@ def read_yaml(text: str, source: str) -> Json:
     Refused: a key twice, keys that are no strings, anchors, tags, and plain scalars that one
     reader takes for a string and another for a number or truth value (`yes`, `010`, `1_000`).
     """
+    node = _composed(text, source)
+    return None if node is None else _YamlReader(source).value(node, 0)
+
+
+def read_document(text: str, source: str) -> Json:
+    """A document that others wrote for other readers, JSON or YAML, as data to look things up in.
+
+    As `read_yaml`, but a key or word that readers take for different things is its own text here.
+    """
+    node = _composed(text, source)
+    return None if node is None else _ForeignReader(source).value(node, 0)
+
+
+def _composed(text: str, source: str) -> yaml.Node | None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(text, Loader=loader)
+        return yaml.compose(text, Loader=loader)
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{source}{line}: not readable as YAML") from fault
-    return None if node is None else _YamlReader(source).value(node, 0)
 
 
 class _YamlReader:
@@ -148,13 +169,16 @@ class _YamlReader:
     def _mapping(self, node: yaml.MappingNode, depth: int) -> JsonObject:
         found: JsonObject = {}
         for key_node, value_node in node.value:
-            key = self.value(key_node, depth + 1)
+            key = self._key(key_node, depth + 1)
             if not isinstance(key, str):
                 self._refuse(key_node, f"the key {key!r} is no string; quote it")
             if key in found:
                 self._refuse(key_node, f"the key {key!r} stands twice")
             found[key] = self.value(value_node, depth + 1)
         return found
+
+    def _key(self, node: yaml.Node, depth: int) -> Json:
+        return self.value(node, depth)
 
     def _scalar(self, node: yaml.ScalarNode) -> Json:
         text: str = node.value
@@ -176,6 +200,20 @@ class _YamlReader:
 
     def _refuse(self, node: yaml.Node, why: str) -> NoReturn:
         raise ConfigError(f"{self._source}:{node.start_mark.line + 1}: {why}")
+
+
+class _ForeignReader(_YamlReader):
+    """Reads what was not written for us: `200:` is the key "200", `yes` is a word."""
+
+    def _key(self, node: yaml.Node, depth: int) -> Json:
+        self._admit(node, depth)
+        return node.value if isinstance(node, yaml.ScalarNode) else None
+
+    def _scalar(self, node: yaml.ScalarNode) -> Json:
+        text: str = node.value
+        plain = node.style not in ("'", '"', "|", ">")
+        large = len(text) > 15 and (_INT.fullmatch(text) or _FLOAT.fullmatch(text))
+        return text if plain and (large or _AMBIGUOUS.fullmatch(text)) else super()._scalar(node)
 
 
 def _int(word: str, source: str) -> int:
@@ -205,6 +243,8 @@ def _policy_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
 def _belongs(path: PurePosixPath) -> bool:
     if path.name in _DATA_FILES:
         return len(path.parts) == 1 or path.parts[0] == ROOT
+    if is_openapi(path):
+        return True
     if path.parts[0] == "fixtures":
         return path.suffix in (".yaml", ".json")
     return str(path) in (".manifest", "controls.yaml") or path.name.endswith(".suite.yaml")
@@ -257,6 +297,24 @@ def _put(target: JsonObject, source: JsonObject, name: str, where: str) -> None:
         if not isinstance(present, dict) or not isinstance(value, dict):
             raise ConfigError(f"{name}: {here} is given by another data file too")
         _put(present, value, name, here)
+
+
+def _expanded(data: JsonObject, texts: Mapping[str, str]) -> JsonObject:
+    """`data` with the operations of the OpenAPI documents that manifests name."""
+    manifest = as_object(as_object(data.get(ROOT)).get("manifest"))
+    for name, entry in manifest.items():
+        if not isinstance(entry, dict) or "openapi" not in entry:
+            continue
+        folder = PurePosixPath(*_MANIFESTS, name)
+
+        def document(file: str, folder: PurePosixPath = folder) -> Json:
+            text = texts.get(str(folder / file))
+            if text is None:
+                raise ConfigError(f"{folder / file}: no such file, though the manifest names it")
+            return read_document(text, str(folder / file))
+
+        manifest[name] = expanded(entry, document, str(folder), guess_operation)
+    return data
 
 
 def _fixtures(texts: Mapping[str, str]) -> dict[str, JsonObject]:

@@ -13,7 +13,7 @@ import orjson
 
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.archive import read_tree
-from outrider.policy.bundle import Tree, read
+from outrider.policy.bundle import Tree, is_openapi, read
 from outrider.policy.gate import LoadGate
 from outrider.policy.index import outdated
 from outrider.policy.release import Release, load
@@ -84,7 +84,7 @@ def _stray_files(layers: Sequence[Path]) -> Iterator[Problem]:
         for name in read_tree(layer):
             path = PurePosixPath(name)
             inside = path.parts[0] == "outrider"
-            if not inside or path.name in ("data.json", "data.yaml"):
+            if not inside or path.name in ("data.json", "data.yaml") or is_openapi(path):
                 continue
             if not path.name.endswith(_KNOWN_SUFFIXES):
                 yield _problem("stray", name, 0, "no engine loads this file")
