@@ -57,6 +57,11 @@ class Ask:
         """`<upstream>/<name>`, case-sensitive."""
         return f"{self.upstream}/{self.resource}"
 
+    @property
+    def carrier(self) -> str:
+        """The upstream it is sent to: that of the meta-tool it came through, where it did."""
+        return self.upstream if self.via is None else self.via.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:

@@ -75,12 +75,12 @@ def grant_permit(decisions: tuple[Decision, ...], actions: tuple[Action, ...]) -
     """The only way to a Permit: one allow for each action, all on one upstream, at least one."""
     if not actions or len(decisions) != len(actions):
         return None
-    upstream = actions[0].ask.upstream
+    upstream = actions[0].ask.carrier
     for decision in decisions:
         if decision.effect is not _ALLOW:
             return None
     for action in actions:
-        if action.ask.upstream != upstream:
+        if action.ask.carrier != upstream:
             return None
     return Permit(decisions, actions, upstream, _MINTER)
 

@@ -8,7 +8,15 @@ from outrider.core.jsonvalue import JsonObject
 from tests.support.mcp_exchange import FakeUpstream, a_tool, request
 from tests.support.sidecar import GuardedUpstream, McpUpstream, World, a_world
 from tests.support.sidecar_mcp import call, message_of, reason_of
-from tests.support.sidecar_policy import AGENT, CRM, ENGINES, a_policy, an_agent, an_operation
+from tests.support.sidecar_policy import (
+    AGENT,
+    CRM,
+    DESK,
+    ENGINES,
+    a_policy,
+    an_agent,
+    an_operation,
+)
 
 WRAPPED: Final[JsonObject] = {
     "type": "object",
@@ -24,15 +32,20 @@ MANIFEST: Final[JsonObject] = {
             "unwrap": {"name": "$.tool", "arguments": "$.args"},
             "sensitivity": "internal",
         },
+        "call_there": {
+            "unwrap": {"name": "$.tool", "arguments": "$.args", "upstream": "desk"},
+            "sensitivity": "internal",
+        },
         "hidden": an_operation(),
     },
 }
+ELSEWHERE: Final[JsonObject] = {**DESK, "tools": {"ring": an_operation()}}
 
 
 def _crm() -> McpUpstream:
-    names = ("echo", "send", "hidden")
-    tools = [a_tool(name) for name in names]
-    return McpUpstream(fake=FakeUpstream(*tools, a_tool("call_tool", inputSchema=WRAPPED)))
+    tools = [a_tool(name) for name in ("echo", "send", "hidden")]
+    wrapped = [a_tool(name, inputSchema=WRAPPED) for name in ("call_tool", "call_there")]
+    return McpUpstream(fake=FakeUpstream(*tools, *wrapped))
 
 
 def _through(tool: Any, arguments: Any = None, **more: Any) -> JsonObject:
@@ -58,7 +71,7 @@ async def test_P15_a_call_through_a_meta_tool_is_judged_as_the_call_it_carries(
     engine: str,
 ) -> None:
     async with _world(engine, refused=["crm/hidden"]) as world:
-        assert await _names(world) == ["echo", "hidden", "call_tool"]
+        assert await _names(world) == ["echo", "hidden", "call_tool", "call_there"]
         assert reason_of(await world.raw(world.legacy(_through("echo")))) is None
         record = world.decisions("allow")[-1]
         assert record["action"]["resource"] == "crm/echo"
@@ -98,3 +111,15 @@ async def test_P15_a_changed_definition_is_refused_whichever_way_it_is_called() 
         await _names(world)
         async with world.refuses("definition_changed"):
             await world.raw(world.legacy(_through("echo")))
+
+
+async def test_P15_the_inner_upstream_is_judged_and_the_carrier_is_called() -> None:
+    async with _world(desk=ELSEWHERE) as world:
+        await _names(world)
+        message = call("call_there", {"tool": "ring", "args": {}})
+        assert reason_of(await world.raw(world.legacy(message))) is None
+        assert world.decisions("allow")[-1]["action"]["resource"] == "desk/ring"
+        assert (world.crm.methods[-1], world.desk.seen) == ("tools/call", [])
+        # near miss: a tool of that name is declared there only, not here
+        async with world.refuses("grant"):
+            await world.raw(world.legacy(_through("ring", {})))
