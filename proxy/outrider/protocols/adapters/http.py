@@ -20,7 +20,7 @@ from outrider.config.settings import HttpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
 from outrider.core.catalogue import UpstreamEntry
-from outrider.core.errors import MalformedError, ObligationError, UnrecognisedError
+from outrider.core.errors import MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused, Route, Watcher
@@ -31,6 +31,7 @@ from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_loc
 from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
 from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, telling, without
 from outrider.protocols.wire.problem import problem
+from outrider.protocols.wire.taught import taught
 
 _BODY: Final = "body"
 _FIELD: Final = "header."
@@ -185,9 +186,7 @@ class HttpConversation:
         return False
 
     def outgoing(self, edits: Edits) -> Outgoing:
-        """Raises `ObligationError` for a bound that nothing here counts."""
-        if edits.records is not None:
-            raise ObligationError("records of a plain HTTP answer are not counted")
+        """The request that leaves, rebuilt from what was judged."""
         target = self.path + ("?" + write_pairs(self.query) if self.query else "")
         return Outgoing(
             method=self.inbound.head.method,
@@ -197,7 +196,7 @@ class HttpConversation:
         )
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
-        """Raises `ObligationError` for an answer in which nothing can be redacted."""
+        """Raises `ObligationError` for an answer in which nothing can be redacted or counted."""
         authority = self.inbound.manifest.hosts.get(self.ask.upstream)
         if _options(self.inbound.route).body == "judged":
             check_location(head, authority)
@@ -208,9 +207,17 @@ class HttpConversation:
         if edits.redactions:
             limit = edits.response_bytes or self.limits.response_bytes
             limit = min(limit, self.limits.response_bytes)
-            return BufferedJson(head, edits.redactions, limit, self.limits.response)
-        limit = edits.response_bytes or self.limits.opaque_bytes
-        return PassThrough(head, limit, empty=False)
+            return BufferedJson(
+                head, edits.redactions, limit, self.limits.response, records=edits.records
+            )
+        judged = _options(self.inbound.route).body == "judged"
+        return taught(
+            head,
+            judged=judged,
+            limit_bytes=edits.response_bytes or self.limits.opaque_bytes,
+            limits=self.limits.response,
+            records=edits.records,
+        )
 
     def _headers(self, edits: Edits) -> Headers:
         """What the agent sent, fit to leave, then what obligations set, then ours."""

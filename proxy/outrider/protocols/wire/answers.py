@@ -19,7 +19,7 @@ from outrider.core.errors import (
 from outrider.core.exchange import ResponseHead
 from outrider.core.jsonvalue import Json
 from outrider.core.obligation import RedactObligation
-from outrider.core.ports import Emit, Note, Step
+from outrider.core.ports import Emit, Learn, Note, Step
 from outrider.core.strict_json import JsonLimits, read, read_steps
 from outrider.core.vocabulary import Reason
 from outrider.protocols.wire.headers import is_json, rewritten, unframed
@@ -75,6 +75,8 @@ class BufferedJson:
         redactions: tuple[RedactObligation, ...],
         limit_bytes: int,
         limits: JsonLimits,
+        *,
+        records: int | None = None,
     ) -> None:
         if not is_json(head.header("content-type")) or head.header("content-encoding") is not None:
             raise ObligationError("an answer that is not JSON cannot be redacted")
@@ -82,6 +84,7 @@ class BufferedJson:
         self._redactions = redactions
         self._limit_bytes = limit_bytes
         self._limits = limits
+        self._records = records
         self._data = bytearray()
 
     def head(self) -> ResponseHead:
@@ -115,12 +118,27 @@ class BufferedJson:
         return self._redacted(value)
 
     def _redacted(self, value: Json) -> list[Step]:
+        if self._records is not None and longest_list(value) > self._records:
+            raise ObligationError("the answer holds more records than policy allows")
         steps: list[Step] = []
         for redaction in self._redactions:
             value, done = redacted(value, redaction.pointer, redaction.replacement)
             if done:
                 steps.append(Note(event="redacted", facts={"pointer": redaction.pointer}))
-        return [*steps, Emit(data=orjson.dumps(value))]
+        return [*steps, Learn(value=value), Emit(data=orjson.dumps(value))]
+
+
+def longest_list(value: Json) -> int:
+    """How many items the longest list anywhere in `value` has; one where there is none."""
+    longest, level = 1, [value]
+    while level:
+        node = level.pop()
+        if isinstance(node, dict):
+            level.extend(node.values())
+        elif isinstance(node, list):
+            longest = max(longest, len(node))
+            level.extend(node)
+    return longest
 
 
 def _unreadable(fault: MalformedError) -> UpstreamFailedError:

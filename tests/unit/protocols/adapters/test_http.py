@@ -15,7 +15,7 @@ from outrider.core.errors import (
 from outrider.core.exchange import Headers, Outgoing, RequestHead
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
-from outrider.core.ports import Adapter, Conversation, Edits, Emit
+from outrider.core.ports import Adapter, Conversation, Edits, Emit, Learn
 from outrider.core.vocabulary import BodyKind, ProtocolName, Reason, ResourceType
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from tests.support.builders import (
@@ -339,9 +339,24 @@ def test_an_encoded_slash_is_taken_only_where_the_route_says_so() -> None:
         parse(a_get("/api/people/a%2Fb"))
 
 
-def test_a_bound_on_records_cannot_be_kept_here() -> None:
+@pytest.mark.parametrize("redactions", [(), (RedactObligation(pointer="/ssn"),)])
+def test_a_bound_on_records_is_kept(redactions: tuple[RedactObligation, ...]) -> None:
+    for items, kept in ((b"[1,2]", True), (b"[1,2,3]", False)):
+        watcher = parse(a_get("/api/people")).watch(
+            a_response_head(), Edits(records=2, redactions=redactions)
+        )
+        watcher.feed(b'{"rows":' + items + b"}")
+        if kept:
+            assert isinstance(watcher.end()[-1], Emit)
+        else:
+            with pytest.raises(ObligationError):
+                watcher.end()
+
+
+def test_records_that_nobody_can_count_are_refused() -> None:
+    page = a_response_head(headers=(("content-type", "text/html"),))
     with pytest.raises(ObligationError):
-        parse(a_get("/api/people")).outgoing(Edits(records=5))
+        parse(a_get("/api/people")).watch(page, Edits(records=5))
 
 
 # --- the answer ------------------------------------------------------------------------------
@@ -349,10 +364,12 @@ def test_a_bound_on_records_cannot_be_kept_here() -> None:
 REDACT = Edits(redactions=(RedactObligation(pointer="/ssn"),))
 
 
-def test_an_answer_passes_as_it_comes() -> None:
+def test_an_answer_is_learnt_and_leaves_as_it_came() -> None:
     watcher = parse(a_get("/api/people")).watch(a_response_head(), Edits())
     assert watcher.streaming
-    assert watcher.feed(b'{"ssn"') == [Emit(data=b'{"ssn"')]
+    assert watcher.feed(b'{"ssn": ') == []
+    assert watcher.feed(b"1}") == []
+    assert watcher.end() == [Learn(value={"ssn": 1}), Emit(data=b'{"ssn": 1}')]
 
 
 def test_a_redaction_is_made_in_the_whole_answer() -> None:

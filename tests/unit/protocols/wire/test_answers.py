@@ -11,7 +11,7 @@ from outrider.core.errors import (
 )
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.obligation import RedactObligation
-from outrider.core.ports import Emit, Judge, Note, Step
+from outrider.core.ports import Emit, Judge, Learn, Note, Step
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Reason
 from outrider.protocols.wire.answers import (
@@ -42,7 +42,9 @@ def test_a_redacted_answer_leaves_only_whole_and_without_what_spoke_of_its_bytes
     assert not watcher.streaming
     assert watcher.feed(b'{"ssn":"123","rows":[{"x":1},') == []
     assert watcher.feed(b'{"x":2}]}') == []
-    *notes, emit = watcher.end()
+    *notes, learn, emit = watcher.end()
+    assert isinstance(learn, Learn)
+    assert learn.value == {"ssn": "[redacted]", "rows": [{"x": 1}, {"x": "[redacted]"}]}
     assert notes == [
         Note(event="redacted", facts={"pointer": "/ssn"}),
         Note(event="redacted", facts={"pointer": "/rows/1/x"}),

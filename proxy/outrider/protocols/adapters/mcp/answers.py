@@ -20,6 +20,7 @@ from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
+from outrider.protocols.adapters.mcp.lessons import lesson
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
 from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
@@ -150,7 +151,17 @@ class Answering:
     # --- messages ---
 
     def take(self, value: Json, emit: Emitter) -> list[Step]:
-        """The steps one message of the upstream gives rise to."""
+        """The steps one message of the upstream gives rise to. What it says is learnt before it
+        is emitted, whichever way it takes."""
+        turn = self.turn
+
+        def teaching(message: JsonObject) -> list[Step]:
+            learnt = lesson(turn, message)
+            return emit(message) if learnt is None else [learnt, *emit(message)]
+
+        return self._take(value, teaching)
+
+    def _take(self, value: Json, emit: Emitter) -> list[Step]:
         try:
             message = read_message(value)
         except MalformedError as fault:
