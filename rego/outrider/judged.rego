@@ -34,7 +34,11 @@ _missing contains "the action's effect and class are not known to fit" if not cl
 _missing contains "the amount is not a number of at least 0" if not limits_met
 
 # Undefined for a finding whose code is off: nothing is said of it.
-_judged(finding) := _settled(finding) if {
+_judged(finding) := _excused(finding, excepted[finding.code]) if {
+	_is_sound(finding)
+	_is_on(finding.code)
+	excepted[finding.code]
+} else := _settled(finding) if {
 	_is_sound(finding)
 	_is_on(finding.code)
 }
@@ -98,14 +102,10 @@ _brings_an_approval(finding) if {
 	obligation.type == "approval"
 }
 
-default _approvers(_) := {}
-
-_approvers(code) := settings[code].approval
-
-_is_on(code) if not settings[code].mode == "off"
+_is_on(code) if mode_of(code) in {"enforce", "shadow"}
 
 _mode(finding) := "shadow" if {
-	settings[finding.code].mode == "shadow"
+	mode_of(finding.code) == "shadow"
 } else := "shadow" if {
 	finding.effect in {"deny", "hold"}
 	softened

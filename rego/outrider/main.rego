@@ -119,8 +119,8 @@ limits_met if {
 # METADATA
 # description: Every finding in the words of the decision, those without effect too.
 reasons contains object.union(
-	object.remove(finding, ["effect", "obligations"]),
 	{"severity": _severity(finding.code), "refs": _refs(finding.code)},
+	object.remove(finding, ["effect", "obligations"]),
 ) if {
 	some finding in judged
 }

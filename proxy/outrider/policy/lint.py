@@ -35,6 +35,11 @@ from outrider.policy.world import Language, Problem, World, world_of
 FINDING: Final = ("data", "outrider", "lib", "finding")
 LONGEST_EXCEPTION: Final = timedelta(days=90)
 ENDS_SOON: Final = timedelta(days=14)
+_SELECTORS_OF_AN_EXCEPTION: Final = frozenset({"subject", "resource", "effect"})
+_NEEDED_OF_AN_EXCEPTION: Final = ("code", "owner", "reason", "ticket")
+_KEYS_OF_AN_EXCEPTION: Final = _SELECTORS_OF_AN_EXCEPTION.union(
+    _NEEDED_OF_AN_EXCEPTION, {"id", "until"}
+)
 _RULES_FILE: Final = "outrider/rules/data.yaml"
 _EXCEPTIONS_FILE: Final = "outrider/exceptions/data.yaml"
 _CHECKED_DATA: Final = ("agents", "manifest", "rules", "templates")
@@ -151,12 +156,17 @@ def _exceptions(outrider: JsonObject, today: date) -> Iterator[Problem]:
 
 
 def _exception(entry: JsonObject, catalogue: JsonObject, today: date) -> Iterator[str]:
-    for key in ("code", "owner", "reason"):
+    for key in _NEEDED_OF_AN_EXCEPTION:
         if not isinstance(entry.get(key), str):
             yield f"{key} is missing"
+    for key in sorted(entry.keys() - _KEYS_OF_AN_EXCEPTION):
+        yield f"{key} is not known here; the exception has no effect"
+    for key in sorted(entry.keys() & _SELECTORS_OF_AN_EXCEPTION):
+        if not isinstance(entry[key], str):
+            yield f"{key} is no text; the exception has no effect"
     code = entry.get("code")
     row = as_object(catalogue.get(code)) if isinstance(code, str) else {}
-    if row and row.get("exemptible") is not True:
+    if isinstance(code, str) and row.get("exemptible") is not True:
         yield f"{code} takes no exceptions"
     until = _day(entry.get("until"))
     if until is None:

@@ -147,6 +147,11 @@ EXCEPTION = {
         pytest.param({"until": "2026-12-08"}, None, id="15-days-left"),
         pytest.param({"owner": None}, "owner is missing", id="no-owner"),
         pytest.param({"code": "EF-00"}, "takes no exceptions", id="not-exemptible"),
+        pytest.param({"code": "EF-77"}, "takes no exceptions", id="a-code-without-a-row"),
+        pytest.param({"ticket": None}, "ticket is missing", id="no-ticket"),
+        pytest.param({"subjekt": "x"}, "subjekt is not known here", id="a-key-misspelt"),
+        pytest.param({"resource": 3}, "resource is no text", id="a-resource-that-is-none"),
+        pytest.param({"resource": "crm/*"}, None, id="for-one-upstream"),
     ],
 )
 def test_exceptions_end_and_are_owned(tmp_path, changes, told):
