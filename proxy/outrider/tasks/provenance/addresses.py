@@ -1,0 +1,155 @@
+"""URLs and e-mail addresses in the one spelling that two of them are compared by."""
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+from urllib.parse import unquote, unquote_plus
+
+_URL: Final = re.compile(r"(?:([a-z][a-z0-9+.-]*)://|(?=www\.))([^/?#\\\s]*)([^?#\s]*)(\?[^#\s]*)?(?:#.*)?",
+                         re.IGNORECASE | re.DOTALL)  # fmt: skip
+_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
+_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\/]+")
+_NAMED: Final = re.compile(r"[^<>]*<([^<>]+)>")
+
+
+class Url(NamedTuple):
+    """A URL's parts. `origin` is scheme, host and port; `scheme` is empty where none is written.
+
+    `userinfo`, `climbs` (a `..` in its path): such a one is never taken for its origin's.
+    """
+
+    key: bytes
+    scheme: str
+    host: str
+    port: str
+    query: str
+    userinfo: bool
+    climbs: bool
+
+    @property
+    def authority(self) -> str:
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+    @property
+    def origins(self) -> tuple[bytes, ...]:
+        """The key of its origin; where no scheme is written, those of both of the web."""
+        schemes = (self.scheme,) if self.scheme else ("https", "http")
+        return tuple(f"\0o{scheme}://{self.authority}".encode() for scheme in schemes)
+
+    def values(self) -> list[str]:
+        """What its query carries, decoded."""
+        found: list[str] = []
+        for part in self.query[1:].replace(";", "&").split("&"):
+            name, _, value = part.partition("=")
+            found += [unquote_plus(name), unquote_plus(value)] if value else [unquote_plus(name)]
+        return [value for value in found if value]
+
+
+def url_of(text: str, *, bare: bool = False) -> Url | None:
+    """`text` as a URL: scheme and host lower, host in A-labels without `www.` and last dot, no
+    default port, no fragment, unreserved characters plain, no slash at the end. None if it is none.
+    With `bare` a host needs no scheme and no `www.` before it.
+    """
+    if bare and "://" not in text and text[:4].lower() != "www.":
+        text = "www." + text
+    match = _URL.fullmatch(text)
+    if match is None:
+        return None
+    scheme = (match[1] or "").lower()
+    userinfo, _, authority = match[2].rpartition("@")
+    host, port = _host_and_port(authority)
+    if not host:
+        return None
+    if port == _PORTS.get(scheme):
+        port = ""
+    path = _plain(match[3])
+    query = _plain(match[4] or "")
+    authority = f"{host}:{port}" if port else host
+    key = f"{scheme}://{authority}{path.rstrip('/')}{query}"
+    return Url(
+        key=key.encode("utf-8", "replace"),
+        scheme=scheme,
+        host=host,
+        port=port,
+        query=query,
+        userinfo=bool(userinfo) or match[2].startswith("@"),
+        climbs=".." in unquote(path).replace("\\", "/").split("/"),
+    )
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    if authority.startswith("["):
+        host, bracket, port = authority.partition("]")
+        return (host + bracket).lower(), port.removeprefix(":")
+    host, _, port = authority.partition(":")
+    return host_form(host), port.lstrip("0")
+
+
+def host_form(host: str) -> str:
+    """A host's name lower, in A-labels, without `www.` and the last dot."""
+    host = host.strip(".") if host.isascii() else unicodedata.normalize("NFKC", host).strip(".")
+    host = host.casefold()
+    if not host.isascii():
+        host = ".".join(map(_a_label, host.replace("\u3002", ".").split(".")))
+    bare = host.removeprefix("www.")
+    return bare if "." in bare else host
+
+
+def _a_label(label: str) -> str:
+    if label.isascii():
+        return label
+    try:
+        return "xn--" + label.encode("punycode").decode("ascii")
+    except UnicodeError:
+        return label
+
+
+def shown_host(host: str) -> str:
+    """A host's name as people read it: A-labels decoded."""
+    if "xn--" not in host:
+        return host
+    return ".".join(map(_u_label, host.split(".")))
+
+
+def _u_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
+
+
+def _plain(text: str) -> str:
+    """`text` with unreserved characters decoded, so often that none is left, and escapes upper."""
+    if "%" not in text:
+        return text
+    for _ in range(8):
+        before, text = text, _ESCAPE.sub(_unescaped, text)
+        if text == before:
+            break
+    return text
+
+
+def _unescaped(match: "re.Match[str]") -> str:
+    char = chr(int(match[0][1:], 16))
+    return char if char in _UNRESERVED else match[0].upper()
+
+
+def email_of(text: str) -> bytes | None:
+    """One address: `mailto:` and a display name off, case folded, a plus tag kept; or None."""
+    if "<" in text:
+        named = _NAMED.fullmatch(text)
+        text = named[1] if named else ""
+    if text[:7].lower() == "mailto:":
+        text = unquote(text[7:])
+    text = text.strip()
+    if not _ADDRESS.fullmatch(text):
+        return None
+    local, _, host = text.rpartition("@")
+    host = host.strip(".").casefold()
+    if not host.isascii():
+        host = ".".join(map(_a_label, host.split(".")))
+    return f"{local.casefold()}@{host}".encode("utf-8", "replace")

@@ -1,0 +1,110 @@
+"""Fingerprints of secrets that were read, and where a call carries one (GOVERNANCE §4.11).
+
+A call's values are put in a row and squashed: letters and digits alone, lower case. So one
+needle finds a secret in any case, cut into DNS labels, with other separators or split over
+arguments that follow one another; the caller puts what is percent-escaped there a second time,
+unescaped. Other encodings have needles of their own: reversed, hex, base64 (and base64url) at
+three offsets, JSON's `\\u` escapes.
+
+Of a needle nothing is kept but a keyed digest, its length and keyed hashes of four pieces: every
+fourth place of a text is hashed, so one of four pieces in a row is met wherever the needle stands.
+
+Not caught: a part of a secret, encryption, compression, XOR and ROT, base32 and other bases, two
+encodings on top of one another, a split over several calls or in another order, paraphrase.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Final
+
+SHORTEST: Final = 12
+"""Characters of a secret that is fingerprinted."""
+MAX_SECRETS: Final = 256
+_PIECE: Final = 6
+_STRIDE: Final = 4
+_SURE: Final = _PIECE + _STRIDE - 1
+"""Bytes of a needle that is met for sure; a secret with fewer letters and digits has none."""
+_SLICE: Final = 16 << 10
+
+_KEPT: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz" + bytes(range(128, 256)))
+_LOWER: Final = bytes(range(256)).lower()
+_LEFT_OUT: Final = bytes(code for code in range(256) if _LOWER[code] not in _KEPT)
+
+
+def squash(text: str) -> bytes:
+    """`text` as its letters and digits, lower case, in UTF-8."""
+    return text.encode("utf-8", "replace").translate(_LOWER, _LEFT_OUT)
+
+
+class Secrets:
+    """The secrets of one task. `digest` is keyed by it."""
+
+    __slots__ = ("_digest", "_ids", "_pieces", "incomplete")
+
+    def __init__(self, digest: Callable[[bytes], str]) -> None:
+        self._digest = digest
+        self._ids: dict[str, str] = {}  # digest of a needle -> id of the secret
+        self._pieces: dict[int, list[tuple[int, int]]] = {}  # hash -> (its place, needle's length)
+        self.incomplete = False
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
+
+    def add(self, value: str) -> str | None:
+        """The id of the secret `value`, known from now on; None where it is too short."""
+        value = value.strip()
+        if len(value) < SHORTEST:
+            return None
+        name = "sec_" + self._digest(value.encode("utf-8", "replace"))
+        if name in self._ids:
+            return name
+        if len(self._ids) >= MAX_SECRETS * 10:
+            self.incomplete = True
+            return name
+        self._ids[name] = name
+        for needle in set(needles_of(value)):
+            if len(needle) >= _SURE:
+                self._ids[self._digest(needle)] = name
+                for place in range(_STRIDE):
+                    piece = hash(needle[place : place + _PIECE])
+                    self._pieces.setdefault(piece, []).append((place, len(needle)))
+        return name
+
+    def find(self, text: bytes) -> Iterator[tuple[int, int, str] | None]:
+        """(start, end, id) of each secret in the squashed `text`; None after each slice of it."""
+        pieces = self._pieces
+        for first in range(0, len(text), _SLICE):
+            for at in range(first, min(first + _SLICE, len(text) - _PIECE + 1), _STRIDE):
+                met = pieces.get(hash(text[at : at + _PIECE]))
+                if met is not None:
+                    yield from self._checked(text, at, met)
+            yield None
+
+    def _checked(
+        self, text: bytes, at: int, met: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, str]]:
+        for place, length in met:
+            start = at - place
+            if start >= 0 and start + length <= len(text):
+                name = self._ids.get(self._digest(text[start : start + length]))
+                if name is not None:
+                    yield start, start + length, name
+
+
+def needles_of(value: str) -> Iterator[bytes]:
+    """`value` squashed, in each encoding that is looked for."""
+    data = value.encode("utf-8", "replace")
+    yield squash(value)
+    yield squash(value[::-1])
+    yield squash(data.hex())
+    yield squash("".join(f"\\u{ord(char):04x}" for char in value))
+    yield squash(value.encode("unicode_escape").decode())
+    for offset in range(3):
+        yield squash(_in_base64(data, offset))
+
+
+def _in_base64(data: bytes, offset: int) -> str:
+    """What of base64 is the same whatever stands before and behind `data` at this offset."""
+    coded = base64.b64encode(b"\0" * offset + data).decode()
+    bits = 8 * (offset + len(data))
+    return coded[(8 * offset + 5) // 6 : bits // 6]

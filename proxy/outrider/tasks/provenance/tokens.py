@@ -1,0 +1,52 @@
+"""Addresses inside content: URLs, e-mail addresses and what is spelt like an IBAN."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+MAX_TOKENS: Final = 256
+"""Of one value; what comes after is not looked at."""
+
+_URL: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,15}://|(?<![\w.-])www\.)[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}",
+    re.IGNORECASE,
+)
+_EMAIL: Final = re.compile(r"[\w.+%~!#$&*=?^-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_IBAN: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])"
+)
+_SHAPE: Final = bytes(
+    48 if 48 <= code <= 57 else 65 if chr(code).isalpha() and code < 128 else code
+    for code in range(256)
+)
+_TAIL: Final = ".,;:!?)]*_~"
+
+
+class Token(NamedTuple):
+    kind: str  # url, email, iban: a type of argument
+    text: str
+
+
+def tokens_in(text: str) -> Iterator[Token]:
+    """Each of them once, in the order of their kinds."""
+    seen: set[Token] = set()
+    for token in _found(text):
+        if token not in seen:
+            if len(seen) == MAX_TOKENS:
+                return
+            seen.add(token)
+            yield token
+
+
+def _found(text: str) -> Iterator[Token]:
+    if "://" in text or "www." in text.lower():
+        for match in _URL.finditer(text):
+            yield Token("url", match[0].rstrip(_TAIL))
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            yield Token("email", match[0].rstrip(".-"))
+    data = text.encode("utf-8", "replace").translate(_SHAPE, b" -")
+    if b"AA00" in data:
+        for match in _IBAN.finditer(text):
+            if sum(char.isdigit() for char in match[0]) >= 10:
+                yield Token("iban", match[0])
