@@ -9,14 +9,16 @@ from outrider.audit.inputs import InputStore
 from outrider.audit.log import Bounds, FileAuditLog
 from outrider.audit.sinks.file import FileSink
 from outrider.config.load import Loaded
-from outrider.core.ports import Clock
+from outrider.core.ports import Clock, States
 from outrider.core.secret import Secret
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import SessionTable
 from outrider.stores.keyfile import own_secret, read_secret
-from outrider.stores.memory import MemoryStore
+from outrider.stores.memory import MemoryStates, MemoryStore
 from outrider.stores.sqlite import SqliteStore
+from outrider.stores.sqlite_file import SqliteFile
+from outrider.stores.sqlite_states import SqliteStates
 from outrider.telemetry.metrics import Metrics
 
 
@@ -29,6 +31,7 @@ class State:
     token: Secret
     audit: FileAuditLog
     store: MemoryStore | SqliteStore
+    states: States
     pins: PinTable
     sessions: SessionTable
     seals: Seals
@@ -44,7 +47,7 @@ async def open_state(
     token = await asyncio.to_thread(_token, loaded)
     audit = await _open_audit(loaded, clock, metrics, inputs_key)
     stack.push_async_callback(audit.close)
-    store = await _open_store(loaded, stack)
+    store, states = await _open_store(loaded, clock, stack)
     pins, sessions = PinTable(), SessionTable()
     pins.load(await store.items("pins"))
     sessions.load(await store.items("mcp_sessions"))
@@ -54,6 +57,7 @@ async def open_state(
         token=token,
         audit=audit,
         store=store,
+        states=states,
         pins=pins,
         sessions=sessions,
         seals=Seals(key=key.reveal()[:32], clock=clock),
@@ -91,10 +95,12 @@ async def _open_audit(
     return audit
 
 
-async def _open_store(loaded: Loaded, stack: AsyncExitStack) -> MemoryStore | SqliteStore:
+async def _open_store(
+    loaded: Loaded, clock: Clock, stack: AsyncExitStack
+) -> tuple[MemoryStore | SqliteStore, States]:
     if loaded.settings.stores.kind == "memory":
-        return MemoryStore()
-    store = SqliteStore(path=loaded.data(loaded.settings.stores.path))
-    await store.start()
-    stack.push_async_callback(store.close)
-    return store
+        return MemoryStore(), MemoryStates(clock=clock)
+    file = SqliteFile(path=loaded.data(loaded.settings.stores.path))
+    await file.start()
+    stack.push_async_callback(file.close)
+    return SqliteStore(file), SqliteStates(file, clock=clock)

@@ -8,6 +8,7 @@ from outrider.core.errors import StoreUnavailableError
 from outrider.core.ports import MANY_KEYS
 from outrider.stores.memory import MemoryStore
 from outrider.stores.sqlite import SqliteStore
+from outrider.stores.sqlite_file import SqliteFile
 from outrider.stores.tables import TABLES
 
 
@@ -16,11 +17,11 @@ async def store(request, tmp_path):
     if request.param == "memory":
         yield MemoryStore(rows=8)
         return
-    sqlite = SqliteStore(path=tmp_path / "store.db", rows=8)
+    file = SqliteFile(path=tmp_path / "store.db")
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(sqlite.close)
-        await sqlite.start()
-        yield sqlite
+        stack.push_async_callback(file.close)
+        await file.start()
+        yield SqliteStore(file, rows=8)
 
 
 @pytest.mark.parametrize("table", TABLES)
