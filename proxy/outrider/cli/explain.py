@@ -1,6 +1,6 @@
 """`outrider explain`: why a decision was made, and one change that would flip it."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -88,6 +88,7 @@ def tell(found: JsonObject) -> None:
     )
     if found.get("summary"):
         out.print(plain(str(found["summary"])), soft_wrap=True)
+    _tell_known(record)
     _tell_replay(as_object(found.get("replayed")), record)
     for item in as_list(found.get("decided_by")):
         _tell_rule(as_object(item))
@@ -95,6 +96,22 @@ def tell(found: JsonObject) -> None:
     if enforced == "allow":
         _tell_near([as_object(item) for item in as_list(found.get("near"))])
     _tell_change(found.get("change"), str(as_object(found.get("decision")).get("effect")))
+
+
+_DOUBTED: Final = frozenset({"untrusted", "model"})
+
+
+def _tell_known(record: JsonObject) -> None:
+    """Whose word the arguments were, and what the task had done before."""
+    for pointer, entry in as_object(record.get("provenance")).items():
+        label, seen = as_object(entry).get("label"), as_list(as_object(entry).get("sources"))
+        where = f" [dim]{plain(', '.join(map(str, seen)))}[/]" if seen else ""
+        style = "yellow" if label in _DOUBTED else "green"
+        out.print(f"{plain(pointer)} is [{style}]{plain(str(label))}[/]{where}", soft_wrap=True)
+    behaviour = as_object(record.get("behaviour"))
+    flags = ", ".join(str(flag).replace("_", " ") for flag in as_list(behaviour.get("flags")))
+    if flags:
+        out.print(f"[dim]the task so far:[/] {plain(flags)}", soft_wrap=True)
 
 
 def _tell_replay(replayed: JsonObject, record: JsonObject) -> None:

@@ -5,10 +5,11 @@ or upstream text.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from outrider.core.decision import ReasonEntry
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import Reason
 
 
@@ -102,7 +103,8 @@ class Refusal:
     """Everything an adapter may say of a refusal.
 
     `code` and `status` are a protocol's finer error, where the fault has one; `detail` is a fixed
-    sentence of ours. `data` are members the protocol's error object carries.
+    sentence of ours. `seen` says of the arguments that the reasons point at where their values were
+    seen, `{pointer: {label, sources}}`.
     """
 
     reason: Reason
@@ -114,6 +116,7 @@ class Refusal:
     pointer: str | None = None
     close: bool = False
     allow_methods: tuple[str, ...] = ()
+    seen: JsonObject = field(default_factory=dict)
 
     @property
     def answer(self) -> Answer:

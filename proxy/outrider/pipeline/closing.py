@@ -7,10 +7,12 @@ settling twice changes nothing; each decision that was recorded as an allow gets
 from typing import Final
 
 from outrider.core.answers import Refusal
+from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError
 from outrider.core.exchange import Ending
 from outrider.core.facts import Ended
 from outrider.core.ids import uuid7
+from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Refused, proven_of
 from outrider.core.vocabulary import (
     Effect,
@@ -80,11 +82,13 @@ class Closing:
             decision_id = why.decision.id
         if passage.hidden or (isinstance(fault, NotCoveredError) and fault.hidden):
             return Refusal(reason=Reason.UNRECOGNISED, decision_id=decision_id)
-        shown = why.decision.reasons if isinstance(why, DeniedError) else ()
+        told = why.decision.reasons if isinstance(why, DeniedError) else ()
+        shown = tuple(entry for entry in told if entry.mode == "enforce")
         return Refusal(
             reason=fault.reason,
             decision_id=decision_id,
-            reasons=tuple(entry for entry in shown if entry.mode == "enforce"),
+            reasons=shown,
+            seen=_seen(passage, shown),
             detail="" if fault.reason is Reason.INTERNAL else _said(fault),
             code=fault.code,
             status=fault.status,
@@ -174,6 +178,20 @@ def _asked(passage: Passage, fault: EnforcementError) -> str | None:
         return fault.resource
     asks = passage.conversation.asks
     return asks[0].resource_id if asks else None
+
+
+def _seen(passage: Passage, reasons: tuple[ReasonEntry, ...]) -> JsonObject:
+    """Where the values were seen that `reasons` point at."""
+    page = passage.leg.page if passage.leg is not None else None
+    if page is None:
+        return {}
+    pointed = {entry.pointer for entry in reasons if entry.pointer is not None}
+    return {
+        pointer: records.sighted(as_object(entry))
+        for facts in page.facts
+        for pointer, entry in facts.provenance.items()
+        if pointer in pointed
+    }
 
 
 def _recorded(passage: Passage) -> str:

@@ -159,12 +159,17 @@ def completed(record: JsonObject, action: Action, judged: Judged, arguments: str
     record["input_digest"] = judged.input_digest
 
 
+def sighted(entry: JsonObject) -> JsonObject:
+    """Where a value was seen, of an entry of `action.properties.provenance`."""
+    return {"label": entry.get("label"), "sources": entry.get("sources", [])}
+
+
 def known(record: JsonObject, facts: Facts | None) -> None:
     """Add what was known of the action: whose word its arguments are, and what was done before."""
     if facts is None:
         return
     record["provenance"] = {
-        _short(pointer): {"label": entry.get("label"), "sources": entry.get("sources", [])}
+        _short(pointer): sighted(entry)
         for pointer, entry in facts.provenance.items()
         if isinstance(entry, dict) and entry.get("role") in _AUTHORITY
     }

@@ -96,6 +96,8 @@ def explain_record(
         "reason": made.get("reason"),
         "detail": made.get("detail"),
         "revision": made.get("revision"),
+        "provenance": as_object(record.get("provenance")),
+        "behaviour": as_object(record.get("behaviour")),
     }
     reason = made.get("reason")
     unasked = query == b""  # what could not be put to policy is kept as the empty input

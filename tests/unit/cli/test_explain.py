@@ -33,6 +33,8 @@ def a_room(tmp_path: Path, *, status: str = "suspended", kept: bool = True) -> P
             "revision": "rev-0",
         },
         action={"resource": "tickets/reply", "effect": "send"},
+        provenance={"/to": {"label": "untrusted", "sources": ["evt_3#/items/0/body"]}},
+        behaviour={"flags": ["untrusted_read"]},
     )
     (audit / "00000001.jsonl").write_bytes(b"".join(a_chain(record)))
     key = own_secret(tmp_path / "data" / "keys" / "inputs.key")
@@ -51,6 +53,8 @@ def test_without_a_sidecar_it_is_explained_from_the_files(tmp_path: Path) -> Non
     assert "not running" in said.err
     for words in (
         "deny tickets/reply",
+        "/to is untrusted evt_3#/items/0/body",
+        "the task so far: untrusted read",
         "decided by EF-00",
         "outrider/judged.rego:",
         '✗ input.subject.properties.status == "active"',

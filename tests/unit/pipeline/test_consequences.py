@@ -2,6 +2,7 @@
 
 import pytest
 
+from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError, ObligationError
 from outrider.core.exchange import Ending
 from outrider.core.facts import Ended, Facts, Verdict
@@ -210,3 +211,17 @@ async def test_what_our_own_agent_says_is_not_heard() -> None:
     rig = Rig()
     await _done(rig)
     assert rig.books.heard == []
+
+
+async def test_a_denial_says_where_the_value_it_points_at_was_seen() -> None:
+    rig = Rig()
+    rig.books.known = KNOWN
+    reasons = (
+        ReasonEntry(code="PV-01", message="not the user's", pointer="/to"),
+        ReasonEntry(code="SQ-08", message="new", pointer="/other"),
+    )
+    rig.decider.decision = a_decision(Effect.DENY, reasons=reasons)
+    await _done(rig)
+    assert rig.adapter.refusals[-1].seen == {
+        "/to": {"label": "untrusted", "sources": ["evt_1#/body"]}
+    }

@@ -26,7 +26,8 @@ def problem(refusal: Refusal) -> Refused:
 
 
 def problem_members(refusal: Refusal, status: int) -> JsonObject:
-    """`type, title, status, detail, reason, decision_id, reasons, advice`; `pointer` if known."""
+    """`type, title, status, detail, reason, decision_id, reasons, advice`; `pointer` and
+    `provenance` if known."""
     answer = refusal.answer
     members: JsonObject = {
         "type": f"urn:outrider:reason:{refusal.reason.value}",
@@ -40,6 +41,8 @@ def problem_members(refusal: Refusal, status: int) -> JsonObject:
     }
     if refusal.pointer is not None:
         members["pointer"] = refusal.pointer
+    if refusal.seen:
+        members["provenance"] = refusal.seen
     return members
 
 

@@ -142,6 +142,8 @@ def _object(refusal: Refusal, head: RequestHead, envelope: Envelope | None) -> J
         data["reasons"] = _codes(refusal)
     if refusal.pointer is not None:
         data["pointer"] = refusal.pointer
+    if refusal.seen:
+        data["provenance"] = refusal.seen
     code = _code(refusal, envelope)
     if code == spec.UNSUPPORTED_VERSION:
         data["supported"] = [*spec.MODERN_VERSIONS]
@@ -180,6 +182,8 @@ def _result(refusal: Refusal, envelope: Envelope) -> JsonObject:
     }
     if refusal.pointer is not None:
         decision["pointer"] = refusal.pointer
+    if refusal.seen:
+        decision["provenance"] = refusal.seen
     result: JsonObject = {
         "content": [{"type": "text", "text": text}],
         "isError": True,
