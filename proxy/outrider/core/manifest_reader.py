@@ -10,6 +10,7 @@ from outrider.core.catalogue import (
     UNDECLARED,
     ArgumentEntry,
     Manifest,
+    ResultField,
     ToolEntry,
     Unwrap,
     UpstreamEntry,
@@ -18,7 +19,8 @@ from outrider.core.constraints import is_pointer
 from outrider.core.destinations import argument_pointer, host_of
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_object
-from outrider.core.vocabulary import ActionEffect, Impact, Role, Sensitivity
+from outrider.core.result_paths import parse_path
+from outrider.core.vocabulary import ActionEffect, FieldLabel, Impact, Role, Sensitivity
 from outrider.core.zones import Zones, parse_zones
 
 ARGUMENT_TYPES: Final = frozenset(
@@ -40,7 +42,8 @@ TAGS: Final = frozenset(
         "autostart",
     }
 )
-LABELS: Final = frozenset({"platform", "record", "untrusted", "secret", "pii"})
+LABELS: Final = frozenset(label.value for label in FieldLabel)
+_WARNING: Final = frozenset({FieldLabel.UNTRUSTED, FieldLabel.SECRET, FieldLabel.PII})
 MATCHES: Final = frozenset({"exact"})
 
 _UPSTREAM_KEYS: Final = frozenset(
@@ -146,7 +149,13 @@ def _dread(entries: dict[str, ToolEntry], said: JsonObject) -> None:
                 reversible=False,
                 impact=UNDECLARED.impact,
                 sensitivity=sensitivity,
+                result=tuple(filter(_warns, entry.result)),
             )
+
+
+def _warns(line: ResultField) -> bool:
+    """True for a line that makes nothing trusted."""
+    return line.label in _WARNING and not line.creates
 
 
 def _check_ownership(entry: JsonObject, name: str) -> None:
@@ -174,7 +183,6 @@ def _tool(entry: JsonObject, default: ToolEntry, where: str, *, upstream: str) -
     A meta-tool (`unwrap`) is judged as what it is until its inner call can be: execute,
     irreversible, of high impact, whatever stands beside it.
     """
-    _check_result(entry, where)
     _flag(entry, "confirmed", where, default=True)
     sensitivity = _word(entry, "sensitivity", Sensitivity, default.sensitivity, where)
     effect = _word(entry, "effect", ActionEffect, default.effect, where)
@@ -191,6 +199,8 @@ def _tool(entry: JsonObject, default: ToolEntry, where: str, *, upstream: str) -
         sensitivity=sensitivity,
         arguments=_arguments(entry, where),
         tags=_words(entry, "tags", TAGS, where),
+        result=_result(entry, where),
+        records=_path(entry, "records", where) if "records" in entry else None,
         unwrap=unwrap,
     )
 
@@ -271,24 +281,57 @@ def _arguments(entry: JsonObject, where: str) -> tuple[ArgumentEntry, ...]:
     return tuple(found)
 
 
-def _check_result(entry: JsonObject, where: str) -> None:
-    """Labels are read by policy from the document itself; here they are only held to their sets."""
-    _text(entry, "records", where)
+def _result(entry: JsonObject, where: str) -> tuple[ResultField, ...]:
+    """The lines of `result`. Trust that nobody confirmed is not given: such a line is left out
+    where it would make something trusted, and holds where it warns."""
     listed = entry.get("result", [])
     where = f"{where}.result"
     if not isinstance(listed, list):
         raise ConfigError(f"{where}: give a list")
+    found: list[ResultField] = []
     for document in listed:
-        field = _known(document, _RESULT_KEYS, where)
-        if _text(field, "path", where) is None:
-            raise ConfigError(f"{where}: each line needs a path such as $.items[*].id")
-        for key, allowed in (("label", LABELS), ("match", MATCHES)):
-            word = _text(field, key, where)
-            if word is not None and word not in allowed:
-                raise _not_one_of(f"{where}.{key}", word, allowed)
-        _flag(field, "creates", where, default=False)
-        _flag(field, "confirmed", where, default=True)
-        _known(field.get("when", {}), _WHEN_KEYS, f"{where}.when")
+        line = _known(document, _RESULT_KEYS, where)
+        label = _text(line, "label", where)
+        if label is not None and label not in LABELS:
+            raise _not_one_of(f"{where}.label", label, LABELS)
+        match = _text(line, "match", where)
+        if match is not None and match not in MATCHES:
+            raise _not_one_of(f"{where}.match", match, MATCHES)
+        read = ResultField(
+            path=_path(line, "path", where),
+            label=None if label is None else FieldLabel(label),
+            exact=match is not None,
+            creates=_flag(line, "creates", where, default=False),
+            when=_when(line, where),
+        )
+        confirmed = _flag(line, "confirmed", where, default=True)
+        if confirmed or _warns(read):
+            found.append(read)
+    return tuple(found)
+
+
+def _when(line: JsonObject, where: str) -> tuple[str, str] | None:
+    if "when" not in line:
+        return None
+    where = f"{where}.when"
+    condition = _known(line["when"], _WHEN_KEYS, where)
+    name, prefix = _text(condition, "argument", where), _text(condition, "prefix", where)
+    if name is None or prefix is None:
+        raise ConfigError(f"{where}: give an argument and the prefix its value must have")
+    pointer = argument_pointer(name)
+    if not is_pointer(pointer):
+        raise ConfigError(f"{where}.argument is {name!r}; give a name or JSON pointer")
+    return pointer, prefix
+
+
+def _path(entry: JsonObject, key: str, where: str) -> tuple[str, ...]:
+    text = _text(entry, key, where)
+    if text is None:
+        raise ConfigError(f"{where}: each line needs a {key} such as $.items[*].id")
+    try:
+        return parse_path(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}.{key} is {text!r}; {error}") from None
 
 
 # --- closed readers -------------------------------------------------------------------------

@@ -2,9 +2,11 @@ from typing import Any
 
 import pytest
 
+from outrider.core.catalogue import ResultField
 from outrider.core.errors import ConfigError
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import parse_manifest
-from outrider.core.vocabulary import ActionEffect, Sensitivity
+from outrider.core.vocabulary import ActionEffect, FieldLabel, Sensitivity
 from tests.support.builders import CRM
 
 
@@ -87,7 +89,35 @@ def test_results_and_operations_are_read() -> None:
         True,
         frozenset({"n"}),
     )
-    assert manifest.upstreams["x"].tools["t"].arguments[0].pointer == "/rows/*/to"
+    tool = manifest.upstreams["x"].tools["t"]
+    assert tool.arguments[0].pointer == "/rows/*/to"
+    assert tool.result == (
+        ResultField(path=("a",), label=FieldLabel.PLATFORM, exact=True),
+        ResultField(path=("b",), when=("/p", "/h")),
+        ResultField(path=("c",), creates=True),
+    )
+    assert tool.records is None
+
+
+def test_what_is_counted_is_a_path_too() -> None:
+    manifest = parse_manifest({"x": {"tools": {"t": {"records": "$.pages[*].items"}}}})
+    assert manifest.upstreams["x"].tools["t"].records == ("pages", "*", "items")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["line", "tool"])
+def test_what_nobody_confirmed_makes_no_field_trusted_but_warns_still(whole: bool) -> None:
+    lines: list[JsonObject] = [
+        {"path": "$.a", "label": "platform"},
+        {"path": "$.b", "label": "secret"},
+        {"path": "$.c", "label": "pii", "creates": True},
+        {"path": "$.d", "creates": True},
+    ]
+    tool: JsonObject = {"effect": "read", "result": [*lines]}
+    for one in lines if whole else [tool]:
+        one["confirmed"] = False
+    manifest = parse_manifest({"x": {"tools": {"t": tool}}})
+    (line,) = manifest.upstreams["x"].tools["t"].result
+    assert (line.path, line.label) == (("b",), FieldLabel.SECRET)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +208,13 @@ def operation(key: str, **entry: Any) -> dict[str, Any]:
         (tool(result=[{"path": "$", "match": "some"}]), "crm.tools.t.result.match is 'some'"),
         (tool(result=[{"path": "$", "creates": 1}]), "crm.tools.t.result.creates is 1"),
         (tool(result=[{"path": "$", "when": {"x": 1}}]), "crm.tools.t.result.when.x is unknown"),
+        (tool(result=[{"path": "$", "when": {}}]), "crm.tools.t.result.when: give an argument and"),
+        (
+            tool(result=[{"path": "$", "when": {"argument": "/a~", "prefix": "p"}}]),
+            "crm.tools.t.result.when.argument is '/a~'; give a name or JSON pointer",
+        ),
+        (tool(result=[{"path": "items"}]), "crm.tools.t.result.path is 'items'; give a path such"),
+        (tool(records="$..x"), "crm.tools.t.records is '$..x'; give a path such as $.items[*].id"),
         (operation("TRACE /a"), "give METHOD /template"),
         (operation("GET a"), "give METHOD /template"),
         (operation("GET /{a"), "give METHOD /template"),
