@@ -14,6 +14,7 @@ WITHOUT = {
     "app/policy.py",
     "app/sidecar.py",
     "app/state.py",
+    "app/tasks.py",
     "cli/run.py",
     # the demo's play, held whole by tests/e2e/test_demo.py; its scripts need SDKs of their own
     "cli/demo/cast.py",

@@ -54,7 +54,8 @@ class ControlPlane:
             wait_other=self.identity.wait_other,
             check=PeerCheck(sidecar.identity, lambda: sidecar.loaded).check,
         )
-        endpoints = (*operations.endpoints(), *identity.endpoints())
+        tasks = sidecar.tasks.operations()
+        endpoints = (*operations.endpoints(), *identity.endpoints(), *tasks.endpoints())
         tokens = {"operator": sidecar.state.token}
         if sidecar.feed is not None:
             endpoints += (bundle_endpoint(sidecar.feed.source),)

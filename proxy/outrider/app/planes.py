@@ -21,7 +21,6 @@ from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.parts import Parts
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.jobs import Errands
-from outrider.tasks.standing import StandingTasks
 
 if TYPE_CHECKING:
     from outrider.app.sidecar import Sidecar
@@ -62,7 +61,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
             issuers=sidecar.identity.issuers,
         ),
         decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock, sidecar.metrics),
-        binder=StandingTasks(required=settings.tasks.required),
+        binder=sidecar.tasks.binder(loaded),
         books=NoBooks(),
         care=NoCare(),
         quarantine=sidecar.quarantine,

@@ -22,6 +22,7 @@ from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of
 from outrider.app.reloading import check_reloadable, stamp, unmoved
 from outrider.app.state import open_state
+from outrider.app.tasks import TaskDesk
 from outrider.config.load import Loaded, dump, load
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
@@ -115,13 +116,15 @@ class Sidecar:
         self.logs = logs
         self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
+        self.tasks = TaskDesk(self)
+        stack.push_async_callback(self.tasks.close)
         stack.push_async_callback(self.identity.close)
         await self.identity.start()
         await self._open_policy()
         await self._listen_to_operators(stack)
         await self._listen_to_scrapers(stack)
         await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
-        for name, current in self.identity.jobs():
+        for name, current in (*self.identity.jobs(), *self.tasks.jobs()):
             self.jobs.start(name, current)
         self._open_shares()
         self.jobs.start("heartbeat", self._beat())

@@ -237,11 +237,11 @@ def _policy(settings: Settings) -> Iterator[Fault]:
         yield from remote_faults(settings)
     if settings.policy.engine == "opa" and opa.mode == "socket" and opa.socket is None:
         yield Fault(key="policy.opa.socket", value=None, allowed="give the path of OPA's socket")
-    if settings.tasks.required:
+    if settings.tasks.life_s > settings.tasks.max_life_s:
         yield Fault(
-            key="tasks.required",
-            value=True,
-            allowed="give false: this version has no task API, so every call would be refused",
+            key="tasks.life_s",
+            value=settings.tasks.life_s,
+            allowed=f"give at most tasks.max_life_s, {settings.tasks.max_life_s}",
         )
 
 

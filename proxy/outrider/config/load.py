@@ -184,12 +184,14 @@ def validate(document: JsonObject) -> Settings:
 
 def filled(settings: Settings) -> Settings:
     """`settings` with what their profile decides where nobody else did."""
-    if settings.audit.inputs is not None:
-        return settings
-    # queries hold what agents asked with: in production they are kept only where somebody says so
     production = settings.profile is Profile.PRODUCTION
-    audit = replace(settings.audit, inputs="digest" if production else "store")
-    return replace(settings, audit=audit)
+    audit, tasks = settings.audit, settings.tasks
+    if audit.inputs is None:
+        # queries hold what agents asked with: in production kept only where somebody says so
+        audit = replace(audit, inputs="digest" if production else "store")
+    if tasks.required is None:
+        tasks = replace(tasks, required=production)
+    return replace(settings, audit=audit, tasks=tasks)
 
 
 def _refuse(faults: Iterable[Fault]) -> None:

@@ -434,8 +434,19 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tasks:
-    required: bool = False
-    """Refuse calls that name no task, standing grants or not. Not to be had in this version."""
+    required: bool | None = None
+    """Refuse calls that no task is named for, standing grants or not. Default: true in profile
+    `production`, where a standing grant would outlive every purpose, else false."""
+    entrypoint: Annotated[str, Field(pattern=r"^data(\.[a-z_][a-z0-9_]*)+$")] = "data.outrider.task"
+    """The rule that is asked whether a task may be registered, and under which grant."""
+    life_s: Annotated[int, Field(ge=1, le=2_592_000)] = 3600
+    """Seconds a task lives where its registration gives no deadline."""
+    max_life_s: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
+    """Seconds a task may live at most; a later deadline is refused."""
+    anchors_bytes: Annotated[int, Field(ge=0, le=65_536)] = 65_536
+    """Bytes of the principal's own texts that a registration may bring."""
+    active: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Tasks an agent may have under way at once; further registrations are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -505,7 +516,6 @@ for _class in list(vars().values()):
         )
 
 LACKS_FOR_PRODUCTION: Final = (
-    "the task API (only standing grants bind a task)",
     "approvals (a hold is refused with `obligation`)",
     "leases from a credential broker (only `file` credentials, which production refuses)",
 )

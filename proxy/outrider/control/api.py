@@ -25,16 +25,20 @@ logger = logging.getLogger("outrider.control")
 
 _BEARER: Final = re.compile(r"Bearer ([\x21-\x7e]{32,4096})")
 _LIMITS: Final = JsonLimits()
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PLACE: Final = "{id}"
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An authenticated call: its query parameters and its body, read strictly."""
+    """An authenticated call: its query parameters and its body, read strictly. `name` is what
+    stands in the path where its operation has `{id}`."""
 
     query: Mapping[str, str]
     body: Json
     headers: Mapping[str, str]
+    name: str = ""
 
 
 Operation = Callable[[Call], Awaitable[Response]]
@@ -46,7 +50,7 @@ Counted = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One operation. `changes` marks those that alter state; `token` says who may call it."""
+    """One operation. In `path` one segment may be `{id}`; `token` says who may call it."""
 
     method: str
     path: str
@@ -90,37 +94,43 @@ class ControlApi:
         return response
 
     async def _dispatch(self, request: Request) -> Response:
-        methods = self._by_path.get(request.path)
+        path, name = self._place(request.path)
+        methods = self._by_path.get(path)
         holder = self._holder(request)
         if holder is None:
-            self._note(request, "unauthenticated")
+            self._note(request, path, "unauthenticated")
             return Response(
                 status=401, body=b'{"error":"unauthenticated"}',
                 headers=(("www-authenticate", "Bearer"),),
             )  # fmt: skip
         request.vouch()
         if methods is None:
-            self._note(request, "unknown")
+            self._note(request, path, "unknown")
             return problem(404, "no such operation")
         endpoint = methods.get(request.method)
         if endpoint is None:
-            self._note(request, "method")
+            self._note(request, path, "method")
             return Response(
                 status=405, body=b'{"error":"method"}', headers=(("allow", ", ".join(methods)),)
             )
         if endpoint.token != holder:
-            self._note(request, "forbidden")
+            self._note(request, path, "forbidden")
             return problem(403, "not for this token")
         try:
             content = await request.read_body()
             body: Json = read(content, _LIMITS) if content else None
         except EnforcementError:
-            self._note(request, "malformed")
+            self._note(request, path, "malformed")
             raise
         if holder == "operator":
-            self._note(request, "ok")
+            self._note(request, path, "ok")
         return await endpoint.run(
-            Call(query=dict(parse_qsl(request.query)), body=body, headers=request.headers)
+            Call(
+                query=dict(parse_qsl(request.query)),
+                body=body,
+                headers=request.headers,
+                name=name,
+            )
         )
 
     def _holder(self, request: Request) -> str | None:
@@ -137,8 +147,21 @@ class ControlApi:
                 found = name
         return found
 
-    def _note(self, request: Request, result: str) -> None:
-        known = request.path if request.path in self._by_path else "other"
+    def _place(self, path: str) -> tuple[str, str]:
+        """The path of the operation that `path` asks for, and what stands there for `{id}`; `path`
+        itself where there is none."""
+        if path in self._by_path or _PLACE in path:
+            return (path, "") if _PLACE not in path else ("", "")
+        parts = path.split("/")
+        for index, part in enumerate(parts):
+            if _ID.fullmatch(part):
+                place = "/".join((*parts[:index], _PLACE, *parts[index + 1 :]))
+                if place in self._by_path:
+                    return place, part
+        return path, ""
+
+    def _note(self, request: Request, path: str, result: str) -> None:
+        known = path if path in self._by_path else "other"
         method = request.method if request.method in _METHODS else "other"
         self._tell(f"{method} {known}", result)
 

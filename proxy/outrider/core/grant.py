@@ -298,24 +298,25 @@ def _gap(detail: str, pointer: str | None = None) -> Uncovered:
 
 def narrower(inner: Grant, outer: Grant) -> bool:
     """True if everything `inner` covers, `outer` provably covers too; equal counts."""
-    return (
-        globs_within(inner.globs, outer.globs)
-        and inner.effects <= outer.effects
-        and hosts_within(inner.hosts, outer.hosts)
-        and inner.sensitivity.rank <= outer.sensitivity.rank
-        and _starts(inner) >= _starts(outer)
-        and _ends(inner) <= _ends(outer)
-        and _bounds_within(inner, outer)
-        and all(_rules_within(inner, tool, wide) for tool, wide in outer.rules.items())
-    )
+    return not widened(inner, outer)
 
 
-def _bounds_within(inner: Grant, outer: Grant) -> bool:
-    return (
-        limits_within(inner.limits, outer.limits)
-        and period_within(inner.period_s, outer.period_s)
-        and delegation_within(inner.delegation, outer.delegation)
-    )
+def widened(inner: Grant, outer: Grant) -> tuple[str, ...]:
+    """Where `inner` does not provably stay within `outer`, by the names of a grant's members;
+    `limits` stands for its five bounds."""
+    within = {
+        "tools": globs_within(inner.globs, outer.globs),
+        "effects": inner.effects <= outer.effects,
+        "destinations": hosts_within(inner.hosts, outer.hosts),
+        "sensitivity": inner.sensitivity.rank <= outer.sensitivity.rank,
+        "not_before": _starts(inner) >= _starts(outer),
+        "expires_at": _ends(inner) <= _ends(outer),
+        "limits": limits_within(inner.limits, outer.limits),
+        "period_s": period_within(inner.period_s, outer.period_s),
+        "delegation": delegation_within(inner.delegation, outer.delegation),
+        "arguments": all(_rules_within(inner, tool, wide) for tool, wide in outer.rules.items()),
+    }
+    return tuple(name for name, holds in within.items() if not holds)
 
 
 def _starts(grant: Grant) -> float:

@@ -26,6 +26,7 @@ from outrider.core.grant import Grant
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import QuarantineObligation, RedactObligation
+from outrider.core.registration import Registration
 from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits, read
 from outrider.core.subject import Subject
@@ -210,6 +211,29 @@ class Quarantine(Protocol):
         upstream: str | None = None,
     ) -> None:
         """Raises `EnforcementError(quarantined)` if any of them is cut off."""
+
+
+class TaskJudge(Protocol):
+    """Policy's second entry point: whether a task may be registered, and under which grant."""
+
+    async def judge(self, policy: ActivePolicy, registration: Registration) -> Judged:
+        """Always answers, as `Decider.decide` does; the grant is its `narrow` obligation."""
+
+
+class TokenSigner(Protocol):
+    """Signs tokens of ours and reads them again. The key never leaves it."""
+
+    @property
+    def issuer(self) -> str | None:
+        """Our SPIFFE ID; None where we have none."""
+
+    def sign(self, typ: str, claims: JsonObject) -> str:
+        """A compact JWS. Its `exp` is cut to what the key's own certificate has left. Raises
+        `CredentialUnavailableError` where we hold no key to sign with."""
+
+    def read(self, typ: str, token: str) -> JsonObject:
+        """The claims of a token that one of our own keys signed as `typ`; nothing else of it is
+        checked. Raises `UnauthenticatedError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from outrider.core.vocabulary import (
     Outcome,
     ProtocolName,
     Reason,
+    TaskEnd,
 )
 from outrider.telemetry.guard import LabelGuard
 from outrider.telemetry.tally import LevelFamily, SpreadFamily, Tally, TallyFamily
@@ -257,6 +258,9 @@ class Metrics:
         self._control = self._counter("control_requests_total", "Control requests", "result")
         for result in ("ok", "refused", "error"):
             self._control.labels(result)
+        self._tasks_active = self._gauge("tasks_active", "Tasks under way, standing grants aside")
+        tasks = self._counter("tasks_total", "Tasks by how they ended", "end")
+        self._tasks_ended = {end: tasks.labels(end.value) for end in TaskEnd}
         self._draining = self._gauge("draining", "1 while draining")
         self._logs_dropped = self._counter("log_records_dropped_total", "Log lines dropped")
         self._skew = self._gauge("clock_skew_seconds", "Wall clock against the monotonic one")
@@ -480,6 +484,12 @@ class Metrics:
 
     def control_request(self, result: str) -> None:
         self._control.labels(result).inc()
+
+    def tasks_active(self, count: int) -> None:
+        self._tasks_active.set(count)
+
+    def task_ended(self, end: TaskEnd) -> None:
+        self._tasks_ended[end].inc()
 
     def draining(self, *, on: bool) -> None:
         self._draining.set(on)

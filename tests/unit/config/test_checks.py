@@ -237,7 +237,7 @@ def test_the_base_is_good() -> None:
             "cannot do without",
             id="a-header-that-frames",
         ),
-        pytest.param({"/tasks/required": True}, "tasks.required", "no task API", id="tasks"),
+        pytest.param({"/tasks/life_s": 86_401}, "tasks.life_s", "at most", id="tasks"),
     ],
 )
 def test_each_rule_refuses_with_key_and_remedy(

@@ -1,0 +1,209 @@
+"""The tasks of one process: their store, their tokens, who registers them, who binds them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Final
+
+from outrider.config.load import Loaded
+from outrider.config.settings import Profile
+from outrider.control.tasks import TaskOperations
+from outrider.core.clock import rfc3339
+from outrider.core.errors import OutriderError
+from outrider.core.jsonvalue import Json, JsonObject, json_digest
+from outrider.core.registration import Caller
+from outrider.core.vocabulary import Reason, RecordKind, TaskEnd
+from outrider.identity.signing import OwnSigner
+from outrider.identity.spiffe_id import parse_spiffe_id
+from outrider.pipeline.records import base
+from outrider.policy.registration import TaskDecisions
+from outrider.tasks.asking import Bounds
+from outrider.tasks.binder import TaskBinder
+from outrider.tasks.registering import Registering
+from outrider.tasks.registry import SWEEP_S, Hooks, TaskRegistry
+from outrider.tasks.shelf import TaskShelf
+from outrider.tasks.standing import StandingTasks
+from outrider.tasks.task import Task
+from outrider.tasks.tokens import TaskTokens
+
+if TYPE_CHECKING:
+    from outrider.app.sidecar import Sidecar
+
+logger = logging.getLogger("outrider.tasks")
+
+KEPT_S: Final = 7 * 86_400
+"""How long a task is kept after its last change, beyond its longest life: for those who ask."""
+_NO_DOMAIN: Final = "localhost"
+
+
+class TaskDesk:
+    """Made once for a process; settings that a reload may change are asked for each time."""
+
+    def __init__(self, sidecar: "Sidecar") -> None:
+        loaded, clock = sidecar.loaded, sidecar.clock
+        self._sidecar = sidecar
+        self.summary: Callable[[Task], Awaitable[JsonObject]] = _nothing_known
+        self.signer = OwnSigner(
+            keeper=sidecar.identity.keeper,
+            own_id=loaded.settings.identity.spiffe_id,
+            ephemeral=_may_be_ephemeral(loaded),
+        )
+        self.tokens = TaskTokens(signer=self.signer, trust_domain=self._trust_domain, clock=clock)
+        shelf = TaskShelf(
+            states=sidecar.state.states,
+            clock=clock,
+            keep_s=loaded.settings.tasks.max_life_s + KEPT_S,
+        )
+        hooks = Hooks(
+            record=self._record,
+            cut=self._cut,
+            summary=self._summary,
+            ended=sidecar.metrics.task_ended,
+            active=sidecar.metrics.tasks_active,
+        )
+        self.registry = TaskRegistry(shelf=shelf, hooks=hooks, clock=clock)
+        self.standing = StandingTasks()
+
+    def binder(self, loaded: Loaded) -> TaskBinder:
+        """The binder under one version of the settings."""
+        return TaskBinder(
+            registry=self.registry,
+            tokens=self.tokens,
+            standing=self.standing,
+            required=bool(loaded.settings.tasks.required),
+        )
+
+    def operations(self) -> TaskOperations:
+        return TaskOperations(
+            tasks=self, register=self.register, token=self.tokens.make, listed=self.registry.listed
+        )
+
+    # --- what is asked of it ---
+
+    async def register(self, body: Json, caller: Caller) -> Task:
+        """Raises as `Registering.register`."""
+        settings = self._sidecar.loaded.settings
+        bounds = Bounds(
+            anchors_bytes=settings.tasks.anchors_bytes,
+            life_s=settings.tasks.life_s,
+            max_life_s=settings.tasks.max_life_s,
+        )
+        return await self._registering().register(
+            body, caller=caller, bounds=bounds, active=settings.tasks.active
+        )
+
+    async def find(self, name: str) -> Task:
+        return await self.registry.shelf.get(name)
+
+    async def narrow(self, name: str, ask: JsonObject, *, by: str) -> Task:
+        return await self.registry.narrow(name, ask, by=by)
+
+    async def suspend(self, name: str, *, on: bool, by: str) -> Task:
+        change = self.registry.suspend if on else self.registry.resume
+        return await change(name, by=by)
+
+    async def end(self, name: str, end: TaskEnd, *, by: str) -> Task:
+        """Carried through even where whoever asked has left."""
+        done: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
+        self._sidecar.jobs.start("task end", _into(done, self.registry.end(name, end, by=by)))
+        return await done
+
+    def _registering(self) -> Registering:
+        sidecar = self._sidecar
+        settings = sidecar.loaded.settings
+        return Registering(
+            registry=self.registry,
+            judge=TaskDecisions(
+                clock=sidecar.clock,
+                environment=settings.environment,
+                entrypoint=settings.tasks.entrypoint,
+                timeout_s=settings.policy.timeout_ms / 1000,
+                query_bytes=settings.policy.query_bytes,
+            ),
+            policy=sidecar.keeper.active,
+            own_agent=lambda: self.signer.issuer,
+            clock=sidecar.clock,
+        )
+
+    # --- life ---
+
+    def jobs(self) -> tuple[tuple[str, Coroutine[None, None, None]], ...]:
+        """What must run for tasks to be kept and to end, by name."""
+        kept = [(name, job()) for name, job in self.registry.shelf.jobs()]
+        return (*kept, ("task deadlines", self._look_after()))
+
+    async def close(self) -> None:
+        await self.registry.shelf.close()
+
+    async def _look_after(self) -> None:
+        loaded = False
+        while True:
+            if not loaded:
+                loaded = await self._load()
+            await self.registry.sweep()
+            await asyncio.sleep(SWEEP_S)
+
+    async def _load(self) -> bool:
+        try:
+            await self.registry.load()
+        except OutriderError as fault:
+            logger.warning(
+                "tasks under way cannot be read yet",
+                extra={"event": "tasks_unread", "fault": str(fault)},
+            )
+            return False
+        return True
+
+    # --- what it does to others ---
+
+    async def _record(self, event: str, task: Task, facts: JsonObject) -> None:
+        record = base(RecordKind.TASK, self._sidecar.clock, None, None, None)
+        record["task"], record["principal"] = task.id, task.principal.id
+        record["note"] = {
+            "event": f"task_{event}",
+            "agent": task.agent,
+            "template": task.template,
+            "parent": task.parent,
+            "root": task.root_id,
+            "state": task.state.value,
+            "end": task.end.value if task.end is not None else None,
+            "deadline": rfc3339(task.deadline_unix_s),
+            "purpose": task.purpose,
+            "purpose_digest": task.purpose_digest,
+            "grant_digest": json_digest(task.grant.document),
+            "grant_revision": task.grant_revision,
+            **facts,
+        }
+        await self._sidecar.audit.append(record, durable=True)
+
+    async def _summary(self, task: Task) -> JsonObject:
+        return await self.summary(task)
+
+    def _cut(self, tasks: frozenset[str]) -> int:
+        live = self._sidecar.live
+        return len(live.cut(lambda entry: entry.task in tasks, Reason.TASK_ENDED))
+
+    def _trust_domain(self) -> str:
+        own = self.signer.issuer
+        return parse_spiffe_id(own).trust_domain if own is not None else _NO_DOMAIN
+
+
+async def _into(done: "asyncio.Future[Task]", work: Coroutine[None, None, Task]) -> None:
+    """Carry `work` out and tell `done`, where somebody still waits for it."""
+    try:
+        task = await work
+    except OutriderError as fault:
+        if not done.done():
+            done.set_exception(fault)
+    else:
+        if not done.done():
+            done.set_result(task)
+
+
+def _may_be_ephemeral(loaded: Loaded) -> bool:
+    settings = loaded.settings
+    return settings.identity.source == "none" and settings.profile is not Profile.PRODUCTION
+
+
+async def _nothing_known(task: Task) -> JsonObject:
+    return {}
