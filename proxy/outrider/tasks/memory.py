@@ -9,7 +9,7 @@ are kept make all of it untrusted; only a clean write of the very key makes that
 """
 
 import hashlib
-from collections.abc import ItemsView, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -17,7 +17,7 @@ import orjson
 
 from outrider.core.action import Action
 from outrider.core.constraints import resolve
-from outrider.core.jsonvalue import Json, as_object
+from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.vocabulary import Role
 
 KEYS: Final = 1024
@@ -49,7 +49,7 @@ def keys_of(action: Action) -> tuple[str, ...]:
 
 
 def taint_of(document: MemoryDocument, keys: Iterable[str], now_s: int) -> str | None:
-    """The task that tainted what is read, or None. `keys` name it; without any it may be anything."""
+    """The task that tainted what is read, or None; without `keys` it may be anything that is."""
     named = list(keys)
     places = [_ALL, *named] if named else list(document.tainted)
     live = [document.tainted[key] for key in places if key in document.tainted]
@@ -91,9 +91,9 @@ class MemoryCodec:
         if data is None:
             return MemoryDocument()
         try:
-            members = as_object(orjson.loads(data))["tainted"]
-            kept = {key: _taint(value) for key, value in _members(members)}
-        except (orjson.JSONDecodeError, KeyError, ValueError):
+            members = as_object(orjson.loads(data)).get("tainted")
+            kept = {key: _taint(value) for key, value in _members(members).items()}
+        except (orjson.JSONDecodeError, TypeError, ValueError):
             kept = {_ALL: (int(now), "unknown")}
         return MemoryDocument(tainted=kept)
 
@@ -101,10 +101,10 @@ class MemoryCodec:
         return orjson.dumps({"tainted": document.tainted})
 
 
-def _members(value: Json) -> ItemsView[str, Json]:
+def _members(value: Json) -> JsonObject:
     if not isinstance(value, dict):
-        raise ValueError("taints are kept by key")
-    return value.items()
+        raise TypeError("taints are kept by key")
+    return value
 
 
 def _taint(value: Json) -> Taint:

@@ -79,15 +79,18 @@ def test_what_cannot_be_read_is_tainted(data: bytes) -> None:
     assert again == document
 
 
+BROKEN = (
+    b"{",
+    b"[]",
+    b"{}",
+    b'{"tainted":[1]}',
+    b'{"tainted":{"a":1}}',
+    b'{"tainted":{"a":[1]}}',
+)
+
+
 def test_a_broken_document_is_tainted_as_a_whole() -> None:
-    for data in (
-        b"{",
-        b"[]",
-        b"{}",
-        b'{"tainted":[]}',
-        b'{"tainted":{"a":1}}',
-        b'{"tainted":{"a":[1]}}',
-    ):
+    for data in BROKEN:
         assert taint_of(MemoryCodec().decode(data, float(NOW)), a_write(), NOW) == "unknown"
 
 
