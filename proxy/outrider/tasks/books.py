@@ -1,37 +1,82 @@
-"""A task's books: behaviour, provenance and budgets of a root task and its agents (GOVERNANCE §4, §5).
+"""A task's books: behaviour, provenance and budgets of a root task and its agents.
 
-Laws: the action that is asked about is counted in before policy is asked, so calls in parallel see
-one another; what an answer teaches is in the books before it is relayed; what was refused is given
-back; what is lost is taken for the worst.
+Laws (GOVERNANCE §4, §5): the action that is asked about is counted in before policy is asked, so
+calls in parallel see one another; what an answer teaches is in the books before it is relayed; what
+was refused is given back; what is lost is taken for the worst.
 """
 
+import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
+from outrider.core.action import Action
+from outrider.core.catalogue import UNDECLARED, ToolEntry
+from outrider.core.errors import StoreUnavailableError
+from outrider.core.facts import Answered, Facts, Opening
+from outrider.core.grant import covers
+from outrider.core.ids import random_hex
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock, States
-from outrider.core.vocabulary import Budget, Effect, Role
+from outrider.core.task import BoundTask
+from outrider.core.unwrap import entry_of
+from outrider.core.vocabulary import EffectClass
+from outrider.tasks import budgets, history
+from outrider.tasks.behaviour import counting
+from outrider.tasks.behaviour.acts import Act
+from outrider.tasks.behaviour.counting import Counted
+from outrider.tasks.behaviour.document import TaskCodec, TaskDocument
+from outrider.tasks.behaviour.summary import Before, summary
+from outrider.tasks.history import HistoryCodec
+from outrider.tasks.indexes import Indexes, Shelf, in_turns
+from outrider.tasks.ledger import Ledger
+from outrider.tasks.ledger_document import LOST
+from outrider.tasks.page import BookEvents, BookPage, BudgetWatch, Desk
+from outrider.tasks.past import NOTHING_TOLD, Past, Told, stable_aim
+from outrider.tasks.provenance.answers import Looked
+from outrider.tasks.running import Running
+
+__all__ = ["BookEvents", "BudgetWatch", "TaskBooks"]
+
+BOOKS: Final = "books"
+HISTORY: Final = "history"
+"""Tables of the store."""
+DAY_S: Final = 86_400
+"""How long the budgets of a standing grant run unless it says so (CONTRACTS §4)."""
+BOOKS_LIFE_S: Final = 30 * DAY_S
+"""A root's document goes when nothing happened for so long."""
+HISTORY_LIFE_S: Final = 31 * DAY_S
+"""What is remembered of destinations for 30 days needs a document that outlives them."""
+_NOTHING_LOOKED: Final = Looked(entries={}, incomplete=False)
 
 
-class BookEvents(Protocol):
-    """What the books have counted; told by `telemetry.metrics`."""
-
-    def flag_set(self, flag: str) -> None:
-        """A flag of a task was set for the first time: a key of `context.behaviour.flags`."""
-
-    def untrusted_argument(self, role: Role, effect: Effect) -> None:
-        """An authority argument labelled `untrusted`, and what became of its action."""
+def root_key(opening: Opening) -> str:
+    """The document of an exchange: of its root task, else of the agent alone."""
+    if opening.task is not None:
+        return f"task:{opening.task.root_id}"
+    return history.agent_key(opening.subject.id)
 
 
-class BudgetWatch(Protocol):
-    """Who is told how far the budgets of tasks are used. Called in turn, never waits."""
+def period_of(task: BoundTask | None, now_unix_s: float) -> int:
+    """Which period it is: a standing grant's budgets run for a time, and so do the counts of who
+    works without a task; another task has one period. The first is 1."""
+    if task is not None and not task.standing and task.period_s is None:
+        return 1
+    period_s = DAY_S if task is None or not task.period_s else task.period_s
+    return int(now_unix_s // period_s) + 2
 
-    def nearing(self, task: str, budget: Budget) -> None:
-        """Four fifths of `budget` of the task are used; told once."""
 
-    def spent(self, task: str, budget: Budget) -> None:
-        """All of `budget` is used, more was asked for and nothing is under way: the task ends.
-        Never told of a standing grant. May be told more than once."""
+@dataclass(slots=True, kw_only=True)
+class _Read:
+    """An exchange's actions as the books see them."""
+
+    key: str
+    shelf: Shelf
+    entries: list[ToolEntry] = field(default_factory=list)
+    looks: list[Looked] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
 
 
 class TaskBooks:
@@ -41,7 +86,7 @@ class TaskBooks:
     known where the store is gone (`stores.on_loss: read`).
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators
+    def __init__(
         self,
         *,
         states: States,
@@ -51,9 +96,250 @@ class TaskBooks:
         watch: BudgetWatch,
         on_loss_read: bool = False,
     ) -> None:
-        self._states = states
         self._clock = clock
         self._manifest = manifest
-        self._events = events
-        self._watch = watch
         self._on_loss_read = on_loss_read
+        self._tasks: Ledger[TaskDocument] = Ledger(
+            states=states, table=BOOKS, codec=TaskCodec(), clock=clock, life_s=BOOKS_LIFE_S
+        )
+        self._histories = Ledger(
+            states=states, table=HISTORY, codec=HistoryCodec(), clock=clock, life_s=HISTORY_LIFE_S
+        )
+        self._desk = Desk(tasks=self._tasks, events=events, watch=watch, shared=states.shared)
+        self._indexes = Indexes()
+        self._running = Running()
+
+    async def run(self) -> None:
+        """Write what is changed, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tasks.run(), name="books")
+            group.create_task(self._histories.run(), name="history")
+
+    async def close(self) -> None:
+        """Write what is left; after `run` ended."""
+        await self._tasks.close()
+        await self._histories.close()
+
+    # --- core.ports.Books ---------------------------------------------------------------
+
+    async def open(self, opening: Opening) -> BookPage:
+        now = self._clock.unix_s()
+        try:
+            document = await self._begun(opening, now)
+            read = await self._read(opening, document, opening.actions)
+            past = Past(self._histories, opening, now)
+            told = [await past.tell(act) for act in read.acts]
+            counted = await self._count(opening, read, past, told, now)
+            document = await self._tasks.look(read.key)
+        except StoreUnavailableError:
+            if not self._may_go_on(opening):
+                raise
+            return await self._opened_blind(opening, now)
+        return self._page(opening, document, read, past, told, counted.behaviours, counted)
+
+    async def glance(self, opening: Opening) -> Facts:
+        now, blind = self._clock.unix_s(), False
+        try:
+            document = await self._begun(opening, now)
+        except StoreUnavailableError:
+            if not self._may_go_on(opening):
+                raise
+            document, blind = self._last_known(opening, now), True
+        read = await self._read(opening, document, opening.actions[:1])
+        if not blind:
+            document = await self._tasks.look(read.key)
+        told = [Told(signals=NOTHING_TOLD)] * len(read.acts)
+        page = self._page(
+            opening,
+            document,
+            read,
+            Past(self._histories, opening, now, blind=True),
+            told,
+            self._behaviours(opening, document, read, told, now),
+            None,
+        )
+        if page.facts:
+            return page.facts[0]
+        ms = int(now * 1000)
+        behaviour = summary(document, Before(document, ms), None, ms, _signals(opening, None, now))
+        return Facts(behaviour=behaviour, budget=_budget(opening, document))
+
+    async def hear(self, agent: str, answered: Answered) -> None:
+        now = self._clock.unix_s()
+        for key, task in self._running.heard(agent, now):
+            document = await self._tasks.look(key)
+            shelf = self._indexes.of(key, document, task)
+            event = f"evt_{document.events + 1}"
+            await in_turns(shelf.index.learning(event, answered, action=None, entry=UNDECLARED))
+            hear = partial(_hear, shelf=shelf, ms=int(now * 1000))
+            self._desk.flags(await self._tasks.change(key, hear, durable=True))
+
+    # --- beside the port ----------------------------------------------------------------
+
+    async def reject(self, opening: Opening) -> None:
+        """People rejected the actions of `opening` (SQ-11)."""
+        now = self._clock.unix_s()
+        past = Past(self._histories, opening, now)
+        for action in opening.actions:
+            aim = stable_aim(action)
+            if aim is not None:
+                await past.rejected(aim)
+
+    def forget(self, root: str) -> None:
+        """The root task ended: what only this sidecar's memory holds of it goes."""
+        key = f"task:{root}"
+        self._indexes.forget(key)
+        self._running.ended(key)
+
+    # --- opening ------------------------------------------------------------------------
+
+    async def _begun(self, opening: Opening, now: float) -> TaskDocument:
+        """The root's document, of the period that is now; its key is the store's."""
+        key, task = root_key(opening), opening.task
+        document = await self._tasks.look(key)
+        period = period_of(task, now)
+        if document.period < period:
+            await self._tasks.change(key, partial(counting.settle_period, period=period))
+            document = await self._tasks.look(key)
+        if self._running.began(opening.subject.id, key, task, now):
+            self._desk.flags(await self._tasks.change(key, counting.taint, durable=True))
+            document = await self._tasks.look(key)
+        return document
+
+    async def _read(
+        self, opening: Opening, document: TaskDocument, actions: tuple[Action, ...]
+    ) -> _Read:
+        """Where the values of the actions' arguments were seen, and what the actions are."""
+        key, manifest = root_key(opening), self._manifest()
+        read = _Read(key=key, shelf=self._indexes.of(key, document, opening.task))
+        for action in actions:
+            entry, looked = entry_of(action.ask, manifest), _NOTHING_LOOKED
+            if not action.ask.plumbing and action.ask.arguments:
+                looking = read.shelf.index.looking(action, entry=entry, zones=manifest.zones)
+                looked = await in_turns(looking)
+            read.entries.append(entry)
+            read.looks.append(looked)
+            read.acts.append(Act(action, looked))
+        return read
+
+    async def _count(
+        self, opening: Opening, read: _Read, past: Past, told: list[Told], now: float
+    ) -> Counted:
+        """Count the actions in."""
+        token = random_hex(16)
+        signals = [
+            {**known.signals, **_signals(opening, act.action, now)}
+            for known, act in zip(told, read.acts, strict=True)
+        ]
+        count = partial(
+            counting.count_in, acts=read.acts, signals=signals, ms=int(now * 1000), token=token
+        )
+        try:
+            return await self._tasks.change(read.key, count)
+        except BaseException:
+            # It may have been made all the same, and nobody will close a page for it.
+            undo = partial(counting.undo, acts=read.acts, token=token)
+            self._tasks.change_later(read.key, undo)
+            for one in told:
+                past.unpay(one)
+            raise
+
+    # --- where the store is gone --------------------------------------------------------
+
+    def _may_go_on(self, opening: Opening) -> bool:
+        reads = all(action.effect_class is EffectClass.READ for action in opening.actions)
+        return self._on_loss_read and reads
+
+    def _last_known(self, opening: Opening, now: float) -> TaskDocument:
+        """What is known of a root while the store is gone; the worst where that is nothing."""
+        document = self._tasks.known(root_key(opening))
+        return TaskCodec().decode(LOST, now) if document is None else document
+
+    async def _opened_blind(self, opening: Opening, now: float) -> BookPage:
+        document = self._last_known(opening, now)
+        read = await self._read(opening, document, opening.actions)
+        past = Past(self._histories, opening, now, blind=True)
+        told = [await past.tell(act) for act in read.acts]
+        behaviours = self._behaviours(opening, document, read, told, now)
+        return self._page(opening, document, read, past, told, behaviours, None)
+
+    def _behaviours(
+        self,
+        opening: Opening,
+        document: TaskDocument,
+        read: _Read,
+        told: list[Told],
+        now: float,
+    ) -> list[JsonObject]:
+        """What is told of actions that are not counted in."""
+        ms = int(now * 1000)
+        before = Before(document, ms)
+        return [
+            summary(
+                document,
+                before,
+                act,
+                ms,
+                {**known.signals, **_signals(opening, act.action, now)},
+            )
+            for act, known in zip(read.acts, told, strict=True)
+        ]
+
+    # --- facts --------------------------------------------------------------------------
+
+    def _page(  # noqa: PLR0913, PLR0917 - all that was found out
+        self,
+        opening: Opening,
+        document: TaskDocument,
+        read: _Read,
+        past: Past,
+        told: list[Told],
+        behaviours: list[JsonObject],
+        counted: Counted | None,
+    ) -> BookPage:
+        missed = read.shelf.misses(document) or document.lost
+        budget = _budget(opening, document)
+        facts = [
+            Facts(
+                behaviour=behaviour,
+                budget=budget,
+                provenance=looked.entries,
+                incomplete=looked.incomplete or missed,
+                first_seen=known.first_seen,
+            )
+            for behaviour, looked, known in zip(behaviours, read.looks, told, strict=True)
+        ]
+        return BookPage(
+            desk=self._desk,
+            key=read.key,
+            task=opening.task,
+            acts=read.acts,
+            entries=read.entries,
+            shelf=read.shelf,
+            past=past,
+            told=told,
+            facts=tuple(facts),
+            counted=counted,
+        )
+
+
+def _budget(opening: Opening, document: TaskDocument) -> JsonObject | None:
+    return None if opening.task is None else budgets.told(document, opening.task.lineage)
+
+
+def _signals(opening: Opening, action: Action | None, now: float) -> JsonObject:
+    """The signals that neither the root's document nor the history tells."""
+    if action is None:
+        return {**NOTHING_TOLD, "outside_template": False}
+    usual = opening.task.usual if opening.task is not None else None
+    outside = (
+        usual is not None
+        and not action.ask.plumbing
+        and covers(usual, action, now_unix_s=now) is not None
+    )
+    return {"outside_template": outside}
+
+
+def _hear(document: TaskDocument, *, shelf: Shelf, ms: int) -> int:
+    shelf.took_in(document)
+    return counting.hear(document, ms)

@@ -1,0 +1,172 @@
+"""An action as the books count it: what of it matters to counters, sets and sums."""
+
+import hashlib
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import orjson
+
+from outrider.core.action import Action
+from outrider.core.budget import MICRO
+from outrider.core.constraints import resolve
+from outrider.core.jsonvalue import Json
+from outrider.core.vocabulary import ActionEffect, EffectClass, Phase, Role, Sensitivity
+from outrider.tasks.provenance.answers import Looked
+
+INTERNAL: Final = "internal"
+"""The one zone that is not outside."""
+UNKNOWN_HOST: Final = "?"
+"""Stands for a destination whose host cannot be read: all of those are one."""
+HOST_CHARS: Final = 64
+"""A longer host is kept by its digest, so that a set of hosts has a bounded size."""
+_AIMED: Final = frozenset({Role.TARGET, Role.DESTINATION})
+_OBJECT: Final = frozenset({Role.TARGET, Role.SELECTOR})
+_MOST_AMOUNT: Final = Decimal(2**53)
+_SORTED: Final = orjson.OPT_SORT_KEYS
+
+
+def mark(*texts: str) -> str:
+    """Twenty hexadecimal digits that stand for these texts in a set: 80 bits, so that nobody finds
+    another text for a place in it."""
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=10).hexdigest()
+
+
+class Act:
+    """What an action is to the books. Made once for each action, then only read."""
+
+    __slots__ = (
+        "action", "aim", "counted", "deletes", "effect", "external", "host", "hosts", "kind",
+        "objects", "pattern", "resource", "secrets", "sensitivity", "sent", "tags", "urls",
+    )  # fmt: skip
+
+    def __init__(self, action: Action, looked: Looked) -> None:
+        ask = action.ask
+        self.action = action
+        self.effect = action.effect
+        self.kind = action.effect_class
+        self.resource = ask.resource_id
+        self.sensitivity = action.sensitivity
+        self.tags = action.tags
+        self.counted = not ask.plumbing and ask.phase is not Phase.LIST
+        """Whether it is an act of the agent; plumbing and lists are not."""
+        hosts: list[str] = []
+        external: list[str] = []
+        for place in action.destinations:
+            host = kept_host(place.host)
+            if host not in hosts:
+                hosts.append(host)
+                if place.zone != INTERNAL:
+                    external.append(host)
+        self.hosts = hosts
+        self.external = external
+        self.host = action.destinations[-1].host if action.destinations else None
+        spelt = _spelt(ask.arguments)
+        self.sent = 0 if ask.arguments is None else len(spelt)
+        self.urls = b"://" in spelt
+        self.pattern = hashlib.blake2b(
+            spelt, digest_size=4, key=_tool_key(self.resource, self.effect)
+        ).hexdigest()
+        """The same for the same call, to tell repeats by; short, for nothing is let pass by it."""
+        self.secrets = looked.secret_ids
+        self.objects: list[str] = []
+        self.aim: str | None = None
+        self.deletes = 0
+        if looked.objects:
+            self._aimed(looked.objects)
+        if self.effect is ActionEffect.DELETE:
+            self.deletes = len(self.objects) or 1
+
+    def _aimed(self, objects: dict[str, str]) -> None:
+        """`objects` are what it acts on; `aim` stands for effect, destinations and targets."""
+        roles = self.action.roles
+        aimed: list[str] = []
+        for pointer, digest in objects.items():
+            role = _role_at(pointer, roles)
+            if role in _OBJECT:
+                self.objects.append(digest)
+            if role in _AIMED:
+                aimed.append(digest)
+        if aimed:
+            self.aim = mark(self.effect, *sorted(aimed))
+
+    @property
+    def outward(self) -> bool:
+        """Whether it changes something, or takes something, outside."""
+        return bool(self.external) and self.kind is not EffectClass.READ
+
+    @property
+    def reads(self) -> bool:
+        """Whether what its answer holds is as sensitive as its tool: reads, and what may be any."""
+        return self.effect is ActionEffect.READ or self.effect is ActionEffect.EXECUTE
+
+    @property
+    def reading(self) -> Sensitivity | None:
+        """How sensitive what it reads is by the manifest's word."""
+        return self.sensitivity if self.reads else None
+
+
+def kept_host(host: str | None) -> str:
+    """A host as the sets keep it."""
+    if host is None:
+        return UNKNOWN_HOST
+    return host if len(host) <= HOST_CHARS and host.isascii() else mark(host)
+
+
+def _spelt(arguments: Json) -> bytes:
+    try:
+        return orjson.dumps(arguments, option=_SORTED)
+    except orjson.JSONEncodeError:  # a number or text without a JSON form of its own
+        return repr(arguments).encode("utf-8", "backslashreplace")
+
+
+def _tool_key(resource: str, effect: ActionEffect) -> bytes:
+    key = f"{effect}\0{resource}".encode("utf-8", "surrogatepass")
+    return key if len(key) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(key).digest()
+
+
+def _role_at(pointer: str, roles: tuple[tuple[str, Role], ...]) -> Role | None:
+    """The role of the argument that `pointer` is or lies in."""
+    for declared, role in roles:
+        if pointer == declared or pointer.startswith(declared + "/"):
+            return role
+    return None
+
+
+# --- sums -----------------------------------------------------------------------------------
+
+
+def amount_of(action: Action) -> int | None:
+    """What its amounts come to, in millionths, rounded up; None where one cannot be read.
+
+    A number below zero cannot: it would make room for others.
+    """
+    whole = Decimal(0)
+    for value in values_of(action, Role.AMOUNT):
+        number = _number(value)
+        if number is None:
+            return None
+        whole += number
+    return int((whole * MICRO).to_integral_value(rounding="ROUND_CEILING"))
+
+
+def values_of(action: Action, wanted: Role) -> list[Json]:
+    """What stands in its arguments of one role; a list gives its items."""
+    found: list[Json] = []
+    if action.ask.arguments is None:
+        return found
+    for pointer, role in action.roles:
+        if role is wanted:
+            _, value = resolve(action.ask.arguments, pointer)
+            found += value if isinstance(value, list) else [value]
+    return [value for value in found if value is not None]
+
+
+def _number(value: Json) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and 0 <= number <= _MOST_AMOUNT else None

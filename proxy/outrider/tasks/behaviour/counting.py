@@ -1,0 +1,389 @@
+"""How the document of a root task changes: by an action, its refusal, its answer and its end.
+
+Laws: all are plain functions of document and arguments, so that they can be made again on another
+copy; an action is counted in before it is judged; a refusal takes back what it counted, but not
+that it was tried; a flag that was set stays set until the period turns.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.vocabulary import ActionEffect, Effect, EffectClass, OutcomeStatus, Sensitivity
+from outrider.tasks.behaviour import beats, objects
+from outrider.tasks.behaviour.acts import Act, mark
+from outrider.tasks.behaviour.document import (
+    DENIED_AIMS,
+    DENIED_TOOLS,
+    EXTERNAL,
+    HOSTS,
+    OBJECTS,
+    PATTERNS,
+    RING,
+    SECRET_PLACES,
+    SECRETS,
+    SENSITIVE,
+    SEVERAL,
+    SUBJECTS,
+    UNTRUSTED,
+    TaskDocument,
+)
+from outrider.tasks.behaviour.summary import Before, summary
+from outrider.tasks.behaviour.windows import add, take_back
+from outrider.tasks.provenance.answers import Learnt
+
+MINUTE_S: Final = 60
+DENIALS_S: Final = 300
+GUARD: Final = "guard"
+_RESOURCE_CHARS: Final = 128
+_PLACE_CHARS: Final = 12
+
+# Places in an event of the ring.
+N, MS, SENSITIVITY, LABELS, OUTCOME, TOKEN, RESERVED = 0, 1, 4, 6, 7, 8, 9
+
+
+@dataclass(slots=True, kw_only=True)
+class Counted:
+    """What counting some actions in did to the document, so that it can be taken back."""
+
+    ms: int
+    period: int
+    events: list[int] = field(default_factory=list)
+    """The number of each action's event, 0 of one that is not counted."""
+    behaviours: list[JsonObject] = field(default_factory=list)
+
+
+def settle_period(document: TaskDocument, period: int) -> None:
+    """Begin a new period where one is due. Clocks that differ never bring an old one back."""
+    if document.period <= 1:  # nothing yet, or no periods so far
+        document.period = max(period, document.period)
+    elif period > document.period:
+        document.turn(period)
+
+
+def count_in(
+    document: TaskDocument, acts: list[Act], signals: list[JsonObject], ms: int, token: str
+) -> Counted:
+    """Count `acts` in, and tell what policy is told of each with all of them counted.
+
+    `signals` are those told from elsewhere, one object for each act.
+    """
+    counted = Counted(ms=ms, period=document.period)
+    before = Before(document, ms)
+    for act in acts:
+        counted.events.append(_count(document, act, ms, token))
+    for act, known in zip(acts, signals, strict=True):
+        counted.behaviours.append(summary(document, before, act, ms, known))
+    return counted
+
+
+def _count(document: TaskDocument, act: Act, ms: int, token: str) -> int:
+    second = ms // 1000
+    add(document.calls, second, MINUTE_S)
+    if not act.counted:
+        return 0
+    document.events += 1
+    hosts = document.hosts
+    for host in act.hosts:
+        known = hosts.get(host)
+        if known is not None:
+            known[0] += act.sent
+            known[1] += 1
+        elif len(hosts) < HOSTS:
+            hosts[host] = [act.sent, 1]
+    _remember_pattern(document, act.pattern, second)
+    if act.external:
+        beats.count(document, act, ms)
+    if act.deletes:
+        add(document.deletes, second, MINUTE_S, act.deletes)
+        objects.count(document, act)
+    for tag in act.tags:
+        kept = document.tags.setdefault(tag, [ms, 0])
+        kept[0] = max(kept[0], ms)
+        kept[1] += 1
+    if act.secrets:
+        _carry(document, act)
+    ring = document.ring
+    ring.append(
+        [
+            document.events,
+            ms,
+            _shown(act.resource),
+            act.effect.value,
+            act.sensitivity.value,
+            None if act.host is None else _shown(act.host),
+            [],
+            "pending",
+            token,
+            0,
+        ]
+    )
+    if len(ring) > RING:
+        del ring[0]
+    return document.events
+
+
+def _shown(text: str) -> str:
+    """A name as events keep it: one of bounded size and of plain characters."""
+    plain = len(text) <= _RESOURCE_CHARS and text.isascii() and text.isprintable()
+    return text if plain else mark(text)
+
+
+def _remember_pattern(document: TaskDocument, pattern: str, second: int) -> None:
+    acts, stamps = document.acts, document.stamps
+    acts.append(pattern)
+    stamps.append(max(second, stamps[-1]) if stamps else second)
+    oldest = stamps[-1] - MINUTE_S
+    gone = max(0, len(acts) - PATTERNS)
+    while stamps[gone] <= oldest:
+        gone += 1
+    if gone:
+        del acts[:gone], stamps[:gone]
+
+
+def _carry(document: TaskDocument, act: Act) -> None:
+    place = secret_place(act)
+    for secret in act.secrets:
+        if secret not in document.secrets and len(document.secrets) >= SECRETS:
+            continue
+        places = document.secrets.setdefault(secret, {})
+        if place in places or len(places) < SECRET_PLACES:
+            places[place] = places.get(place, 0) + 1
+
+
+def secret_place(act: Act) -> str:
+    """Where a secret goes by this act: the tool, and the destinations outside."""
+    return mark(act.resource, *act.hosts)[:_PLACE_CHARS]
+
+
+# --- refused --------------------------------------------------------------------------------
+
+
+def give_back(document: TaskDocument, acts: list[Act], counted: Counted) -> None:
+    """Undo what `count_in` counted, as far as it is still there; repeats stay counted."""
+    if counted.period != document.period:
+        return
+    second = counted.ms // 1000
+    for act, number in zip(acts, counted.events, strict=True):
+        take_back(document.calls, second)
+        if number:
+            _uncount(document, act, counted.ms)
+
+
+def _uncount(document: TaskDocument, act: Act, ms: int) -> None:
+    for host in act.hosts:
+        known = document.hosts.get(host)
+        if known is not None:
+            known[0] = max(0, known[0] - act.sent)
+            known[1] -= 1
+            if known[1] <= 0:
+                del document.hosts[host]
+    if act.external:
+        beats.take_back(document, act, ms)
+    if act.deletes:
+        take_back(document.deletes, ms // 1000, act.deletes)
+        objects.take_back(document, act)
+    for tag in act.tags:
+        _untag(document, tag)
+    for secret in act.secrets:
+        _uncarry(document, secret, secret_place(act))
+
+
+def _untag(document: TaskDocument, tag: str) -> None:
+    kept = document.tags.get(tag)
+    if kept is not None:
+        kept[1] -= 1
+        if kept[1] <= 0:
+            del document.tags[tag]
+
+
+def _uncarry(document: TaskDocument, secret: str, place: str) -> None:
+    places = document.secrets.get(secret, {})
+    if place in places:
+        places[place] -= 1
+        if places[place] <= 0:
+            del places[place]
+        if not places:
+            del document.secrets[secret]
+
+
+def refuse(
+    document: TaskDocument, acts: list[Act], counted: Counted, effect: Effect, *, judged: bool
+) -> None:
+    """Give back what was counted and count the denial; `judged` where it was one of the action,
+    not a fault of ours. What is held is asked again by whoever waits: that is no repeat."""
+    give_back(document, acts, counted)
+    if counted.period != document.period:
+        return
+    denied = effect is Effect.DENY
+    for act, number in zip(acts, counted.events, strict=True):
+        if not number:
+            continue
+        _mark_event(document, number, "denied" if denied else "held")
+        if not denied:
+            _forget_pattern(document, act.pattern)
+        elif judged:
+            _deny(document, act, counted.ms)
+
+
+def _forget_pattern(document: TaskDocument, pattern: str) -> None:
+    for place in range(len(document.acts) - 1, -1, -1):
+        if document.acts[place] == pattern:
+            del document.acts[place], document.stamps[place]
+            return
+
+
+def _deny(document: TaskDocument, act: Act, ms: int) -> None:
+    second = ms // 1000
+    add(document.denials, second, DENIALS_S)
+    tool = mark(act.resource)
+    denied = document.denied
+    denied[tool] = second
+    if len(denied) > DENIED_TOOLS:
+        del denied[min(denied, key=denied.__getitem__)]
+    if GUARD in act.tags and act.kind is not EffectClass.READ:
+        # That a guard was to be changed counts, whatever came of it (SQ-14).
+        kept = document.tags.setdefault(GUARD, [ms, 0])
+        kept[1] += 1
+    if act.aim is None:
+        return
+    known = document.aims.get(act.aim)
+    if known is None and len(document.aims) >= DENIED_AIMS:
+        document.aims[SEVERAL] = SEVERAL
+    else:
+        document.aims[act.aim] = tool if known in (None, tool) else SEVERAL
+
+
+def undo(document: TaskDocument, acts: list[Act], token: str) -> None:
+    """Give back what was counted under `token`, where it was: nobody waited to hear of it."""
+    mine = [event for event in document.ring if event[TOKEN] == token]
+    if not mine:
+        return
+    numbers = iter([event[N] for event in mine if isinstance(event[N], int)])
+    events = [int(str(next(numbers, 0))) if act.counted else 0 for act in acts]
+    counted = Counted(ms=int(str(mine[0][MS])), period=document.period, events=events)
+    refuse(document, acts, counted, Effect.HOLD, judged=False)
+    for event in mine:
+        event[TOKEN] = ""
+
+
+def mark_reserved(document: TaskDocument, counted: Counted, *, reserved: bool) -> bool:
+    """Note on its events that budgets are reserved for an exchange, or no more; whether that
+    changed anything."""
+    numbers = {number for number in counted.events if number}
+    changed = False
+    if counted.period == document.period:
+        for event in document.ring:
+            if event[N] in numbers and event[RESERVED] != int(reserved):
+                event[RESERVED], changed = int(reserved), True
+    return changed
+
+
+# --- answered and ended ---------------------------------------------------------------------
+
+
+def learn(
+    document: TaskDocument, act: Act, number: int, learnt: Learnt, *, size: int, raised: int
+) -> int:
+    """Take in what part of an answer said; the flags it set for the first time.
+
+    `size` is its bytes, `raised` the rank policy obliged it to have at least, -1 for none.
+    """
+    if not act.counted:
+        return 0
+    document.bytes_in += size
+    if act.kind is EffectClass.READ:
+        document.records += learnt.records
+    _keep(document.subjects, learnt.subjects, SUBJECTS)
+    if learnt.listed:
+        objects.listing(document, learnt.listed, learnt.records)
+    rank = max(raised, _rank(act.reading), _rank(learnt.sensitivity))
+    document.highest = max(document.highest, rank)
+    _label_event(document, number, learnt, rank)
+    before = document.flags
+    if learnt.untrusted:
+        document.flags |= UNTRUSTED
+    if rank >= Sensitivity.CONFIDENTIAL.rank:
+        document.flags |= SENSITIVE
+    if act.outward:
+        document.flags |= EXTERNAL
+    return document.flags & ~before
+
+
+def _rank(sensitivity: Sensitivity | None) -> int:
+    return -1 if sensitivity is None else sensitivity.rank
+
+
+def _label_event(document: TaskDocument, number: int, learnt: Learnt, rank: int) -> None:
+    for event in document.ring:
+        if event[N] == number:
+            labels = event[LABELS]
+            if isinstance(labels, list):
+                labels += [label.value for label in learnt.labels if label.value not in labels]
+            event[SENSITIVITY] = _higher(event[SENSITIVITY], rank)
+
+
+def _higher(known: object, rank: int) -> str:
+    kept = Sensitivity(str(known))
+    return next((one.value for one in Sensitivity if one.rank == max(rank, kept.rank)), kept.value)
+
+
+def _keep(kept: dict[str, int], found: tuple[str, ...], most: int) -> None:
+    for one in found:
+        if len(kept) >= most:
+            return
+        kept[one[:16]] = 1
+
+
+def finish(
+    document: TaskDocument, acts: list[Act], counted: Counted, status: OutcomeStatus, more: int
+) -> int:
+    """How it ended; `more` bytes came that no answer told of. The flags set for the first time."""
+    if status is OutcomeStatus.REFUSED or status is OutcomeStatus.CANCELLED:
+        give_back(document, acts, counted)
+    before = document.flags
+    if counted.period == document.period:
+        document.bytes_in += max(0, more)
+    reached = status in (OutcomeStatus.EXECUTED, OutcomeStatus.UNKNOWN)
+    for act, number in zip(acts, counted.events, strict=True):
+        if not number:
+            continue
+        _mark_event(document, number, _WORDS[status])
+        if reached and act.outward:
+            document.flags |= EXTERNAL
+        if reached and act.effect is ActionEffect.READ:
+            _keep(document.objects, tuple(act.objects), OBJECTS)
+    return document.flags & ~before
+
+
+def taint(document: TaskDocument) -> int:
+    """Something untrusted was read; the flags set for the first time."""
+    fresh = UNTRUSTED & ~document.flags
+    document.flags |= UNTRUSTED
+    return fresh
+
+
+def hear(document: TaskDocument, ms: int) -> int:
+    """Something came in for the agent from others; the flags set for the first time."""
+    document.events += 1
+    document.ring.append(
+        [document.events, ms, "ingress", "read", "internal", None, ["untrusted"], "ok", "", 0]
+    )
+    del document.ring[:-RING]
+    return taint(document)
+
+
+_WORDS: Final = {
+    OutcomeStatus.EXECUTED: "ok",
+    OutcomeStatus.FAILED: "failed",
+    OutcomeStatus.REFUSED: "refused",
+    OutcomeStatus.CANCELLED: "cancelled",
+    OutcomeStatus.UNKNOWN: "unknown",
+}
+
+
+def _mark_event(document: TaskDocument, number: int, word: str) -> None:
+    for event in reversed(document.ring):
+        if event[N] == number:
+            event[OUTCOME] = word
+            return

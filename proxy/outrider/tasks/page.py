@@ -1,0 +1,374 @@
+"""One exchange's page in its task's books."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import orjson
+
+from outrider.core.budget import UNUSED, Usage
+from outrider.core.catalogue import ToolEntry
+from outrider.core.errors import EnforcementError, StoreUnavailableError
+from outrider.core.facts import Answered, Ended, Facts, Verdict
+from outrider.core.jsonvalue import JsonObject
+from outrider.core.task import Allowance, BoundTask
+from outrider.core.vocabulary import (
+    OUTCOME_OF,
+    Budget,
+    Effect,
+    EffectClass,
+    FieldLabel,
+    Outcome,
+    OutcomeStatus,
+    Reason,
+    ResourceType,
+    Role,
+    Sensitivity,
+)
+from outrider.tasks import budgets
+from outrider.tasks.behaviour import counting
+from outrider.tasks.behaviour.acts import Act
+from outrider.tasks.behaviour.counting import Counted
+from outrider.tasks.behaviour.document import FLAGS, TaskDocument
+from outrider.tasks.budgets import Taken
+from outrider.tasks.indexes import Shelf, in_turns
+from outrider.tasks.ledger import Ledger
+from outrider.tasks.past import Past, Told
+from outrider.tasks.provenance.answers import Learnt
+
+AUTHORITY: Final = frozenset(Role) - {Role.CONTENT, Role.CONTROL}
+"""Roles of arguments that say what is done, where, to what and how much."""
+_JUDGED: Final = frozenset({Outcome.DENIED, Outcome.INVALID})
+"""Denials of the action itself; what our own faults and load refuse says nothing of the agent."""
+_MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_NOT_DONE: Final = frozenset({OutcomeStatus.REFUSED, OutcomeStatus.CANCELLED})
+
+
+class BookEvents(Protocol):
+    """What the books have counted; told by `telemetry.metrics`."""
+
+    def flag_set(self, flag: str) -> None:
+        """A flag of a task was set for the first time: a key of `context.behaviour.flags`."""
+
+    def untrusted_argument(self, role: Role, effect: Effect) -> None:
+        """An authority argument labelled `untrusted`, and what became of its action."""
+
+
+class BudgetWatch(Protocol):
+    """Who is told how far the budgets of tasks are used. Called in turn, never waits."""
+
+    def nearing(self, task: str, budget: Budget) -> None:
+        """Four fifths of `budget` of the task are used; told once."""
+
+    def spent(self, task: str, budget: Budget) -> None:
+        """All of `budget` is used, more was asked for and nothing is under way: the task ends.
+        Never told of a standing grant. May be told more than once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What all pages write with."""
+
+    tasks: Ledger[TaskDocument]
+    events: BookEvents
+    watch: BudgetWatch
+    shared: bool
+
+    def flags(self, fresh: int) -> None:
+        """Tell of flags that were set for the first time."""
+        for bit, name in FLAGS.items():
+            if fresh & bit:
+                self.events.flag_set(name)
+
+
+class BookPage:
+    """`core.ports.Page`. `counted` is None on a page that counts nothing, for the store is gone."""
+
+    def __init__(  # noqa: PLR0913 - what was found out when it was opened
+        self,
+        *,
+        desk: Desk,
+        key: str,
+        task: BoundTask | None,
+        acts: list[Act],
+        entries: list[ToolEntry],
+        shelf: Shelf,
+        past: Past,
+        told: list[Told],
+        facts: tuple[Facts, ...],
+        counted: Counted | None,
+    ) -> None:
+        self._desk, self._key, self._task = desk, key, task
+        self._acts, self._entries = acts, entries
+        self._shelf, self._past, self._told = shelf, past, told
+        self._facts, self._counted = facts, counted
+        self._lineage: Sequence[Allowance] = task.lineage if task is not None else ()
+        self._taken = UNUSED
+        self._reserved = False
+        self._bytes_in = 0
+        self._closed = False
+
+    @property
+    def facts(self) -> tuple[Facts, ...]:
+        return self._facts
+
+    # --- budgets ------------------------------------------------------------------------
+
+    async def reserve(self) -> int | None:
+        if not any(one.limits.bounded for one in self._lineage):
+            return None
+        if self._counted is None:
+            raise StoreUnavailableError("budgets cannot be counted while the store is gone")
+        ask = self._ask()
+        if ask is None:
+            return None
+        change = partial(_reserve, lineage=self._lineage, ask=ask, counted=self._counted)
+        try:
+            taken = await self._desk.tasks.change(self._key, change, durable=ask.spend > 0)
+        except BaseException:
+            # It may have been made all the same, and nobody will use it.
+            undo = partial(_unreserve, lineage=self._lineage, ask=ask, counted=self._counted)
+            self._desk.tasks.change_later(self._key, undo)
+            raise
+        self._refuse_short(taken)
+        self._taken, self._reserved = ask, True
+        self._tell_near(taken)
+        return taken.records
+
+    def _ask(self) -> Usage | None:
+        """What the actions use at most; None where they are plumbing."""
+        acts = [act for act in self._acts if act.counted]
+        if not acts:
+            return None
+        spend = 0
+        for told in self._told:
+            if told.micros is None:
+                if self._bounds(Budget.SPEND):
+                    raise _short(Budget.SPEND, "an amount that cannot be read cannot be counted")
+                continue
+            spend += told.micros if told.payees else 0
+        tokens = 0
+        for act in acts:
+            if act.action.ask.resource_type is ResourceType.MODEL:
+                most = _most_tokens(act.action.ask.arguments or {})
+                if most is None and self._bounds(Budget.TOKENS):
+                    raise _short(Budget.TOKENS, "a model call without a bound on its tokens")
+                tokens += most or 0
+        return Usage(
+            calls=len(acts), spend=spend, tokens=tokens, bytes=sum([act.sent for act in acts])
+        )
+
+    def _bounds(self, budget: Budget) -> bool:
+        return any(one.limits.of(budget) is not None for one in self._lineage)
+
+    def _refuse_short(self, taken: Taken) -> None:
+        if taken.short is None:
+            return
+        if taken.lost:
+            raise StoreUnavailableError("what the task used so far is not known")
+        task, budget = taken.short
+        if taken.over and not self._standing:
+            self._desk.watch.spent(task, budget)
+        raise _short(budget, "the task has too little left of a budget")
+
+    @property
+    def _standing(self) -> bool:
+        return self._task is not None and self._task.standing
+
+    def _tell_near(self, taken: Taken) -> None:
+        for task, budget in taken.near:
+            self._desk.watch.nearing(task, budget)
+
+    # --- answers ------------------------------------------------------------------------
+
+    async def learn(self, answered: Answered) -> None:
+        act, entry = self._acts[answered.action], self._entries[answered.action]
+        if not act.counted:
+            return
+        number = self._counted.events[answered.action] if self._counted is not None else 0
+        learnt = await in_turns(
+            self._shelf.index.learning(f"evt_{number}", answered, action=act.action, entry=entry)
+        )
+        size = _size(answered)
+        change = partial(
+            _learn,
+            shelf=self._shelf,
+            lineage=self._lineage if self._reserved else (),
+            act=act,
+            number=number,
+            learnt=learnt,
+            size=size,
+            raised=_raised(answered),
+        )
+        if self._counted is None:
+            self._desk.tasks.change_later(self._key, change)
+        else:
+            taken, fresh = await self._desk.tasks.change(self._key, change)
+            self._refuse_short(taken)
+            self._bytes_in += size
+            self._tell_near(taken)
+            if fresh:
+                self._desk.flags(fresh)
+                if not self._desk.shared:  # in a shared store it stands already
+                    await self._desk.tasks.change(self._key, _nothing, durable=True)
+        self._past.made(list(learnt.created))
+        await self._past.consents(act, answered)
+
+    # --- the end ------------------------------------------------------------------------
+
+    def close(self, ended: Ended | Verdict) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if isinstance(ended, Verdict):
+            self._tell_arguments(ended.effect)
+            self._refuse(ended)
+        else:
+            self._tell_arguments(Effect.ALLOW)
+            self._end(ended)
+
+    def _refuse(self, verdict: Verdict) -> None:
+        for told in self._told:
+            self._past.unpay(told)
+        judged = OUTCOME_OF[verdict.reason] in _JUDGED and verdict.reason is not Reason.BUDGET
+        if self._counted is not None:
+            counted, acts = self._counted, self._acts
+            refuse = partial(
+                counting.refuse, acts=acts, counted=counted, effect=verdict.effect, judged=judged
+            )
+            self._desk.tasks.change_later(self._key, refuse)
+        self._give_back()
+
+    def _end(self, ended: Ended) -> None:
+        undone = ended.status in _NOT_DONE
+        if undone:
+            for told in self._told:
+                self._past.unpay(told)
+        elif ended.status is OutcomeStatus.EXECUTED:
+            for act, entry, number in zip(self._acts, self._entries, self._numbers, strict=True):
+                self._past.reached(act, entry)
+                if act.kind is EffectClass.WRITE:
+                    self._shelf.index.wrote(act.action, entry=entry, event=f"evt_{number}")
+        if self._counted is not None:
+            more = ended.bytes_in - self._bytes_in
+            finish = partial(
+                self._finish, acts=self._acts, counted=self._counted, ended=ended, more=more
+            )
+            self._desk.tasks.change_later(self._key, finish)
+        self._give_back(self._taken if undone else UNUSED)
+
+    @property
+    def _numbers(self) -> list[int]:
+        return self._counted.events if self._counted is not None else [0] * len(self._acts)
+
+    def _finish(
+        self,
+        document: TaskDocument,
+        *,
+        acts: list[Act],
+        counted: Counted,
+        ended: Ended,
+        more: int,
+    ) -> None:
+        self._desk.flags(counting.finish(document, acts, counted, ended.status, more))
+
+    def _give_back(self, unused: Usage | None = None) -> None:
+        """The reservation is over; `unused` of it was not used, by default nothing was."""
+        if not self._reserved or self._counted is None:
+            return
+        settle = partial(
+            self._settle,
+            period=self._counted.period,
+            unused=self._taken if unused is None else unused,
+        )
+        self._desk.tasks.change_later(self._key, settle)
+
+    def _settle(self, document: TaskDocument, *, period: int, unused: Usage) -> None:
+        if document.period != period:
+            return
+        for task, budget in budgets.settle(document, self._lineage, unused):
+            if not self._standing:
+                self._desk.watch.spent(task, budget)
+
+    def _tell_arguments(self, effect: Effect) -> None:
+        for facts in self._facts:
+            for entry in facts.provenance.values():
+                if isinstance(entry, dict) and entry.get("label") == "untrusted":
+                    role = Role(str(entry.get("role")))
+                    if role in AUTHORITY:
+                        self._desk.events.untrusted_argument(role, effect)
+
+
+def _short(budget: Budget, detail: str) -> EnforcementError:
+    return EnforcementError(detail, reason=Reason.BUDGET, cause=budget.value)
+
+
+def _most_tokens(arguments: JsonObject) -> int | None:
+    for name in _MAX_TOKENS:
+        value = arguments.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def _size(answered: Answered) -> int:
+    size = sum([len(text) for text in answered.texts])
+    if answered.value is not None:
+        try:
+            size += len(orjson.dumps(answered.value))
+        except orjson.JSONEncodeError:
+            size += len(repr(answered.value))
+    return size
+
+
+def _raised(answered: Answered) -> int:
+    """The rank that policy obliged the answer to have at least."""
+    rank = -1 if answered.sensitivity is None else answered.sensitivity.rank
+    if FieldLabel.SECRET in answered.labels:
+        return Sensitivity.SECRET.rank
+    if FieldLabel.PII in answered.labels:
+        return max(rank, Sensitivity.CONFIDENTIAL.rank)
+    return rank
+
+
+# --- changes of the document ----------------------------------------------------------------
+
+
+def _reserve(
+    document: TaskDocument, *, lineage: Sequence[Allowance], ask: Usage, counted: Counted
+) -> Taken:
+    taken = budgets.reserve(document, lineage, ask)
+    if taken.short is None:
+        counting.mark_reserved(document, counted, reserved=True)
+    return taken
+
+
+def _unreserve(
+    document: TaskDocument, *, lineage: Sequence[Allowance], ask: Usage, counted: Counted
+) -> None:
+    if counting.mark_reserved(document, counted, reserved=False):
+        budgets.settle(document, lineage, ask)
+
+
+def _learn(  # noqa: PLR0913 - one name for each thing an answer says
+    document: TaskDocument,
+    *,
+    shelf: Shelf,
+    lineage: Sequence[Allowance],
+    act: Act,
+    number: int,
+    learnt: Learnt,
+    size: int,
+    raised: int,
+) -> tuple[Taken, int]:
+    records = learnt.records if act.kind is EffectClass.READ else 0
+    taken = budgets.take(document, lineage, records) if records else Taken()
+    if taken.short is not None:
+        return taken, 0
+    shelf.took_in(document)
+    return taken, counting.learn(document, act, number, learnt, size=size, raised=raised)
+
+
+def _nothing(document: TaskDocument) -> None:
+    """All that was changed before is to be written."""
