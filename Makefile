@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire coverage check bench conformance clean lock
+.PHONY: help demo test test-spire coverage check bench conformance scorecard clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,6 +65,9 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts, policy lint
 
 conformance: $(VENV)/.dev ## the public MCP server suite, directly and through Outrider
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
+
+scorecard: $(VENV)/.dev ## AgentDojo's attacks through the real sidecar (ARGS=--whole, ARGS='--engine opa')
+	@$(BIN)/python -m tests.scorecard $(ARGS)
 
 bench: $(VENV)/.dev ## the table of CPU, latency and memory beside Envoy's
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,0 +1,175 @@
+"""`python -m tests.scorecard`: AgentDojo replayed through the real sidecar, under several settings.
+
+Exit code 0: all gates hold; 1: one is missed; 2: something did not start or broke; 3: AgentDojo
+cannot be had here, with the reason.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from tests.bench import tools
+from tests.conformance import processes
+from tests.scorecard import data, environment, manifest, sidecar, variants
+from tests.scorecard.agent import BrokenAnswerError
+from tests.scorecard.figures import figures
+from tests.scorecard.replay import Ran
+from tests.scorecard.report import Card, print_report, write_json
+from tests.scorecard.runner import Plan, Runner
+from tests.scorecard.variants import FURTHER, MAIN, Setting, without
+
+BASE = "shipped, no default holds"
+"""The setting of which controls are taken away one by one."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.scorecard",
+        description="What stops AgentDojo's attacks, and what it costs its users' tasks.",
+    )
+    names = ", ".join(setting.name for setting in (*MAIN, *FURTHER))
+    parser.add_argument("--engine", choices=("embedded", "opa"), default="embedded")
+    parser.add_argument("--whole", action="store_true", help="all settings, and each control off")
+    parser.add_argument("--settings", help=f"some of: {names}; with `;` between them")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="every n-th attack alone, to look quickly"
+    )
+    parser.add_argument("--output", type=Path, default=Path("build/scorecard.json"))
+    parser.add_argument("--keep", type=Path, help="leave configurations and logs in this folder")
+    return parser
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """Turn a request to end into an exception, so that what was started is ended too."""
+    sys.exit(128 + number)
+
+
+class Progress:
+    """How far the runs are, told every few seconds on a stream that is no terminal."""
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self._console, self._runs = console, runs
+        self._done = 0
+        self._told_s = self._began_s = time.monotonic()
+
+    def begin(self, setting: str) -> None:
+        self._done = 0
+        self._began_s = time.monotonic()
+        self._console.print(f"==> {setting}: {self._runs} runs", highlight=False)
+
+    def step(self, setting: str) -> None:
+        self._done += 1
+        now_s = time.monotonic()
+        if now_s - self._told_s > 10:
+            self._told_s = now_s
+            self._console.print(f"    {self._done} of {self._runs}", highlight=False)
+
+    def end(self) -> None:
+        self._console.print(f"    {time.monotonic() - self._began_s:.0f} s", highlight=False)
+
+
+def _chosen(options: argparse.Namespace) -> tuple[Setting, ...]:
+    known = {setting.name: setting for setting in (*MAIN, *FURTHER)}
+    if options.settings:
+        return tuple(known[name.strip()] for name in options.settings.split(";"))
+    return (*MAIN, *FURTHER) if options.whole else MAIN
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        chosen = _chosen(options)
+    except KeyError as unknown:
+        parser.error(f"no such setting: {unknown.args[0]}")
+    signal.signal(signal.SIGTERM, _leave)
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    progress = Console(stderr=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="scorecard-") as scratch:
+            room = options.keep.resolve() if options.keep else Path(scratch)
+            room.mkdir(parents=True, exist_ok=True)
+            card = _play(options, chosen, room, progress)
+    except environment.UnavailableError as fault:
+        progress.print(f"AgentDojo cannot be had here: {fault}", highlight=False)
+        return 3
+    except (processes.BrokenRunError, data.WrongDataError) as fault:
+        progress.print(f"the run broke: {fault}", highlight=False, markup=False)
+        return 2
+    print_report(card, console)
+    write_json(card, options.output)
+    console.print(f"written: {options.output}")
+    for line in card.missed:
+        console.print(f"[bold red]missed[/]: {line}", highlight=False)
+    return 1 if card.missed else 0
+
+
+def _play(
+    options: argparse.Namespace, chosen: tuple[Setting, ...], room: Path, progress: Console
+) -> Card:
+    progress.print("==> AgentDojo (set up and read out once, half a minute)", highlight=False)
+    python = environment.python_of()
+    plan = Plan(
+        suites=data.load(python),
+        kinds=variants.kinds(),
+        engine=options.engine,
+        every=options.every,
+    )
+    reads = variants.reading_tools()
+    told = Progress(progress, plan.runs)
+    runs: dict[str, Sequence[Ran]] = {}
+    with sidecar.servers(python, room) as upstreams:
+        runner = Runner(plan=plan, upstreams=upstreams, room=room, step=told.step)
+        todo = list(chosen)
+        while todo:
+            setting = todo.pop(0)
+            told.begin(setting.name)
+            runs[setting.name] = _run(runner, setting)
+            told.end()
+            if options.whole and setting.name == BASE:
+                todo += _ablations(runs[BASE], reads)
+    digests = {setting.name: sidecar.policy_digest(setting, room) for setting in chosen}
+    return Card(runs=runs, reads=reads, notes=_notes(options, plan, digests))
+
+
+def _run(runner: Runner, setting: Setting) -> list[Ran]:
+    """Raises `BrokenRunError` with the first fault of any run."""
+    try:
+        return runner.run(setting)
+    except* (BrokenAnswerError, ValueError, OSError, processes.BrokenRunError) as faults:
+        first: BaseException = faults
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise processes.BrokenRunError(f"{setting.name}: {first}") from first
+
+
+def _ablations(base: Sequence[Ran], reads: frozenset[str]) -> list[Setting]:
+    """One setting for each control of the library that stopped anything."""
+    whole = figures(base, reads)
+    codes = sorted({*whole.stopped, *whole.interrupted})
+    return [without(code) for code in codes if code[:2].isupper()]
+
+
+def _notes(options: argparse.Namespace, plan: Plan, digests: dict[str, str]) -> dict[str, object]:
+    frozen = manifest.is_frozen()
+    told = "as frozen before any attack was looked at" if frozen else "CHANGED SINCE: post-hoc"
+    left_out = f"every {plan.every}th attack" if plan.every > 1 else "all attacks"
+    return {
+        "machine": tools.machine_line(),
+        "commit": tools.commit(),
+        "engine": options.engine,
+        "data": f"AgentDojo {environment.VERSION}, 97 tasks, 609 pairs; {left_out}",
+        "manifest sha256": f"{manifest.digest()} ({told})",
+        "policies": digests,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""All runs of one setting: each in a fresh environment, under a task of its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from tests.scorecard import sidecar
+from tests.scorecard.agent import Agent
+from tests.scorecard.data import Goal, Suite, Task
+from tests.scorecard.replay import Fate, Ran, Stepped, script
+from tests.scorecard.variants import Setting, grant_of, template_of
+
+AT_ONCE: Final = 2
+"""Suites at a time: a sidecar and the suites' servers share the machine's processors."""
+CALL_S: Final = 60.0
+LONGEST_FIRST: Final = ("workspace", "slack", "travel", "banking")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is run: `every` n-th attack of each suite alone, to look quickly."""
+
+    suites: tuple[Suite, ...]
+    kinds: Mapping[str, str]
+    engine: str = "embedded"
+    every: int = 1
+
+    @property
+    def runs(self) -> int:
+        return sum(len(self.of(suite)) for suite in self.suites)
+
+    def of(self, suite: Suite) -> list[tuple[Task, Goal | None]]:
+        """Each task alone, then each under attack."""
+        benign: list[tuple[Task, Goal | None]] = [(task, None) for task in suite.tasks]
+        return benign + list(suite.pairs())[:: self.every]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    plan: Plan
+    upstreams: Mapping[str, str]
+    room: Path
+    step: Callable[[str], None]
+    """Called after each run with the setting's name."""
+
+    def run(self, setting: Setting) -> list[Ran]:
+        """Every run of the plan under `setting`, through a sidecar of its own."""
+        with sidecar.outrider(
+            setting, self.upstreams, engine=self.plan.engine, room=self.room
+        ) as running:
+            return asyncio.run(self._all(setting, running))
+
+    async def _all(self, setting: Setting, running: sidecar.Sidecar) -> list[Ran]:
+        turns = asyncio.Semaphore(AT_ONCE)
+        limit = aiohttp.ClientTimeout(total=CALL_S)
+        order = sorted(self.plan.suites, key=lambda suite: LONGEST_FIRST.index(suite.name))
+        async with aiohttp.ClientSession(timeout=limit) as session, asyncio.TaskGroup() as group:
+            jobs = [
+                group.create_task(self._suite(setting, running, suite, session, turns))
+                for suite in order
+            ]
+        return [run for job in jobs for run in job.result()]
+
+    async def _suite(
+        self,
+        setting: Setting,
+        running: sidecar.Sidecar,
+        suite: Suite,
+        session: aiohttp.ClientSession,
+        turns: asyncio.Semaphore,
+    ) -> list[Ran]:
+        found = []
+        async with turns:
+            for task, goal in self.plan.of(suite):
+                one = _One(self, setting, running, suite, session)
+                found.append(await one.run(task, goal))
+                self.step(setting.name)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    runner: Runner
+    setting: Setting
+    sidecar: sidecar.Sidecar
+    suite: Suite
+    session: aiohttp.ClientSession
+
+    async def run(self, task: Task, goal: Goal | None) -> Ran:
+        name = self.suite.name
+        order = {
+            "task": task.id,
+            "goal": None if goal is None else goal.id,
+            "vectors": list(task.vectors),
+        }
+        await self._bench("init", order)
+        bound = await self.sidecar.begin(self.session, self._ask(task))
+        agent = Agent(session=self.session, url=self.sidecar.url(name))
+        steps = await agent.run(script(task, goal), bound)
+        await self.sidecar.end(self.session, bound)
+        said = await self._bench("verdict", {})
+        return Ran(
+            suite=name,
+            task=task.id,
+            goal=None if goal is None else goal.id,
+            steps=tuple(with_added(steps, said["calls"], said["spent_s"])),
+            useful=said["useful"],
+            broken=said["broken"],
+        )
+
+    def _ask(self, task: Task) -> dict[str, Any]:
+        template = template_of(self.setting, self.suite.name, task, self.runner.plan.kinds)
+        grant = grant_of(self.setting, self.suite, task)
+        ask = {
+            "purpose": f"AgentDojo {self.suite.name} {task.id}",
+            "template": template,
+            "anchors": [task.prompt],
+        }
+        return ask if grant is None else {**ask, "grant": grant}
+
+    async def _bench(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        url = f"{self.runner.upstreams[self.suite.name]}/_bench/{what}"
+        async with self.session.post(url, json=body) as answer:
+            answer.raise_for_status()
+            return dict(await answer.json())
+
+
+def with_added(
+    steps: Sequence[Stepped], calls: Sequence[str], spent_s: Sequence[float]
+) -> list[Stepped]:
+    """The steps with what each took beyond the tool's own work.
+
+    Raises:
+        ValueError: other calls reached the tools than those that were let through.
+    """
+    passed = [step for step in steps if step.fate in (Fate.DONE, Fate.FAILED)]
+    if [step.tool for step in passed] != list(calls):
+        raise ValueError(f"passed {[step.tool for step in passed]}, but {list(calls)} were called")
+    own = iter(spent_s)
+    return [
+        replace(step, added_s=step.took_s - next(own))
+        if step.fate in (Fate.DONE, Fate.FAILED)
+        else step
+        for step in steps
+    ]
