@@ -142,7 +142,8 @@ def a_root(name: str = "tsk_1", **changes: Any) -> BoundTask:
     limits = changes.pop("limits", None)
     parents: tuple[Allowance, ...] = changes.pop("parents", ())
     own = (Allowance(task=name, limits=limits),) if limits is not None else ()
-    return a_task(id=name, standing=False, lineage=(*own, *parents), **changes)
+    fields: dict[str, Any] = {"id": name, "standing": False, "lineage": (*own, *parents)}
+    return a_task(**fields | changes)
 
 
 @dataclass

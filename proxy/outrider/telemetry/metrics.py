@@ -21,6 +21,7 @@ from outrider.core.vocabulary import (
     Outcome,
     ProtocolName,
     Reason,
+    Role,
     TaskEnd,
 )
 from outrider.telemetry.guard import LabelGuard
@@ -75,6 +76,9 @@ TOKEN_RESULTS: Final = (
     "wrong_audience", "client", "confirmation",
 )  # fmt: skip
 FETCHES: Final = ("ok", "denied", "failed")
+
+# What the tasks' books tell, which stand above telemetry too.
+FLAGS: Final = ("untrusted_read", "sensitive_read", "external_send")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -261,6 +265,18 @@ class Metrics:
         self._tasks_active = self._gauge("tasks_active", "Tasks under way, standing grants aside")
         tasks = self._counter("tasks_total", "Tasks by how they ended", "end")
         self._tasks_ended = {end: tasks.labels(end.value) for end in TaskEnd}
+        self._flags = self._closed(
+            "behaviour_flags_total",
+            "Flags set for the first time in a task",
+            ("flag",),
+            [(flag,) for flag in FLAGS],
+        )
+        self._untrusted = self._closed(
+            "untrusted_arguments_total",
+            "Authority arguments that came from untrusted text, by what became of the action",
+            ("role", "effect"),
+            [(role.value, effect.value) for role in Role for effect in Effect],
+        )
         self._draining = self._gauge("draining", "1 while draining")
         self._logs_dropped = self._counter("log_records_dropped_total", "Log lines dropped")
         self._skew = self._gauge("clock_skew_seconds", "Wall clock against the monotonic one")
@@ -487,6 +503,14 @@ class Metrics:
 
     def tasks_active(self, count: int) -> None:
         self._tasks_active.set(count)
+
+    def flag_set(self, flag: str) -> None:
+        """A flag of `context.behaviour.flags` was set for the first time in a task."""
+        self._flags[flag,].inc()
+
+    def untrusted_argument(self, role: Role, effect: Effect) -> None:
+        """An authority argument labelled `untrusted`, and what became of its action."""
+        self._untrusted[role.value, effect.value].inc()
 
     def task_ended(self, end: TaskEnd) -> None:
         self._tasks_ended[end].inc()

@@ -15,14 +15,17 @@ from outrider.core.vocabulary import (
     Outcome,
     ProtocolName,
     Reason,
+    Role as ArgumentRole,
 )
 from outrider.identity.causes import Cause
 from outrider.identity.events import IdentityEvents
 from outrider.identity.reasons import HandshakeReason, Role
 from outrider.identity.snapshot import SourceState
+from outrider.tasks.behaviour.document import FLAGS
 from outrider.telemetry.metrics import (
     DIRECTIONS,
     FETCHES,
+    FLAGS as TOLD_FLAGS,
     HANDSHAKES,
     LIVE_PROTOCOLS,
     NOTES,
@@ -452,3 +455,18 @@ def test_only_the_active_revision_is_shown() -> None:
     page = generate_latest(metrics.registry).decode()
     assert "rev-1" not in page
     assert 'revision="rev-2' + "x" * 59 + '"' in page
+
+
+def test_flags_and_untrusted_arguments_are_there_before_they_are_counted() -> None:
+    metrics = a_registry()
+    assert value(metrics, "outrider_behaviour_flags_total", flag="sensitive_read") == 0
+    labels = {"role": "destination", "effect": "deny"}
+    assert value(metrics, "outrider_untrusted_arguments_total", **labels) == 0
+    metrics.flag_set("sensitive_read")
+    metrics.untrusted_argument(ArgumentRole.DESTINATION, Effect.DENY)
+    assert value(metrics, "outrider_behaviour_flags_total", flag="sensitive_read") == 1
+    assert value(metrics, "outrider_untrusted_arguments_total", **labels) == 1
+
+
+def test_the_flags_are_those_of_the_books() -> None:
+    assert set(TOLD_FLAGS) == set(FLAGS.values())
