@@ -11,7 +11,7 @@ from outrider.config.paths import shipped_rego
 from tests.support.net import RawAnswer, dialled
 from tests.support.sidecar import World, a_world
 from tests.support.sidecar_mcp import call, reason_of
-from tests.support.sidecar_policy import AGENT, REFUSING, a_policy, an_agent
+from tests.support.sidecar_policy import OTHER, REFUSING, a_policy
 
 TEMPLATES: Any = {
     "triage": {
@@ -94,6 +94,104 @@ async def test_a_registered_task_is_bound_by_header_and_once_ended_refused(by: s
 
 
 async def test_a_task_nobody_registered_is_refused() -> None:
+    async with a_task_world() as world, world.refuses("no_task"):
+        await called(world, f"Outrider-Task: tsk_{'0' * 32}")
+
+
+async def own(world: World, path: str, body: Any = None, *fields: str) -> tuple[int, Any]:
+    """What the agent asks of its own sidecar: GET without a body, POST with one."""
+    target = f"/.outrider/{path}"
+    if body is None:
+        answer = await world.get(target, *fields)
+    else:
+        answer = await world.post(target, orjson.dumps(body), *fields)
+    return answer.status, orjson.loads(answer.body)
+
+
+async def test_the_agent_sees_and_narrows_its_own_task_and_can_do_less_at_once() -> None:
     async with a_task_world() as world:
+        task = await begun(world)
+        status, shown = await own(world, "task")
+        assert (status, shown["id"], shown["purpose"]) == (200, task["id"], "triage ticket 4711")
+        assert reason_of(await called(world, name="search")) is None
+        status, narrowed = await own(world, "task/narrow", {"grant": {"tools": ["crm/echo"]}})
+        assert (status, narrowed["grant_revision"]) == (200, 2)
+        async with world.refuses("grant"):
+            await called(world, name="search")
+        assert reason_of(await called(world)) is None
+
+
+async def test_a_token_of_an_older_revision_is_no_name_of_the_task() -> None:
+    async with a_task_world() as world:
+        task = await begun(world)
+        _, narrowed = await own(world, "task/narrow", {"grant": {"tools": ["crm/echo"]}})
         async with world.refuses("no_task"):
-            await called(world, f"Outrider-Task: tsk_{'0' * 32}")
+            await called(world, f"Outrider-Task: {task['token']}")
+        assert reason_of(await called(world, f"Outrider-Task: {narrowed['token']}")) is None
+
+
+async def test_a_widening_waits_for_a_person_whoever_asks() -> None:
+    async with a_task_world() as world:
+        task = await begun(world)
+        async with world.refuses("obligation"):
+            status, said = await own(world, "task/narrow", {"grant": {"tools": ["crm/*"]}})
+        assert status == 409
+        assert "approval" in said["detail"]
+        wider = {"grant": {"effects": ["read", "write"]}}
+        status, said = await control(world, "PATCH", f"/v1/tasks/{task['id']}", wider)
+        assert (status, said["reason"]) == (409, "held")
+        status, shown = await control(world, "GET", f"/v1/tasks/{task['id']}")
+        assert (status, shown["grant_revision"]) == (200, 1)
+
+
+async def test_a_child_has_less_and_ends_with_its_parent() -> None:
+    async with a_task_world() as world:
+        parent = await begun(world)
+        field = f"Outrider-Task: {parent['id']}"
+        ask = {"purpose": "look it up", "grant": {**TEMPLATES["triage"]["grant"], "tools": ["*"]}}
+        status, child = await own(world, "task/child", ask, field)
+        assert status == 201, child
+        assert child["grant"]["tools"] == ["crm/echo", "crm/search"]
+        assert (child["parent"], child["root"]) == (parent["id"], parent["id"])
+        async with world.refuses("no_task"):  # two are under way: one must be named
+            await called(world)
+        named = f"Outrider-Task: {child['id']}"
+        assert reason_of(await called(world, named)) is None
+        status, ended = await own(world, "task/end", {"end": "cancelled"}, field)
+        assert (status, ended["state"], ended["end"]) == (200, "ended", "cancelled")
+        async with world.refuses("task_ended"):
+            await called(world, named)
+        _, over = await control(world, "GET", f"/v1/tasks/{child['id']}")
+        assert over["end"] == "parent_ended"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        pytest.param("GET", "/.outrider/approvals/apr_1", 404, "unrecognised", id="approval"),
+        pytest.param("GET", "/.outrider/secrets", 404, "unrecognised", id="nothing-there"),
+        pytest.param("POST", "/.outrider/task", 405, "unrecognised", id="another-method"),
+        pytest.param("GET", "/.outrider/task/end", 405, "unrecognised", id="no-change-by-get"),
+    ],
+)
+async def test_what_is_not_offered_under_the_prefix_is_refused_and_recorded(
+    method: str, path: str, status: int, reason: str
+) -> None:
+    async with a_task_world() as world:
+        await begun(world)
+        async with world.refuses(reason):
+            answer = await world.raw(world.head(method, path, "Content-Length: 0"))
+        assert answer.status == status
+
+
+async def test_another_agents_task_is_answered_as_one_that_is_not_there() -> None:
+    async with a_task_world() as world:
+        task = await begun(world, agent=OTHER)
+        told = []
+        for name in (task["id"], task["token"], f"tsk_{'0' * 32}", "tsk_1", "a.b.c"):
+            async with world.refuses("no_task") as records:
+                answer = await called(world, f"Outrider-Task: {name}")
+            decision = records[0]["decision"]
+            assert decision["detail"] == "no such active task of this agent"
+            told.append(answer.body.replace(decision["id"].encode(), b"(id)"))
+        assert len(set(told)) == 1

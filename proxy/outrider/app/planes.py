@@ -4,7 +4,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from outrider.app import policy as policy_parts
-from outrider.app.bookless import NoBooks, NoCare
 from outrider.app.data_plane import (
     DataPlane,
     adapters_of,
@@ -47,6 +46,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         seals=sidecar.state.seals,
         clock=sidecar.clock,
     )
+    binder = sidecar.tasks.binder(loaded)
     parts = Parts(
         identifier=CallerIdentifier(
             settings=settings.identity,
@@ -61,12 +61,14 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
             issuers=sidecar.identity.issuers,
         ),
         decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock, sidecar.metrics),
-        binder=sidecar.tasks.binder(loaded),
-        books=NoBooks(),
+        binder=binder,
+        own=sidecar.tasks.own(binder),
+        books=sidecar.books,
         care=NoCare(),
         quarantine=sidecar.quarantine,
         routes=routes,
         ingress=ingress,
+        own_agent=sidecar.own_agent,
         adapters=adapters_of(settings.limits, mcp),
         upstream=pool,
         credentials=providers_of(loaded, sidecar.state.key, sidecar.clock),

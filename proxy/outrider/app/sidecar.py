@@ -17,6 +17,7 @@ import orjson
 from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
 from outrider.app.control_plane import ControlPlane
+from outrider.app.books import books_of
 from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of
@@ -118,6 +119,8 @@ class Sidecar:
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
         self.tasks = TaskDesk(self)
         stack.push_async_callback(self.tasks.close)
+        self.books = self.tasks.books = books_of(self)
+        stack.push_async_callback(self.books.close)
         stack.push_async_callback(self.identity.close)
         await self.identity.start()
         await self._open_policy()
@@ -126,6 +129,8 @@ class Sidecar:
         await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
         for name, current in (*self.identity.jobs(), *self.tasks.jobs()):
             self.jobs.start(name, current)
+        self.jobs.start("books", self.books.run())
+        await self.tasks.start()
         self._open_shares()
         self.jobs.start("heartbeat", self._beat())
         await self._start_policy()
@@ -321,6 +326,10 @@ class Sidecar:
         record = base(RecordKind.CONFIG, self.clock, None, None, None)
         record["identity"] = facts
         self.audit.append_nowait(record)
+
+    def own_agent(self) -> str | None:
+        """The ID of the agent this sidecar stands beside, as far as it is known."""
+        return self.tasks.signer.issuer
 
     # --- reload -------------------------------------------------------------------------
 

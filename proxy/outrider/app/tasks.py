@@ -10,17 +10,22 @@ from outrider.config.settings import Profile
 from outrider.control.tasks import TaskOperations
 from outrider.core.clock import rfc3339
 from outrider.core.errors import OutriderError
+from outrider.core.facts import Opening
 from outrider.core.jsonvalue import Json, JsonObject, json_digest
+from outrider.core.ports import Books
 from outrider.core.registration import Caller
-from outrider.core.vocabulary import Reason, RecordKind, TaskEnd
+from outrider.core.subject import Subject
+from outrider.core.task import BoundTask
+from outrider.core.vocabulary import Direction, Reason, RecordKind, TaskEnd
 from outrider.identity.signing import OwnSigner
 from outrider.identity.spiffe_id import parse_spiffe_id
 from outrider.pipeline.records import base
 from outrider.policy.registration import TaskDecisions
 from outrider.tasks.asking import Bounds
 from outrider.tasks.binder import TaskBinder
+from outrider.tasks.own import OwnDesk
 from outrider.tasks.registering import Registering
-from outrider.tasks.registry import SWEEP_S, Hooks, TaskRegistry
+from outrider.tasks.registry import OWN, SWEEP_S, Hooks, TaskRegistry
 from outrider.tasks.shelf import TaskShelf
 from outrider.tasks.standing import StandingTasks
 from outrider.tasks.task import Task
@@ -42,6 +47,7 @@ class TaskDesk:
     def __init__(self, sidecar: "Sidecar") -> None:
         loaded, clock = sidecar.loaded, sidecar.clock
         self._sidecar = sidecar
+        self.books: Books | None = None
         self.summary: Callable[[Task], Awaitable[JsonObject]] = _nothing_known
         self.signer = OwnSigner(
             keeper=sidecar.identity.keeper,
@@ -62,7 +68,7 @@ class TaskDesk:
             active=sidecar.metrics.tasks_active,
         )
         self.registry = TaskRegistry(shelf=shelf, hooks=hooks, clock=clock)
-        self.standing = StandingTasks()
+        self.standing = StandingTasks(states=sidecar.state.states, clock=clock)
 
     def binder(self, loaded: Loaded) -> TaskBinder:
         """The binder under one version of the settings."""
@@ -77,6 +83,26 @@ class TaskDesk:
         return TaskOperations(
             tasks=self, register=self.register, token=self.tokens.make, listed=self.registry.listed
         )
+
+    def own(self, binder: TaskBinder) -> OwnDesk:
+        """What agents may ask of their own tasks, bound by `binder`."""
+        return OwnDesk(
+            binder=binder,
+            registry=self.registry,
+            register=self.register,
+            end=self.end,
+            token=self.tokens.make,
+            budget=self.budget,
+        )
+
+    async def budget(self, subject: Subject, bound: BoundTask) -> JsonObject | None:
+        """What is used of the limits of a task; None where nobody counts."""
+        if self.books is None:
+            return None
+        opening = Opening(
+            exchange="", direction=Direction.EGRESS, subject=subject, task=bound, actions=()
+        )
+        return (await self.books.glance(opening)).budget
 
     # --- what is asked of it ---
 
@@ -135,24 +161,15 @@ class TaskDesk:
     async def close(self) -> None:
         await self.registry.shelf.close()
 
+    async def start(self) -> None:
+        """Take up what was under way. Raises `StoreUnavailableError`."""
+        await self.registry.load()
+        await self.standing.load()
+
     async def _look_after(self) -> None:
-        loaded = False
         while True:
-            if not loaded:
-                loaded = await self._load()
             await self.registry.sweep()
             await asyncio.sleep(SWEEP_S)
-
-    async def _load(self) -> bool:
-        try:
-            await self.registry.load()
-        except OutriderError as fault:
-            logger.warning(
-                "tasks under way cannot be read yet",
-                extra={"event": "tasks_unread", "fault": str(fault)},
-            )
-            return False
-        return True
 
     # --- what it does to others ---
 
@@ -179,9 +196,22 @@ class TaskDesk:
     async def _summary(self, task: Task) -> JsonObject:
         return await self.summary(task)
 
-    def _cut(self, tasks: frozenset[str]) -> int:
-        live = self._sidecar.live
-        return len(live.cut(lambda entry: entry.task in tasks, Reason.TASK_ENDED))
+    def budget_spent(self, task: str) -> None:
+        """A budget of `task` is used up: it ends, and whoever asked last is answered first."""
+        self._sidecar.jobs.start("task end", self._end_spent(task))
+
+    async def _end_spent(self, task: str) -> None:
+        try:
+            await self.registry.end(task, TaskEnd.BUDGET, by=OWN)
+        except OutriderError as fault:  # it serves nobody meanwhile, and is tried again
+            logger.warning(
+                "a task cannot be ended yet", extra={"event": "task_end_late", "fault": str(fault)}
+            )
+
+    def _cut(self, tasks: frozenset[str], end: TaskEnd | None) -> int:
+        quarantined = end is TaskEnd.QUARANTINED
+        reason = Reason.QUARANTINED if quarantined else Reason.TASK_ENDED
+        return self._sidecar.live.cut_tasks(tasks, reason)
 
     def _trust_domain(self) -> str:
         own = self.signer.issuer

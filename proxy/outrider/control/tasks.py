@@ -62,7 +62,7 @@ class TaskOperations:
         except NotRegisteredError as fault:
             said: JsonObject = {
                 "error": str(fault),
-                "reason": fault.reason.value,
+                "reason": None if fault.decision.reason is None else fault.decision.reason.value,
                 "reasons": reasons_of(fault.decision),
                 "decision_id": fault.decision.id,
             }

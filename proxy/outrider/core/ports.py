@@ -254,6 +254,27 @@ class TaskBinder(Protocol):
         """
 
 
+class OwnTasks(Protocol):
+    """What an agent may ask of its own task (CONTRACTS §4). Each binds the task that `names` name,
+    as `TaskBinder` does, and raises what that does; `MalformedError` for a body that cannot be
+    read, and `EnforcementError` with its status for what is refused."""
+
+    async def show(self, subject: Subject, names: TaskNames, policy: ActivePolicy) -> JsonObject:
+        """The task: purpose, grant, budgets, deadline; and a token of it as it stands."""
+
+    async def narrow(
+        self, subject: Subject, names: TaskNames, policy: ActivePolicy, body: Json
+    ) -> JsonObject: ...
+
+    async def child(
+        self, subject: Subject, names: TaskNames, policy: ActivePolicy, body: Json
+    ) -> JsonObject: ...
+
+    async def end(
+        self, subject: Subject, names: TaskNames, policy: ActivePolicy, body: Json
+    ) -> JsonObject: ...
+
+
 class Page(Protocol):
     """One exchange's page in its task's books; opened before it is judged, closed after it."""
 

@@ -18,8 +18,8 @@ class Caller:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """One registration. `arguments` are as policy sees them: `purpose, purpose_digest,
-    anchors_digest, template, principal, tenant, agent, parent, parent_agent, life_s, asked, granted`
-    (what is asked, as far as template and parent reach) and `exceeds` (where what is asked leaves
+    anchors_digest, template, principal, tenant, agent, parent, parent_agent, life_s, asked,
+    granted` (what is asked, as far as template and parent reach) and `exceeds` (where it leaves
     the template's grant; `template` where there is neither template nor parent)."""
 
     caller: Caller

@@ -21,6 +21,7 @@ from outrider.pipeline.closing import Closing
 from outrider.pipeline.hygiene import strip
 from outrider.pipeline.live import LiveExchange
 from outrider.pipeline.obligations import Plan
+from outrider.pipeline.own_endpoints import OwnEndpoints
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
 from outrider.pipeline.relay import Relay
@@ -51,6 +52,7 @@ class Enforcer:
         self._admission = Admission(parts)
         self._relay = Relay(parts, self._admission, answer_bytes)
         self._closing = Closing(parts)
+        self._own = OwnEndpoints(parts, self._closing)
 
     async def handle(self, exchange: Exchange) -> Reply:
         """The answer to `exchange`. Raises only `CancelledError`, when the caller has left.
@@ -116,6 +118,8 @@ class Enforcer:
         passage.entry.attested = passage.subject.credential is Credential.ATTESTED_LOCAL
         passage.entry.still = passage.subject.still
         parts.quarantine.check(agent=passage.subject.id)  # 5
+        if self._own.asked(passage):
+            return await self._own.answer(passage)
         if route is None:
             raise UnrecognisedError("no upstream is configured for this path or host")  # 6
         passage.give_back = await parts.slots.enter(passage.subject.id, route.upstream)
@@ -311,6 +315,7 @@ class Enforcer:
     async def _refuse(self, passage: Passage, fault: EnforcementError) -> Reply:
         """18: the refusal, recorded, in the caller's own protocol."""
         passage.reason = fault.reason
+        passage.entry.refused = True
         if passage.leg is not None:
             passage.leg.abort()
         if passage.conversation is None and fault.reason in _BEFORE_BODY:

@@ -1,7 +1,7 @@
 """Every exchange, stream and tunnel under way, so that any of them can be cut at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from outrider.core.errors import EnforcementError
@@ -17,7 +17,8 @@ class LiveExchange:
     of that until the answer has looked again. `why` says more of a cut than its reason. `peer` is
     who its caller proved to be by mutual TLS; `attested` is True where its caller is taken for
     our own agent by where it stands, which holds as long as our own identity does; `still` says
-    whether the bearer that named its caller would be taken now.
+    whether the bearer that named its caller would be taken now. `refused` once its refusal is on
+    its way: there is nothing left to cut.
     """
 
     id: str
@@ -32,6 +33,7 @@ class LiveExchange:
     cut_for: Reason | None = None
     why: EnforcementError | None = None
     abandoned: bool = False
+    refused: bool = False
     wake: Callable[[], None] | None = None
     stale: bool = False
     _task: "asyncio.Task[object] | None" = None
@@ -79,6 +81,18 @@ class LiveExchanges:
         speak to no peer and our agent is nobody."""
         cut = self.cut(lambda entry: not _is_proven(entry, holds, own=own), Reason.UNAUTHENTICATED)
         return len(cut)
+
+    def cut_tasks(self, tasks: Collection[str], reason: Reason) -> int:
+        """End every exchange that works for one of `tasks`, as `cut_others` does; how many."""
+        return len(self.cut_others(lambda entry: entry.task in tasks, reason))
+
+    def cut_others(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
+        """`cut`, but for the exchange that asks for it and those that are being refused."""
+        asking = asyncio.current_task()
+        return self.cut(
+            lambda one: which(one) and not one.refused and one._task is not asking,  # noqa: SLF001
+            reason,
+        )
 
     def cut(self, which: Callable[[LiveExchange], bool], reason: Reason) -> tuple[str, ...]:
         """End every exchange that `which` picks, for `reason`; the ids of those that were cut."""

@@ -14,6 +14,7 @@ from outrider.core.ports import (
     Identifier,
     Jobs,
     Metrics,
+    OwnTasks,
     Quarantine,
     Slots,
     Store,
@@ -54,6 +55,7 @@ class Parts:
     credential_headers: frozenset[str] = CREDENTIAL_HEADERS
     ingress: RouteTable = NO_ROUTES
     own_agent: Callable[[], str | None] = lambda: None
+    own: OwnTasks | None = None
 
     def table(self, direction: Direction) -> RouteTable:
         """The only routes an exchange of `direction` can take."""

@@ -9,7 +9,7 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import MANY_KEYS
 
 TABLES: Final = ("pins", "mcp_sessions", "epochs", "keys")
-STATES: Final = ("tasks", "books", "history", "quarantine")
+STATES: Final = ("tasks", "books", "history", "memory", "standing", "quarantine")
 """The tables of `core.ports.States`."""
 KEY_BYTES: Final = 1024
 VALUE_BYTES: Final = 1 << 20

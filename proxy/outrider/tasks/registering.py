@@ -14,6 +14,7 @@ from outrider.core.errors import ConfigError, EnforcementError, ObligationError
 from outrider.core.grant import Grant, meet, parse_grant, widened
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.limits import write_delegation
 from outrider.core.obligation import NarrowObligation, NotifyObligation
 from outrider.core.ports import ActivePolicy, Clock, Judged, TaskJudge
 from outrider.core.registration import Caller, Registration
@@ -39,7 +40,7 @@ class NotRegisteredError(EnforcementError):
             "registering this task needs a person's approval, and approvals cannot be asked for yet"
             if held
             else "policy does not let this task be registered",
-            reason=decision.reason,
+            reason=Reason.OBLIGATION if held else decision.reason,
             status=409 if held else 403,
         )
         self.decision = decision
@@ -120,6 +121,8 @@ class Registering:
         )
         judged = await self._judge.judge(policy, registration)
         grant = meet(granted, _given(judged.decision, granted))
+        if wanted.chain and wanted.agent != wanted.chain[0].agent:
+            grant = _handed_on(grant)
         task = self._proposed(wanted, grant, caller)
         return await self._registry.begin(task, _facts(task, wanted, judged), limit=active)
 
@@ -217,6 +220,16 @@ def _given(decision: Decision, granted: Grant) -> Grant:
     if given is None:
         raise ObligationError("policy allows the task and gives it no grant", status=403)
     return given if widened(granted, given) else granted
+
+
+def _handed_on(grant: Grant) -> Grant:
+    """`grant` as another agent has it: it hands it on one hop less."""
+    if grant.delegation is None:
+        return grant
+    less: JsonObject = {
+        **write_delegation(grant.delegation), "depth": max(0, grant.delegation.depth - 1)
+    }  # fmt: skip
+    return parse_grant({**grant.document, "delegation": less}, "grant")
 
 
 def _read(document: JsonObject) -> Grant:

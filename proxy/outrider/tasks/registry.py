@@ -38,7 +38,7 @@ class Hooks:
     books know of a task that ended; `ended` and `active` count."""
 
     record: Callable[[str, Task, JsonObject], Awaitable[None]]
-    cut: Callable[[frozenset[str]], int]
+    cut: Callable[[frozenset[str], TaskEnd | None], int]
     summary: Callable[[Task], Awaitable[JsonObject]]
     ended: Callable[[TaskEnd], None]
     active: Callable[[int], None]
@@ -167,7 +167,7 @@ class TaskRegistry:
     async def suspend(self, name: str, *, by: str) -> Task:
         """Raises `LifecycleError`, `EnforcementError`."""
         _, after = await self._step(name, Step.SUSPENDED, by)
-        self._hooks.cut(frozenset({name}))
+        self._hooks.cut(frozenset({name}), None)
         await self._hooks.record("suspended", after, {"by": by})
         return after
 
@@ -201,7 +201,7 @@ class TaskRegistry:
         except UnknownTaskError:
             self._dying.pop(name, None)
             raise
-        self._hooks.cut(frozenset({name}))  # 3
+        self._hooks.cut(frozenset({name}), end)  # 3
         for child in after.children:  # 4
             await self._end_child(child)
         if before.state is not TaskState.ENDED:
@@ -266,7 +266,7 @@ class TaskRegistry:
                 return  # the store is gone: every call is refused as long as it is
             if task is None or task.state is TaskState.ENDED:
                 self._watched.pop(name, None)
-                self._hooks.cut(frozenset({name}))
+                self._hooks.cut(frozenset({name}), task.end if task else None)
                 self._hooks.active(len(self._watched))
 
 

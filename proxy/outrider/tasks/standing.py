@@ -1,19 +1,25 @@
 """The implicit task of a standing grant (CONTRACTS §4).
 
-Law: it ends with the agent's `active` status, and with the grant's own text.
+Laws: it ends with the agent's `active` status, and with the grant's own text; what policy narrowed
+stays narrowed until the period of its budgets has turned, over a restart too.
 """
 
 import hashlib
+from dataclasses import dataclass, replace
 from typing import Final
 
-from outrider.core.errors import ConfigError, EnforcementError
-from outrider.core.grant import Grant, parse_grant
-from outrider.core.jsonvalue import json_digest
-from outrider.core.ports import ActivePolicy, AgentEntry
+import orjson
+
+from outrider.core.errors import ConfigError, EnforcementError, StoreUnavailableError
+from outrider.core.grant import Grant, meet, parse_grant
+from outrider.core.jsonvalue import JsonObject, as_object, json_digest
+from outrider.core.ports import ActivePolicy, AgentEntry, Clock, Held, States
 from outrider.core.subject import Subject
 from outrider.core.task import Allowance, BoundTask
 from outrider.core.vocabulary import Reason
+from outrider.tasks.lifecycle import asked_grant
 
+TABLE: Final = "standing"
 PERIOD_S: Final = 86_400
 """How long the budgets of a standing grant run where it does not say."""
 _ACTIVE: Final = "active"
@@ -22,7 +28,10 @@ _ACTIVE: Final = "active"
 class StandingTasks:
     """What a revision's standing grants say is made once and kept until the next is bound."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, states: States, clock: Clock) -> None:
+        self._states = states
+        self._clock = clock
+        self._narrowed: dict[str, _Narrowed] = {}
         self._agents: dict[str, AgentEntry] = {}  # of the revision `_tasks` were read from
         self._tasks: dict[str, BoundTask | None] = {}
 
@@ -38,7 +47,57 @@ class StandingTasks:
             self._agents, self._tasks = policy.agents, {}
         if entry.id not in self._tasks:
             self._tasks[entry.id] = _standing(entry)
-        return self._tasks[entry.id]
+        task = self._tasks[entry.id]
+        narrowed = self._narrowed.get(task.id) if task is not None and self._narrowed else None
+        if task is None or narrowed is None or narrowed.until_s <= self._clock.unix_s():
+            return task
+        grant = meet(task.grant, narrowed.grant)
+        return replace(task, grant=grant, grant_revision=1 + narrowed.version)
+
+    async def load(self) -> None:
+        """Take in what was narrowed before. Raises `StoreUnavailableError`."""
+        for name, held in (await self._states.items(TABLE)).items():
+            self._narrowed[name] = _kept(held)
+
+    async def confine(self, task: BoundTask, ask: JsonObject) -> None:
+        """Leave of the standing task what its grant and `ask` have in common, for a period.
+
+        Raises `ConfigError` for an `ask` that is no grant, `StoreUnavailableError`.
+        """
+        grant = meet(task.grant, asked_grant(task.grant, ask))
+        period_s = task.period_s or PERIOD_S
+        until_s = int(self._clock.unix_s()) + period_s
+        before = self._narrowed.get(task.id)
+        version = before.version if before is not None else 0
+        while True:
+            value = orjson.dumps({"grant": grant.document, "until": until_s})
+            held = await self._states.swap(
+                TABLE, task.id, version, value, life_s=period_s, durable=True
+            )
+            if held is None:
+                break
+            version = held.version
+            if version:  # another sidecar narrowed it too
+                grant = meet(grant, _kept(held).grant)
+        self._narrowed[task.id] = _Narrowed(version=version + 1, grant=grant, until_s=until_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Narrowed:
+    """What is left of a standing grant, and until when no more is."""
+
+    version: int
+    grant: Grant
+    until_s: int
+
+
+def _kept(held: Held) -> _Narrowed:
+    try:
+        document = as_object(orjson.loads(held.value))
+        grant = parse_grant(document.get("grant"), "narrowed")
+        return _Narrowed(version=held.version, grant=grant, until_s=int(str(document.get("until"))))
+    except (orjson.JSONDecodeError, ConfigError, ValueError) as fault:
+        raise StoreUnavailableError("a narrowed grant cannot be read") from fault
 
 
 def _standing(entry: AgentEntry) -> BoundTask | None:

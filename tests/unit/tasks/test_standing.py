@@ -7,9 +7,10 @@ import pytest
 from outrider.core.errors import EnforcementError
 from outrider.core.jsonvalue import json_digest
 from outrider.core.ports import ActivePolicy, AgentEntry
-from outrider.core.vocabulary import Reason
+from outrider.core.vocabulary import ActionEffect, Reason
+from outrider.stores.memory import MemoryStates
 from outrider.tasks.standing import StandingTasks
-from tests.support.builders import AGENT, a_manifest, a_subject
+from tests.support.builders import AGENT, FixedClock, a_manifest, a_subject
 
 GRANT = {"tools": ["crm/*"], "effects": ["read"]}
 
@@ -45,8 +46,13 @@ def _policy(*entries, revision="r1"):
     )
 
 
+def _tasks(states=None, clock=None):
+    clock = clock or FixedClock()
+    return StandingTasks(states=states or MemoryStates(clock=clock), clock=clock)
+
+
 def _bind(policy, subject=None):
-    return StandingTasks().of(subject or a_subject(), policy)
+    return _tasks().of(subject or a_subject(), policy)
 
 
 def test_a_standing_grant_binds_an_implicit_task():
@@ -105,7 +111,7 @@ def test_a_grant_nobody_can_read_refuses(grant):
 
 
 def test_a_revision_is_parsed_once_and_dropped_with_the_next():
-    tasks = StandingTasks()
+    tasks = _tasks()
     policy = _policy(_entry())
     first = tasks.of(a_subject(), policy)
     assert tasks.of(a_subject(), policy) is first
@@ -127,3 +133,22 @@ def test_its_budgets_run_by_the_period(bounds, period_s):
     assert task is not None
     assert task.period_s == period_s
     assert [(one.task, one.limits.calls) for one in task.lineage] == [(task.id, 3)]
+
+
+async def test_what_policy_narrowed_stays_narrowed_for_a_period_over_a_restart_too():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    policy = _policy(_entry(document={"grant": GRANT | {"effects": ["read", "send"]}}))
+    tasks = _tasks(states, clock)
+    before = tasks.of(a_subject(), policy)
+    assert before is not None
+    await tasks.confine(before, {"effects": ["read", "pay"]})
+    again = _tasks(states, clock)
+    await again.load()
+    for one in (tasks, again):
+        narrowed = one.of(a_subject(), policy)
+        assert narrowed is not None
+        assert narrowed.grant.effects == {ActionEffect.READ}
+        assert narrowed.grant_revision > before.grant_revision
+    clock.pass_s(86_400)
+    assert tasks.of(a_subject(), policy) is before
