@@ -148,6 +148,8 @@ def email_of(text: str) -> bytes | None:
     text = text.strip()
     if not _ADDRESS.fullmatch(text):
         return None
+    if text.isascii() and text[-1] != ".":
+        return text.lower().encode()
     local, _, host = text.rpartition("@")
     host = host.strip(".").casefold()
     if not host.isascii():

@@ -8,13 +8,18 @@ lines name some, others that are spelt as names are.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from outrider.core.catalogue import ResultField, ToolEntry
 from outrider.core.constraints import escape_token, resolve
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.result_paths import EACH
 from outrider.core.vocabulary import FieldLabel, Label
+from outrider.tasks.provenance.forms import written
 
+STEP_LEAVES: Final = 128
+STEP_CHARS: Final = 16 << 10
+"""So many leaves, or characters of them, are taken in one go."""
 _PROVENANCE: Final = {
     FieldLabel.PLATFORM: Label.PLATFORM,
     FieldLabel.RECORD: Label.RECORD,
@@ -74,103 +79,157 @@ def _at(node: Node, path: Sequence[str]) -> Node:
     return node
 
 
-class _Place(NamedTuple):
-    value: Json
-    nodes: tuple[Node, ...]
-    mark: Mark
-    pointer: str
-    record: int
+_Nodes: TypeAlias = tuple[Node, ...]
+_Place: TypeAlias = tuple[Json, _Nodes, Mark, str, int]
+PLAIN: Final = Mark()
 
 
 class Leaves:
-    """The leaves of one answer, in its order. `records` counts as they are met; a tool that does
-    not say what its records are has those of its outermost lists."""
+    """The leaves of one answer. Those of which nothing is said gather in `texts`, each with its
+    place in `pointers`; `of` yields the others, and None when so many gathered that it is time to
+    take them.
 
-    __slots__ = ("_declared", "_plan", "records")
+    `records` counts as they are met; a tool that does not say what its records are has those of
+    its outermost lists.
+    """
+
+    __slots__ = ("_declared", "_plan", "_stack", "chars", "pointers", "records", "texts")
 
     def __init__(self, entry: ToolEntry, plan: Node) -> None:
         self._plan = plan
         self._declared = entry.records is not None
+        self._stack: list[_Place] = []
         self.records = 0
+        self.texts: list[str] = []
+        self.pointers: list[str] = []
+        self.chars = 0
 
-    def of(self, value: Json, mark: Mark) -> Iterator[Leaf]:
+    def of(self, value: Json, mark: Mark) -> Iterator[Leaf | None]:
         """`mark` is what holds where no line says anything."""
-        stack = [_Place(value, (self._plan,), mark, "", 0)]
+        stack = self._stack
+        stack.append((value, (self._plan,), mark, "", 0))
         while stack:
-            place = stack.pop()
-            inner = place.value
-            mark, record = self._marked(place), place.record
-            if any(node.records for node in place.nodes) and not isinstance(inner, list):
-                record = self._next() if inner is not None else record
-            if isinstance(inner, str):
-                if inner:
-                    yield Leaf(inner, place.pointer, mark, record)
-            elif isinstance(inner, list):
-                stack += reversed(self._items(place, inner, mark))
-            elif isinstance(inner, dict):
-                yield from self._keys(place, inner, mark, record)
-                stack += reversed(_members(place, inner, mark, record))
-            elif inner is not None and not isinstance(inner, bool):
-                yield Leaf(inner, place.pointer, mark, record)
+            value, nodes, mark, pointer, record = stack.pop()
+            if nodes:
+                mark, record = self._marked(value, nodes, mark, record)
+            if isinstance(value, dict):
+                yield from self._keys(value, nodes, mark, pointer, record)
+                self._members(value, nodes, mark, pointer, record)
+            elif isinstance(value, list):
+                self._items(value, nodes, mark, pointer, record)
+            elif value is not None and not isinstance(value, bool) and value != "":
+                leaf = self._leaf(value, mark, pointer, record)
+                if leaf is not None:
+                    yield leaf
+            if self.chars >= STEP_CHARS or len(self.texts) >= STEP_LEAVES:
+                yield None
+
+    def taken(self) -> tuple[list[str], list[str]]:
+        """What gathered, which is handed over."""
+        texts, pointers = self.texts, self.pointers
+        self.texts, self.pointers, self.chars = [], [], 0
+        return texts, pointers
+
+    def _leaf(self, value: str | float, mark: Mark, pointer: str, record: int) -> Leaf | None:
+        if not _is_plain(mark):
+            return Leaf(value, pointer, mark, record)
+        if isinstance(value, str) and len(value) > STEP_CHARS:
+            return Leaf(value, pointer, mark, record)
+        self.gather(value, pointer)
+        return None
+
+    def gather(self, value: str | float, pointer: str) -> None:
+        text = value if isinstance(value, str) else written(value)
+        self.texts.append(text)
+        self.pointers.append(pointer)
+        self.chars += len(text)
+
+    def _marked(self, value: Json, nodes: _Nodes, mark: Mark, record: int) -> tuple[Mark, int]:
+        lines = [line for node in nodes for line in node.lines]
+        if lines:
+            mark = _with_lines(mark, lines)
+        elif mark.creates:
+            mark = mark._replace(creates=False)
+        if value is not None and not isinstance(value, list) and _counts(nodes):
+            record = self._next()
+        return mark, record
 
     def _next(self) -> int:
         self.records += 1
         return self.records
 
-    def _marked(self, place: _Place) -> Mark:
-        lines = [line for node in place.nodes for line in node.lines]
-        if not lines:
-            return place.mark._replace(creates=False) if place.mark.creates else place.mark
-        said = [
-            (_PROVENANCE[line.label], line.exact) for line in lines if line.label in _PROVENANCE
-        ]
-        label, exact = place.mark.label, place.mark.exact
-        if said:
-            label = max((one for one, _ in said), key=lambda one: one.rank)
-            exact = all(only for one, only in said if one is label)
-        return Mark(
-            label=label,
-            exact=exact,
-            secret=place.mark.secret or any(one.label is FieldLabel.SECRET for one in lines),
-            pii=place.mark.pii or any(one.label is FieldLabel.PII for one in lines),
-            creates=any(one.creates for one in lines),
-            listed=place.mark.listed,
-        )
-
-    def _items(self, place: _Place, items: list[Json], mark: Mark) -> list[_Place]:
+    def _items(
+        self, items: list[Json], nodes: _Nodes, mark: Mark, pointer: str, record: int
+    ) -> None:
         """A list's items: each a record of its own where the list is what is counted."""
-        counted = any(node.records for node in place.nodes)
-        counted = counted or (not self._declared and place.record == 0)
-        nodes = tuple(node.below["*"] for node in place.nodes if "*" in node.below)
-        mark = mark._replace(listed=True, creates=mark.creates)
-        return [
-            _Place(
-                item,
-                nodes,
-                mark,
-                f"{place.pointer}/{index}",
-                self._next() if counted else place.record,
-            )
+        counted = _counts(nodes) or (not self._declared and record == 0)
+        below = tuple(node.below[EACH] for node in nodes if EACH in node.below)
+        if not mark.listed:
+            mark = _LISTED if mark == PLAIN else mark._replace(listed=True)
+        first = self.records + 1
+        if counted:
+            self.records += len(items)
+        self._stack += [
+            (item, below, mark, f"{pointer}/{index}", first + index if counted else record)
             for index, item in enumerate(items)
-        ]
+        ][::-1]
+
+    def _members(
+        self, members: JsonObject, nodes: _Nodes, mark: Mark, pointer: str, record: int
+    ) -> None:
+        """Plain texts gather at once; the rest is put on the stack, the first on top."""
+        plain = _is_plain(mark)
+        rest: list[_Place] = []
+        for key, value in members.items():
+            below = _below(nodes, key) if nodes else ()
+            at = f"{pointer}/{key}" if key.isalnum() else f"{pointer}/{escape_token(key)}"
+            if plain and not below and isinstance(value, str) and len(value) <= STEP_CHARS:
+                if value:
+                    self.gather(value, at)
+            else:
+                rest.append((value, below, mark, at, record))
+        rest.reverse()
+        self._stack += rest
 
     def _keys(
-        self, place: _Place, inner: dict[str, Json], mark: Mark, record: int
+        self, members: JsonObject, nodes: _Nodes, mark: Mark, pointer: str, record: int
     ) -> Iterator[Leaf]:
-        named = {step for node in place.nodes for step in node.below}
-        structured = bool(named - {"*"})  # then an unnamed key is a name of the tool's own
-        for key in inner:
+        named = {step for node in nodes for step in node.below}
+        structured = bool(named - {EACH})  # then an unnamed key is a name of the tool's own
+        mark = mark._replace(creates=False) if mark.creates else mark
+        for key in members:
             if key and key not in named and not (structured and key.isidentifier()):
-                yield Leaf(key, place.pointer, mark._replace(creates=False), record)
+                leaf = self._leaf(key, mark, pointer, record)
+                if leaf is not None:
+                    yield leaf
 
 
-def _members(
-    place: _Place, inner: dict[str, Json], mark: Mark, record: int
-) -> list[_Place]:  # fmt: skip
-    found: list[_Place] = []
-    for key, value in inner.items():
-        nodes = tuple(
-            node.below[step] for node in place.nodes for step in (key, "*") if step in node.below
-        )
-        found.append(_Place(value, nodes, mark, f"{place.pointer}/{escape_token(key)}", record))
-    return found
+_LISTED: Final = Mark(listed=True)
+
+
+def _is_plain(mark: Mark) -> bool:
+    return mark is _LISTED or mark is PLAIN or mark in (PLAIN, _LISTED)
+
+
+def _below(nodes: _Nodes, key: str) -> _Nodes:
+    return tuple(node.below[step] for node in nodes for step in (key, EACH) if step in node.below)
+
+
+def _counts(nodes: _Nodes) -> bool:
+    return any(node.records for node in nodes)
+
+
+def _with_lines(mark: Mark, lines: Sequence[ResultField]) -> Mark:
+    said = [(_PROVENANCE[line.label], line.exact) for line in lines if line.label in _PROVENANCE]
+    label, exact = mark.label, mark.exact
+    if said:
+        label = max((one for one, _ in said), key=lambda one: one.rank)
+        exact = all(only for one, only in said if one is label)
+    return Mark(
+        label=label,
+        exact=exact,
+        secret=mark.secret or any(line.label is FieldLabel.SECRET for line in lines),
+        pii=mark.pii or any(line.label is FieldLabel.PII for line in lines),
+        creates=any(line.creates for line in lines),
+        listed=mark.listed,
+    )

@@ -8,15 +8,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from outrider.core.jsonvalue import Json
-from outrider.tasks.provenance.addresses import email_of, url_of
+from outrider.tasks.provenance.addresses import Url, email_of, url_of
 
 SEPARATOR: Final = "\x1e"
 """Stands between values that are folded together; folded alone, no text holds it."""
 LONGEST_SHAPED: Final = 2048
 """A text of more characters is no address, number, date or path."""
+
+LONGEST_SPACED: Final = 320
+"""One with white space in it is none if it has more characters than this."""
 
 _SPACES: Final = b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
 _CONTROLS: Final = bytes(code for code in (*range(32), 127) if code not in _SPACES)
@@ -25,20 +29,25 @@ _FOLDED: Final = _SPACED.lower()
 _FOLDED_MANY: Final = _FOLDED[:30] + b"\x1e" + _FOLDED[31:]
 # Zero width, joiners, bidi, soft hyphen, variation selectors, fillers, tags, controls.
 _UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "[\x80-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U000e0000-\U000e0fff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\ud800-\udfff]+"
 )
-_WIDE_SPACE: Final = re.compile(r"[^\S\x1e]+")
-_ROUNDS: Final = 4  # measured on all of Unicode: two make it stable
+_WIDE_SPACE: Final = re.compile(r"[^\S\x00-\x20]+")
+_WIDE: Final = re.compile(r"[^\x00-\x7f]+")
+_WORD_CHARS: Final = 32
+_ROUNDS: Final = 6  # until it is stable; more than any character was seen to need
 
 _NUMBER: Final = re.compile(r"[+-]?(?:0|[1-9]\d{0,17}|[1-9]\d{0,2}(?:,\d{3}){1,5})(?:\.\d{1,18})?")
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[tT ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:[zZ]|[+-]\d\d:?\d\d)?)?"
 )
-_JOINTS: Final = re.compile(r"[ .()/+-]+")
-_COMPACT: Final = re.compile(r"[A-Za-z]{2}\d\d[A-Za-z0-9]{11,30}|\d{7,19}")
-_SCHEMELESS: Final = re.compile(r"www\.[^\s/]+\.", re.IGNORECASE)
+JOINTS: Final = b" .()/+-"
+"""What people set between the parts of an IBAN or number."""
+_COMPACT: Final = re.compile(rb"[A-Za-z]{2}\d\d[A-Za-z0-9]{11,30}|\d{7,19}")
+_ANY: Final = frozenset({None, "text", "path"})
+_CASED: Final = frozenset({"id", "path", "url"})
+_NUMERIC: Final = frozenset("0123456789+-(")
 
 
 class Form(NamedTuple):
@@ -49,12 +58,24 @@ class Form(NamedTuple):
     sensitive: bool = False
 
 
+class Value(NamedTuple):
+    """A value by its forms, its text first; the URL it is, if it is one. `short`: too short to say
+    where it is from, that is under 4 characters or an integer under 10,000."""
+
+    forms: tuple[Form, ...]
+    short: bool
+    url: Url | None = None
+
+    @property
+    def key(self) -> bytes:
+        return self.forms[0].key
+
+
 def fold(text: str, *, cased: bool = False) -> bytes:
     """NFKC without what cannot be seen, white space folded and, unless `cased`, case."""
-    if text.isascii():
-        data = text.encode().translate(_SPACED if cased else _FOLDED, _CONTROLS)
-        return _single_spaced(data).strip(b" ")
-    return _folded_wide(text.replace(SEPARATOR, " "), cased=cased).strip(b" ")
+    data = text.encode() if text.isascii() else _folded_wide(text, cased=cased)
+    data = data.translate(_SPACED if cased else _FOLDED, _CONTROLS)
+    return _single_spaced(data).strip(b" ")
 
 
 def fold_many(texts: list[str]) -> bytes:
@@ -62,9 +83,8 @@ def fold_many(texts: list[str]) -> bytes:
     blob = SEPARATOR.join(texts)
     if blob.count(SEPARATOR) != len(texts) - 1:
         blob = SEPARATOR.join([text.replace(SEPARATOR, " ") for text in texts])
-    if blob.isascii():
-        return _single_spaced(blob.encode().translate(_FOLDED_MANY, _CONTROLS))
-    return _folded_wide(blob, cased=False)
+    data = blob.encode() if blob.isascii() else _folded_wide(blob, cased=False)
+    return _single_spaced(data.translate(_FOLDED_MANY, _CONTROLS))
 
 
 def _single_spaced(data: bytes) -> bytes:
@@ -74,58 +94,86 @@ def _single_spaced(data: bytes) -> bytes:
 
 
 def _folded_wide(text: str, *, cased: bool) -> bytes:
+    """`text` in UTF-8 with all but its ASCII characters folded. Runs of others are folded each by
+    itself, unless one begins with what joins the character before it."""
+    fold_run = partial(_folded_run, cased=cased)
+    runs = {run: fold_run(run) for run in set(_WIDE.findall(text))}
+    if any(unicodedata.combining(run[0]) for run in runs.values() if run):
+        return fold_run(text).encode("utf-8", "replace")
+    return _WIDE.sub(lambda match: runs[match[0]], text).encode("utf-8", "replace")
+
+
+def _folded_run(text: str, *, cased: bool) -> str:
+    return _folded_word(text, cased) if len(text) <= _WORD_CHARS else _stable(text, cased=cased)
+
+
+@lru_cache(maxsize=8192)
+def _folded_word(text: str, cased: bool) -> str:
+    return _stable(text, cased=cased)
+
+
+def _stable(text: str, *, cased: bool) -> str:
     for _ in range(_ROUNDS):
         before = text
         text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
         text = _WIDE_SPACE.sub(" ", text if cased else text.casefold())
         if text == before:
             break
-    return text.encode("utf-8", "replace")
+    return text
 
 
-def forms_of(value: str | float, kind: str | None = None) -> list[Form]:
-    """Every form `value` is known by, where the manifest calls it `kind`; its text comes first.
-
-    Without a kind its shape decides. Empty where nothing can be seen of it.
+def value_of(value: str | float, kind: str | None = None) -> Value | None:
+    """Every form `value` is known by, where the manifest calls it `kind`; without one its shape
+    decides. None where nothing can be seen of it.
     """
     text = value if isinstance(value, str) else written(value)
-    key = fold(text)
-    if not key:
-        return []
     cased = fold(text, cased=True)
-    exact = kind in ("id", "path")
-    found = [Form(key, cased, exact)]
-    if len(cased) <= LONGEST_SHAPED and kind != "id":
-        found += _shaped(cased.decode(), kind)
-        if found[-1].sensitive and not exact:
-            found[0] = Form(key, cased, sensitive=True)
-    elif kind == "id" and (number := number_of(cased.decode())) is not None:
-        found.append(Form(number, number))
-    return found
+    if not cased:
+        return None
+    key = cased.lower() if cased.isascii() else fold(text)
+    short = _is_short(key)
+    if len(cased) > LONGEST_SPACED and (len(cased) > LONGEST_SHAPED or b" " in cased):
+        return Value((Form(key, cased, kind in _CASED),), short)
+    if kind == "email":
+        return Value(_with_address(Form(key, cased), text), short)
+    plain = cased.decode()
+    if kind == "id":
+        number = number_of(plain)
+        form = Form(key, cased, sensitive=True)
+        return Value((form,) if number is None else (form, Form(number, number)), short)
+    return _shaped(Form(key, cased, kind in _CASED), plain, kind, short=short)
 
 
-def _shaped(text: str, kind: str | None) -> Iterator[Form]:
+def _with_address(form: Form, text: str) -> tuple[Form, ...]:
+    address = email_of(text)
+    if address is None or address == form.key:
+        return (form,)
+    return (form, Form(address, address))
+
+
+def _shaped(form: Form, text: str, kind: str | None, *, short: bool) -> Value:
     """What `text` is by its shape. `kind` only leaves out what it cannot be."""
-    first = text[:1]
-    if kind == "url" or (
-        kind in (None, "text", "path") and ("://" in text or _SCHEMELESS.match(text))
-    ):
+    if kind == "url" or (kind in _ANY and ("://" in text or text[:4].lower() == "www.")):
         url = url_of(text, bare=kind == "url")
-        if url is not None and not url.userinfo:
-            yield Form(url.key.lower(), url.key, sensitive=True)
-        return
-    if "@" in text:
-        address = email_of(text)
-        if address is not None:
-            yield Form(address, address)
-        return
-    if first.isdigit() or first in "+-(" or kind in ("iban", "phone"):
-        yield from _numeric(text, kind)
-    elif text[2:4].isdigit() and kind in (None, "text"):
-        yield from _compact(text)
-    if kind == "path" or (kind in (None, "text") and ("/" in text or "\\" in text)):
-        path = path_of(text).encode()
-        yield Form(fold(path.decode()), path, sensitive=True)
+        if url is not None:
+            form = form._replace(sensitive=True)
+            known = Form(url.key.lower(), url.key, sensitive=True)
+            return Value((form,) if url.userinfo or known == form else (form, known), short, url)
+        return Value((form,), short)
+    if "@" in text and kind != "path":
+        return Value(_with_address(form, text), short)
+    found = [form]
+    if text[0] in _NUMERIC or kind in ("iban", "phone"):
+        found += _numeric(text, kind)
+    elif text[2:4].isdigit() and kind in _ANY:
+        found += _compact(text)
+    if kind == "path" or (kind in _ANY and ("/" in text or "\\" in text)):
+        path = path_of(text)
+        found[0] = form = form._replace(sensitive=True)
+        known = Form(fold(path), path.encode(), sensitive=True)
+        if known != form:
+            found.append(known)
+    return Value(tuple(found), short)
 
 
 def _numeric(text: str, kind: str | None) -> Iterator[Form]:
@@ -135,7 +183,7 @@ def _numeric(text: str, kind: str | None) -> Iterator[Form]:
     date = date_of(text)
     if date is not None:
         yield Form(date, date)
-    elif kind in (None, "text", "iban", "phone"):
+    elif kind not in ("path", "number", "date", "url"):
         yield from _compact(text)
 
 
@@ -147,8 +195,10 @@ def _compact(text: str) -> Iterator[Form]:
 
 def compact_of(text: str) -> bytes | None:
     """An IBAN, card or telephone number without what people set between its parts, or None."""
-    joined = _JOINTS.sub("", text) if len(text) <= 64 else ""
-    return joined.lower().encode() if _COMPACT.fullmatch(joined) else None
+    if len(text) > 64 or not text.isascii():
+        return None
+    joined = text.encode().translate(None, JOINTS)
+    return joined.lower() if _COMPACT.fullmatch(joined) else None
 
 
 def number_of(text: str) -> bytes | None:
@@ -201,18 +251,21 @@ def written(value: float) -> str:
     return str(whole if whole == value else value)
 
 
-def is_short(key: bytes) -> bool:
-    """True for what is too short to say where it is from: under 4 characters, an integer under
-    10,000."""
-    if len(key) >= 16:
+def _is_short(key: bytes) -> bool:
+    size = len(key)
+    if size > 12:
         return False
-    return len(key.decode("utf-8", "ignore")) < 4 or (
-        len(key) <= 5 and key.lstrip(b"+-").isdigit() and abs(int(key)) < 10_000
-    )
+    if size < 4 or len(key.decode()) < 4:
+        return True
+    return size <= 5 and key.lstrip(b"+-").isdigit() and abs(int(key)) < 10_000
 
 
 def texts_of(value: Json) -> Iterator[str | int | float]:
     """The leaves of an argument that can have come from somewhere; keys of maps count."""
+    if isinstance(value, str):
+        if value and not value.isspace():
+            yield value
+        return
     stack: list[Json] = [value]
     while stack:
         item = stack.pop()

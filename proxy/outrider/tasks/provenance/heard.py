@@ -8,7 +8,7 @@ from bisect import bisect_right
 from typing import Final
 
 from outrider.tasks.provenance.confusables import skeleton
-from outrider.tasks.provenance.forms import SEPARATOR, Form
+from outrider.tasks.provenance.forms import JOINTS, SEPARATOR, Form
 
 TEXT_BYTES: Final = 256 << 10
 SHINGLE_BYTES: Final = 16
@@ -24,8 +24,6 @@ _WORD: Final = frozenset(
 )
 _JOINT: Final = frozenset(b"-.@/+%~")
 _BREAK: Final = SEPARATOR.encode()
-_JOINTS: Final = b" .()/+-"
-_UNJOINED: Final = bytes(range(256))
 
 
 class Heard:
@@ -86,6 +84,8 @@ class Heard:
     def find(self, key: bytes) -> str | None:
         """Where `key` was heard first: `evt_17#/items/3/body`, `#` where only its shingles are
         known; None where it was not."""
+        if not self._starts:
+            return None
         at = self._text.find(key)
         if at >= 0:
             return self._source(at)
@@ -95,7 +95,7 @@ class Heard:
         """The same of an IBAN or number, whatever stands between its parts in the text."""
         fresh = len(self._text)
         if self._joined_to < fresh:
-            self._joined += self._text[self._joined_to : fresh].translate(_UNJOINED, _JOINTS)
+            self._joined += self._text[self._joined_to : fresh].translate(None, JOINTS)
             self._joined_to = fresh
         return "#" if self._joined.find(key) >= 0 else None
 
@@ -146,6 +146,8 @@ class Said:
 
     def find(self, form: Form) -> str | None:
         """The source that says `form` as a whole, or None."""
+        if not self._starts:
+            return None
         at = alone_in(self._folded, form.key)
         if at < 0 or (form.sensitive and alone_in(self._cased, form.cased) < 0):
             return None

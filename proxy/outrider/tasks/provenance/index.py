@@ -16,7 +16,7 @@ from outrider.core.vocabulary import ActionEffect, Label, Role
 from outrider.core.zones import Zones
 from outrider.tasks.provenance.anchors import values_in
 from outrider.tasks.provenance.answers import Learnt, Looked
-from outrider.tasks.provenance.forms import fold, forms_of, texts_of
+from outrider.tasks.provenance.forms import fold, texts_of, value_of
 from outrider.tasks.provenance.learning import Lesson
 from outrider.tasks.provenance.looking import View
 from outrider.tasks.provenance.memory import Memory
@@ -50,7 +50,8 @@ class Index:
 
     def endorse(self, value: str, *, role: Role, kind: str | None, source: str) -> None:
         """A person trusts `value` in arguments of this role and type: `user`, from `apr_…`."""
-        for form in forms_of(value, kind):
+        found = value_of(value, kind)
+        for form in found.forms if found is not None else ():
             digest = self._memory.digest(form.key + form.cased)
             self._memory.endorsed[role.value, kind, digest] = source
 

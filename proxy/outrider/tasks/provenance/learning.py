@@ -1,6 +1,6 @@
 """Taking an answer in: every leaf to the store that its label names, before it is relayed.
 
-Steps: the generator yields after about 256 leaves or 16 KiB of text, some 0.5 ms of work.
+Steps: the generator yields after `STEP_LEAVES` leaves or `STEP_CHARS` characters.
 """
 
 from collections.abc import Generator, Iterator
@@ -14,15 +14,15 @@ from outrider.core.jsonvalue import Json
 from outrider.core.strict_json import RESPONSE_LIMITS, STEPPED_BYTES, read, read_steps
 from outrider.core.vocabulary import FieldLabel, Label, Sensitivity
 from outrider.tasks.provenance.answers import Learnt
-from outrider.tasks.provenance.fields import Leaf, Leaves, Mark, plan_of
-from outrider.tasks.provenance.forms import fold, fold_many, is_short, written
+from outrider.tasks.provenance.fields import STEP_CHARS, Leaf, Leaves, Mark, plan_of
+from outrider.tasks.provenance.forms import Value, fold, fold_many, value_of
 from outrider.tasks.provenance.memory import Memory
 from outrider.tasks.provenance.seen import Place
 
 MAX_DIGESTS: Final = 1024
 MAX_CREATED: Final = 64
-_STEP_LEAVES: Final = 256
-_STEP_CHARS: Final = 16 << 10
+_STEP_SPECIAL: Final = 24  # leaves that are stored as whole values
+_SHORT_CHARS: Final = 5
 _SAID: Final = {FieldLabel.PLATFORM: Label.PLATFORM, FieldLabel.RECORD: Label.RECORD}
 
 
@@ -39,9 +39,6 @@ class Lesson:
         arguments = action.ask.arguments if action else None
         self._entry = entry
         self._leaves = Leaves(entry, plan_of(entry, arguments))
-        self._texts: list[str] = []
-        self._pointers: list[str] = []
-        self._chars = 0
         self._forced = False
         self._labels: set[Label] = set()
         self._sensitivity: Sensitivity | None = None
@@ -79,10 +76,13 @@ class Lesson:
         )
 
     def _take(self, value: Json, mark: Mark) -> Iterator[None]:
-        for count, leaf in enumerate(self._leaves.of(value, mark), 1):
-            forced = self._forced and leaf.mark.label is not Label.UNTRUSTED
-            yield from self._leaf(_distrusted(leaf) if forced else leaf)
-            if count % _STEP_LEAVES == 0 or self._chars >= _STEP_CHARS:
+        special = 0
+        for leaf in self._leaves.of(value, mark):
+            if leaf is not None:
+                yield from self._leaf(_distrusted(leaf) if self._forced else leaf)
+                special += 1
+            if leaf is None or special >= _STEP_SPECIAL:
+                special = 0
                 self._flush()
                 yield
         self._flush()
@@ -90,51 +90,46 @@ class Lesson:
     def _leaf(self, leaf: Leaf) -> Iterator[None]:
         value, pointer, mark, _ = leaf
         self._labels.add(mark.label)
-        if mark.secret or mark.pii or mark.creates or mark.listed:
-            self._note(leaf)
+        found = None
+        if mark.secret or mark.label is not Label.UNTRUSTED:
+            place = Place(mark.label, f"{self._event}#{pointer}", b"", self._upstream, mark.exact)
+            found = self._memory.keep(value, place, hidden=mark.secret)
+        self._note(leaf, found)
         if mark.secret:
-            self._keep(leaf, hidden=True)
-        elif mark.label is not Label.UNTRUSTED:
-            self._keep(leaf)
+            return
+        if mark.label is not Label.UNTRUSTED:
             if mark.label is Label.RECORD and isinstance(value, str):
                 source = f"{self._event}#{pointer}"
                 self._memory.records.add(fold(value), fold(value, cased=True), source)
-        elif isinstance(value, str) and len(value) > _STEP_CHARS:
+        elif isinstance(value, str) and len(value) > STEP_CHARS:
             yield from self._long(value, pointer)
         else:
-            self._hear(value if isinstance(value, str) else written(value), leaf)
+            self._leaves.gather(value, pointer)
 
-    def _keep(self, leaf: Leaf, *, hidden: bool = False) -> None:
-        label, exact = leaf.mark.label, leaf.mark.exact
-        place = Place(label, f"{self._event}#{leaf.pointer}", b"", self._upstream, exact)
-        self._memory.keep(leaf.value, place, hidden=hidden)
-
-    def _hear(self, text: str, leaf: Leaf) -> None:
-        self._texts.append(text)
-        self._pointers.append(leaf.pointer)
-        self._chars += len(text)
-        if len(text) <= 5:
-            key = fold(text)
-            if key and is_short(key):
-                self._keep(leaf)
-
-    def _long(self, value: str, pointer: str) -> Iterator[None]:
+    def _long(self, text: str, pointer: str) -> Iterator[None]:
         """A long text, in pieces cut where white space is, so that it folds as it does whole."""
         self._flush()
+        size = STEP_CHARS if text.isascii() else STEP_CHARS // 4
         start = 0
-        while start < len(value):
-            end = _cut(value, start, start + _STEP_CHARS)
-            self._memory.heard.append(fold_many([value[start:end]]), f"{self._event}#{pointer}")
+        while start < len(text):
+            end = _cut(text, start, start + size)
+            self._memory.heard.append(fold_many([text[start:end]]), f"{self._event}#{pointer}")
             start = end
             yield
         self._memory.heard.end()
 
     def _flush(self) -> None:
-        if self._texts:
-            self._memory.heard.add(fold_many(self._texts), self._event, self._pointers)
-            self._texts, self._pointers, self._chars = [], [], 0
+        """Take in what gathered: untrusted text."""
+        texts, pointers = self._leaves.taken()
+        if not texts:
+            return
+        self._labels.add(Label.UNTRUSTED)
+        self._memory.heard.add(fold_many(texts), self._event, pointers)
+        for text, pointer in zip(texts, pointers, strict=True):
+            if len(text) <= _SHORT_CHARS:
+                self._memory.keep_short(text, self._event, pointer, self._upstream)
 
-    def _note(self, leaf: Leaf) -> None:
+    def _note(self, leaf: Leaf, found: Value | None) -> None:
         """What a leaf says besides where it is from."""
         value, _, mark, record = leaf
         if mark.secret:
@@ -146,12 +141,12 @@ class Lesson:
             self._raise_to(Sensitivity.CONFIDENTIAL)
             if record not in self._with_subject and len(self._subjects) < MAX_DIGESTS:
                 self._with_subject.add(record)
-                self._subjects[self._digest(value)] = None
+                self._subjects[self._digest(value, found)] = None
         if mark.creates:
             self._create(leaf)
         trusted = mark.label in (Label.PLATFORM, Label.RECORD)
         if mark.listed and trusted and not mark.secret and len(self._listed) < MAX_DIGESTS:
-            self._listed[self._digest(value)] = None
+            self._listed[self._digest(value, found)] = None
 
     def _create(self, leaf: Leaf) -> None:
         if len(self._created) < MAX_CREATED and not leaf.mark.secret:
@@ -159,8 +154,9 @@ class Lesson:
             self._memory.keep(leaf.value, place)
             self._created[str(leaf.value)] = None
 
-    def _digest(self, value: str | float) -> str:
-        return self._memory.digest_of(value)
+    def _digest(self, text: str | float, found: Value | None) -> str:
+        found = found or value_of(text)
+        return "" if found is None else self._memory.digest_of(found)
 
     def _raise_to(self, sensitivity: Sensitivity | None) -> None:
         if sensitivity is None:

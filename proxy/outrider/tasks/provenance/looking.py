@@ -6,22 +6,22 @@ entry, as content, only where it carries a secret.
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
-from typing import Final
+from collections.abc import Collection, Generator, Iterator, Sequence
+from itertools import islice
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from outrider.core.action import Action
-from outrider.core.catalogue import ToolEntry
+from outrider.core.catalogue import ArgumentEntry, ToolEntry
 from outrider.core.constraints import escape_token, resolve
 from outrider.core.destinations import host_in, pointers_of
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.vocabulary import Label, Role
 from outrider.core.zones import Zones
-from outrider.tasks.provenance.addresses import url_of
 from outrider.tasks.provenance.answers import Looked
-from outrider.tasks.provenance.forms import fold, texts_of
+from outrider.tasks.provenance.forms import Value, texts_of, value_of
 from outrider.tasks.provenance.memory import MADE_UP, Memory, Sight
-from outrider.tasks.provenance.patterns import patterns_in
+from outrider.tasks.provenance.patterns import Marks, marks_of, patterns_in
 from outrider.tasks.provenance.secrets import squash
 from outrider.tasks.provenance.tokens import Token, tokens_in
 
@@ -30,6 +30,9 @@ MAX_SHOWN: Final = 16
 MAX_PARTS: Final = 64
 """Parts of one list or separated string that are looked at; with more it is `model`."""
 MAX_SOURCES: Final = 4
+Found: TypeAlias = dict[str, dict[str, None]]
+"""Ids of secrets by the pointer of the text they stand in."""
+_LONG: Final = 4096  # characters of an argument after which the loop has its turn
 MAX_NAMED: Final = 16  # secrets of one entry
 _READ_THROUGH: Final = frozenset({Role.CONTENT, Role.COMMAND})
 _WHOLE: Final = frozenset({Role.CONTENT, Role.AMOUNT, Role.CONTROL})
@@ -50,23 +53,28 @@ class View:
         self._secrets = memory.secrets
         self._entries: JsonObject = {}
         self._objects: dict[str, str] = {}
+        self._marks = Marks(run=True, digits=True)
 
     def take(self) -> Generator[None, None, Looked]:
-        if not self._arguments:
+        arguments = self._arguments
+        if not arguments:
             return Looked(entries={}, incomplete=self._memory.is_incomplete)
-        found = yield from self._secrets_in()
+        self._marks = marks_of(arguments)
+        found: Found = {}
+        if self._marks.run or self._marks.digits or self._memory.secrets:
+            found = yield from self._secrets_in(list(_strings(arguments, "")))
         for argument in self._entry.arguments:
-            for pointer, value in self._values(argument.pointer, argument.role):
-                named = _below(found, pointer)
-                if argument.role in _OBJECTS and isinstance(value, str | int | float):
-                    self._objects[pointer] = self._memory.digest_of(value)
-                entry = self._entry_for(value, argument.role, argument.type, named)
-                if entry is not None:
-                    self._entries[pointer] = entry
+            name = argument.pointer[1:]
+            value = arguments.get(name)
+            if isinstance(value, str) and "/" not in name and "~" not in name:
+                yield from self._enter(argument.pointer, value, argument, found)
+                continue
+            for pointer, inner in self._values(argument):
+                yield from self._enter(pointer, inner, argument, found)
         for pointer, names in found.items():
             if not any(pointer == one or pointer.startswith(one + "/") for one in self._entries):
-                self._entries[pointer] = self._shown(MADE_UP, Role.CONTENT, [], list(names))
-        ids = dict.fromkeys(name for names in found.values() for name in names)
+                self._entries[pointer] = _shown(MADE_UP, Role.CONTENT, [], names)
+        ids = dict.fromkeys(name for names in found.values() for name in names) if found else ()
         return Looked(
             entries=self._entries,
             incomplete=self._memory.is_incomplete,
@@ -74,47 +82,70 @@ class View:
             objects=self._objects,
         )
 
-    def _values(self, pointer: str, role: Role) -> Iterator[tuple[str, Json]]:
-        for concrete in pointers_of(self._arguments, pointer):
-            found, value = resolve(self._arguments, concrete)
-            if role is Role.DESTINATION and isinstance(value, list):
+    def _values(self, argument: ArgumentEntry) -> Iterator[tuple[str, Json]]:
+        for pointer in pointers_of(self._arguments, argument.pointer):
+            found, value = resolve(self._arguments, pointer)
+            if argument.role is Role.DESTINATION and isinstance(value, list):
                 for index, item in enumerate(value):
-                    yield f"{concrete}/{index}", item
+                    yield f"{pointer}/{index}", item
             elif found and value is not None:
-                yield concrete, value
+                yield pointer, value
+
+    def _enter(
+        self, pointer: str, value: Json, argument: ArgumentEntry, found: "Found"
+    ) -> Iterator[None]:
+        named = _below(found, pointer) if found else ()
+        entry = self._entry_for(pointer, value, argument, named)
+        if entry is not None:
+            self._entries[pointer] = entry
+        if not isinstance(value, str) or len(value) > _LONG:
+            yield
 
     # --- labels -------------------------------------------------------------------------------
 
     def _entry_for(
-        self, value: Json, role: Role, kind: str | None, named: list[str]
+        self, pointer: str, value: Json, argument: ArgumentEntry, named: Collection[str]
     ) -> JsonObject | None:
-        leaves: list[str | float] = [value] if isinstance(value, str) else list(texts_of(value))
-        if not leaves or leaves == [""]:
+        role, kind = argument.role, argument.type
+        leaves = list(texts_of(value))
+        if not leaves:
             return None
-        sight = self._worst(leaves, role, kind, carries_secret=bool(named))
+        if len(leaves) == 1:
+            sight = self._single(pointer, leaves[0], role, kind)
+        elif len(leaves) > MAX_PARTS:
+            sight = MADE_UP
+        else:
+            sight = self._worst(pointer, leaves, role, kind)
+        if named and kind == "url":
+            sight = sight._replace(label=Label.MODEL)  # what it carries is not where it leads
         tokens: list[JsonObject] = []
         if role in _READ_THROUGH:
             tokens = self._tokens([leaf for leaf in leaves if isinstance(leaf, str)])
-        return self._shown(sight, role, tokens, named)
+        return _shown(sight, role, tokens, named)
 
     def _worst(
-        self, leaves: Sequence[str | float], role: Role, kind: str | None, *, carries_secret: bool
-    ) -> Sight:  # fmt: skip
-        if len(leaves) > MAX_PARTS:
-            return MADE_UP
-        sights = [self._sight(leaf, role, kind) for leaf in leaves]
+        self, pointer: str, leaves: Sequence[str | float], role: Role, kind: str | None
+    ) -> Sight:
+        sights = [
+            self._single(f"{pointer}/{number}", leaf, role, kind)
+            for number, leaf in enumerate(leaves)
+        ]
         worst = max(sights, key=lambda one: one.label.rank)
-        sources = dict.fromkeys(
-            source for one in sights if one.label is worst.label for source in one.sources
-        )
-        confusable = any(one.confusable for one in sights)
-        label = worst.label
-        if carries_secret and kind == "url":
-            label = Label.MODEL  # where it leads says nothing of what it carries there
-        return Sight(label, tuple(sources)[:MAX_SOURCES], confusable)
+        sources = [source for one in sights if one.label is worst.label for source in one.sources]
+        kept = tuple(dict.fromkeys(sources))[:MAX_SOURCES]
+        return Sight(worst.label, kept, any(one.confusable for one in sights))
 
-    def _sight(self, leaf: str | float, role: Role, kind: str | None) -> Sight:
-        whole = self._memory.sight(leaf, kind, role, self._upstream)
+    def _single(self, pointer: str, leaf: str | float, role: Role, kind: str | None) -> Sight:
+        value = value_of(leaf, kind)
+        if value is None:
+            return MADE_UP
+        if role in _OBJECTS:
+            self._objects[pointer] = self._memory.digest_of(value)
+        return self._sight(leaf, value, role, kind)
+
+    def _sight(self, leaf: str | float, value: Value, role: Role, kind: str | None) -> Sight:
+        memory = self._memory
+        whole = memory.sight(value, kind, role, self._upstream)
         if (
             not isinstance(leaf, str)
             or role in _WHOLE
@@ -123,47 +154,37 @@ class View:
             or not _SEPARATORS.search(leaf)
         ):
             return whole
-        parts = [part for part in _SEPARATORS.split(leaf) if part.strip()]
-        if len(parts) < 2 or len(parts) > MAX_PARTS:
+        parts = [value_of(part, kind) for part in _SEPARATORS.split(leaf)]
+        values = [part for part in parts if part is not None]
+        if not 2 <= len(values) <= MAX_PARTS:
             return whole
-        sights = [self._memory.sight(part, kind, role, self._upstream) for part in parts]
+        sights = [memory.sight(part, kind, role, self._upstream) for part in values]
         return max(sights, key=lambda one: one.label.rank)
-
-    def _shown(
-        self, sight: Sight, role: Role, tokens: list[JsonObject], named: list[str]
-    ) -> JsonObject:
-        entry: JsonObject = {
-            "role": role.value,
-            "label": sight.label.value,
-            "sources": list(sight.sources),
-            "tokens": list(tokens),
-            "secrets": list(named[:MAX_NAMED]),
-        }
-        if sight.confusable:
-            entry["confusable"] = True
-        return entry
 
     # --- content ------------------------------------------------------------------------------
 
     def _tokens(self, texts: list[str]) -> list[JsonObject]:
-        found: dict[Token, Sight] = {}
+        found: dict[Token, tuple[Value, Sight]] = {}
         for text in texts:
-            for token in tokens_in(text):
-                if token not in found:
-                    found[token] = self._memory.sight(
-                        token.text, token.kind, Role.CONTENT, self._upstream
-                    )
-        worst = sorted(found.items(), key=lambda item: -item[1].label.rank)[:MAX_SHOWN]
-        return [self._token(token, sight) for token, sight in worst]
+            for token in tokens_in(text, digits=self._marks.digits):
+                value = value_of(token.text, token.kind) if token not in found else None
+                if value is not None:
+                    sight = self._memory.sight(value, token.kind, Role.CONTENT, self._upstream)
+                    found[token] = value, sight
+        worst = sorted(found.items(), key=lambda item: -item[1][1].label.rank)[:MAX_SHOWN]
+        return [self._token(token, value, sight) for token, (value, sight) in worst]
 
-    def _token(self, token: Token, sight: Sight) -> JsonObject:
+    def _token(self, token: Token, value: Value, sight: Sight) -> JsonObject:
         shown: JsonObject = {
             "kind": token.kind,
             "label": sight.label.value,
-            "digest": self._memory.digest_of(token.text),
+            "digest": self._memory.digest_of(value),
         }
-        if token.kind != "iban":
-            host = _host_of(token)
+        if token.kind == "email":
+            host = host_in(value.forms[-1].key.decode(), "email")
+            shown |= {"host": host, "zone": self._zones.zone_of(host)}
+        elif token.kind == "url":
+            host = None if value.url is None else host_in(value.url.authority)
             shown |= {"host": host, "zone": self._zones.zone_of(host)}
         if sight.confusable:
             shown["confusable"] = True
@@ -171,33 +192,35 @@ class View:
 
     # --- secrets ------------------------------------------------------------------------------
 
-    def _secrets_in(self) -> Generator[None, None, dict[str, dict[str, None]]]:
+    def _secrets_in(self, texts: list[tuple[str, str]]) -> Generator[None, None, Found]:
         """By the pointer of each leaf, the ids of what it carries or carries a part of."""
-        found: dict[str, dict[str, None]] = {}
-        row: list[tuple[str, str]] = []
-        squashed: list[bytes] = []
-        spans: list[tuple[int, int, str]] = []
-        length = 0
-        for pointer, text in _strings(self._arguments, ""):
-            for name in patterns_in(text, self._memory.digest):
-                found.setdefault(pointer, {})[name] = None
-            if self._secrets:
-                row.append((pointer, text))
-        row += [(pointer, unquote(text)) for pointer, text in row if "%" in text]
-        for pointer, text in row:
-            data = squash(text)
-            spans.append((length, length + len(data), pointer))
-            squashed.append(data)
-            length += len(data)
-        for hit in self._secrets.find(b"".join(squashed)) if squashed else ():
-            if hit is None:
-                yield
-                continue
-            start, end, name = hit
-            for first, last, pointer in spans:
-                if first < end and start < last:
+        found: Found = {}
+        if self._marks.run or self._marks.digits:
+            for pointer, text in texts:
+                for name in patterns_in(text, self._marks, self._memory.digest):
                     found.setdefault(pointer, {})[name] = None
+        if self._memory.secrets:
+            row = texts + [(pointer, unquote(text)) for pointer, text in texts if "%" in text]
+            squashed = [squash(text) for _, text in row]
+            for hit in self._memory.secrets.find(b"".join(squashed)):
+                if hit is None:
+                    yield
+                    continue
+                for pointer in _overlapping(hit, row, squashed):
+                    found.setdefault(pointer, {})[hit[2]] = None
         return found
+
+
+def _overlapping(
+    hit: tuple[int, int, str], row: list[tuple[str, str]], squashed: list[bytes]
+) -> Iterator[str]:
+    start, end, _ = hit
+    first = 0
+    for (pointer, _), data in zip(row, squashed, strict=True):
+        last = first + len(data)
+        if first < end and start < last:
+            yield pointer
+        first = last
 
 
 def _strings(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
@@ -211,22 +234,30 @@ def _strings(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             inner = f"{pointer}/{escape_token(key)}"
             yield inner, key
-            yield from _strings(item, inner)
+            if isinstance(item, str):
+                yield inner, item
+            elif isinstance(item, dict | list):
+                yield from _strings(item, inner)
 
 
-def _below(found: dict[str, dict[str, None]], pointer: str) -> list[str]:
-    if not found:
-        return []
+def _below(found: Found, pointer: str) -> dict[str, None]:
     names: dict[str, None] = {}
     for one, inner in found.items():
         if one == pointer or one.startswith(pointer + "/"):
             names |= inner
-    return list(names)
+    return names
 
 
-def _host_of(token: Token) -> str | None:
-    text = token.text
-    if token.kind == "url":
-        url = url_of(fold(text, cased=True).decode())
-        return None if url is None else host_in(url.authority)
-    return host_in(text, "email")
+def _shown(
+    sight: Sight, role: Role, tokens: list[JsonObject], named: Collection[str]
+) -> JsonObject:
+    entry: JsonObject = {
+        "role": role.value,
+        "label": sight.label.value,
+        "sources": [*sight.sources],
+        "tokens": [*tokens],
+        "secrets": [*islice(named, MAX_NAMED)],
+    }
+    if sight.confusable:
+        entry["confusable"] = True
+    return entry

@@ -8,9 +8,9 @@ import hashlib
 from typing import Final, NamedTuple
 
 from outrider.core.vocabulary import Label, Role
-from outrider.tasks.provenance.addresses import Url, shown_host, url_of
+from outrider.tasks.provenance.addresses import Url, shown_host
 from outrider.tasks.provenance.confusables import skeleton
-from outrider.tasks.provenance.forms import Form, fold, forms_of, is_short, path_of
+from outrider.tasks.provenance.forms import Form, Value, fold, path_of, value_of
 from outrider.tasks.provenance.heard import TEXT_BYTES, Heard, Said
 from outrider.tasks.provenance.secrets import Secrets
 from outrider.tasks.provenance.seen import Place, Seen
@@ -20,7 +20,7 @@ RECORD_BYTES: Final = TEXT_BYTES // 4
 MAX_LOOKALIKES: Final = 8192
 DIGEST_BYTES: Final = 12
 _TRUSTED: Final = (Label.USER, Label.RECORD, Label.SESSION)
-_OPEN: Final = frozenset({None, "text"})
+_LONGEST_LOOK: Final = 256  # bytes of a value that is compared by its looks
 _DEEPEST: Final = 32  # directories above a path that are looked up
 
 
@@ -40,6 +40,7 @@ class Memory:
 
     __slots__ = (
         "_alike",
+        "_hides",
         "_key",
         "endorsed",
         "heard",
@@ -59,6 +60,7 @@ class Memory:
         self.records = Said(RECORD_BYTES)
         self.endorsed: dict[tuple[str, str | None, str], str] = {}
         self._alike: dict[bytes, bytes] = {}
+        self._hides = False
         self.incomplete = incomplete
 
     @property
@@ -76,35 +78,41 @@ class Memory:
         """The keyed digest of a canonical form, in hex."""
         return hashlib.blake2b(data, digest_size=DIGEST_BYTES, key=self._key).hexdigest()
 
-    def digest_of(self, value: str | float) -> str:
+    def digest_of(self, value: Value) -> str:
         """The keyed digest of a value, the same for every spelling of a number or address."""
-        forms = forms_of(value)
-        return self.digest(forms[-1].key if forms else b"")
+        return self.digest(value.forms[-1].key)
 
     # --- taking in ----------------------------------------------------------------------------
 
-    def keep(self, value: str | float, place: Place, *, hidden: bool = False) -> None:
+    def keep(self, text: str | float, place: Place, *, hidden: bool = False) -> Value | None:
         """Store a whole value. `hidden` (a secret) keeps nothing of it but a digest."""
-        forms = forms_of(value)
+        value = value_of(text)
+        if value is None:
+            return None
         if hidden:
-            forms = [Form(b"\0s" + self.digest(form.key).encode(), b"") for form in forms]
-        for form in forms:
+            self._hides = True
+            self.seen.add(self._hidden(value), place)
+            return value
+        for form in value.forms:
             self.seen.add(form, place._replace(cased=form.cased))
-        if hidden or not forms:
-            return
         if place.label is not Label.UNTRUSTED:
-            self._remember_look(forms[0].key)
-        if isinstance(value, str) and ("://" in value or value[:4].lower() == "www."):
-            self._keep_origin(value, place)
+            self._remember_look(value.key)
+            if value.url is not None and not value.url.userinfo:
+                self._keep_origin(value.url, place)
+        return value
 
-    def _keep_origin(self, value: str, place: Place) -> None:
-        url = url_of(fold(value, cased=True).decode())
-        if url is None or url.userinfo:
-            return
+    def keep_short(self, text: str, event: str, pointer: str, upstream: str) -> None:
+        """Store an untrusted value if it is too short to be found in the text."""
+        value = value_of(text, "id") if self.seen.has_room_for_short else None
+        if value is not None and value.short:
+            place = Place(Label.UNTRUSTED, f"{event}#{pointer}", b"", upstream, exact=False)
+            for form in value.forms:
+                self.seen.add(form, place._replace(cased=form.cased))
+
+    def _keep_origin(self, url: Url, place: Place) -> None:
         for origin in url.origins:
             self.seen.add(Form(origin, origin), place._replace(cased=origin))
-            if place.label is not Label.UNTRUSTED:
-                self._remember_look(_shown_origin(url, origin))
+            self._remember_look(_shown_origin(url, origin))
 
     def _remember_look(self, key: bytes) -> None:
         if len(self._alike) < MAX_LOOKALIKES and len(key) >= 4:
@@ -112,74 +120,65 @@ class Memory:
 
     # --- telling ------------------------------------------------------------------------------
 
-    def sight(self, value: str | float, kind: str | None, role: Role, upstream: str) -> Sight:
+    def sight(self, value: Value, kind: str | None, role: Role, upstream: str) -> Sight:
         """What is known of one value. It is looked at as a whole; lists are split by the caller."""
-        forms = forms_of(value, kind)
-        if not forms:
-            return MADE_UP
-        url = _url_in(value, kind)
+        url = value.url
         if url is not None and url.userinfo:
-            return Sight(Label.UNTRUSTED, self._heard(forms, url))
-        found = self._trusted(forms, kind, role, upstream)
-        if found is None and url is not None and (url.climbs or self._carries_heard(url)):
-            heard = self._heard(forms, None)  # nothing is said by where it leads
-            return Sight(Label.UNTRUSTED, heard) if heard else MADE_UP
-        found = found or self._by_part(forms, url, kind)
+            return Sight(Label.UNTRUSTED, self._heard(value, whole=True))
+        found = self._trusted(value, kind, role, upstream)
+        if found is None and url is not None:
+            if url.climbs or self._carries_heard(url):
+                heard = self._heard(value, whole=True)  # nothing is said by where it leads
+                return Sight(Label.UNTRUSTED, heard) if heard else MADE_UP
+            found = self._by_origin(url)
+        elif found is None and kind == "path":
+            found = self._by_directory(value.forms[0].cased.decode())
         if found is not None:
             return found
-        heard = self._heard(forms, url)
-        if self._looks_trusted(forms[0].key, url):
+        heard = self._heard(value)
+        if len(value.key) <= _LONGEST_LOOK and self._looks_trusted(value):
             return Sight(Label.UNTRUSTED, heard, confusable=True)
-        return Sight(Label.UNTRUSTED, heard) if heard else self._by_short(forms, upstream)
+        return Sight(Label.UNTRUSTED, heard) if heard else self._by_short(value, upstream)
 
-    def _trusted(
-        self, forms: list[Form], kind: str | None, role: Role, upstream: str
-    ) -> Sight | None:
-        places = [
-            place
-            for form in forms
-            for place in self.seen.at(form)
-            if place.label is Label.USER or place.upstream == upstream or not is_short(forms[0].key)
-        ]
-        places += self._hidden(forms)
+    def _trusted(self, value: Value, kind: str | None, role: Role, upstream: str) -> Sight | None:
+        places = self._places(value, upstream)
         for label in _TRUSTED:
-            sources = tuple(dict.fromkeys(one.source for one in places if one.label is label))
+            sources = [one.source for one in places if one.label is label] if places else []
             if not sources and label is Label.USER:
-                sources = self._said(self.said, forms) or self._endorsed(forms, kind, role)
-            elif not sources and label is Label.RECORD and not is_short(forms[0].key):
-                sources = self._said(self.records, forms)
+                sources = self._said(self.said, value) or self._endorsed(value, kind, role)
+            elif not sources and label is Label.RECORD and not value.short:
+                sources = self._said(self.records, value)
             if sources:
-                return Sight(label, sources[:4])
+                return Sight(label, tuple(dict.fromkeys(sources))[:4])
         shown = [one for one in places if one.label is Label.PLATFORM]
-        if shown and (any(one.exact for one in shown) or not self._heard(forms, None)):
+        if shown and (any(one.exact for one in shown) or not self._heard(value, whole=True)):
             return Sight(Label.PLATFORM, tuple(dict.fromkeys(one.source for one in shown))[:4])
         return None
 
-    def _hidden(self, forms: list[Form]) -> tuple[Place, ...]:
-        """Where a secret of this very text was shown."""
-        form = Form(b"\0s" + self.digest(forms[0].key).encode(), b"")
-        return self.seen.at(form)
+    def _places(self, value: Value, upstream: str) -> list[Place]:
+        """The places it was seen in; of a short one only what a person or this upstream said."""
+        places = [place for form in value.forms for place in self.seen.at(form)]
+        if self._hides:
+            places += self.seen.at(self._hidden(value))
+        if value.short:
+            return [one for one in places if one.label is Label.USER or one.upstream == upstream]
+        return places
 
-    def _said(self, text: Said, forms: list[Form]) -> tuple[str, ...]:
-        for form in forms:
+    def _hidden(self, value: Value) -> Form:
+        return Form(b"\0s" + self.digest(value.key).encode(), b"")
+
+    def _said(self, text: Said, value: Value) -> list[str]:
+        for form in value.forms:
             source = text.find(form)
             if source is not None:
-                return (source,)
-        return ()
+                return [source]
+        return []
 
-    def _endorsed(self, forms: list[Form], kind: str | None, role: Role) -> tuple[str, ...]:
+    def _endorsed(self, value: Value, kind: str | None, role: Role) -> list[str]:
         if not self.endorsed:
-            return ()
-        names = ((role.value, kind, self.digest(form.key + form.cased)) for form in forms)
-        return tuple(self.endorsed[name] for name in names if name in self.endorsed)[:1]
-
-    def _by_part(self, forms: list[Form], url: Url | None, kind: str | None) -> Sight | None:
-        """Component provenance: the authority of a URL, the root directory of a path."""
-        if url is not None:
-            return self._by_origin(url)
-        if kind == "path":
-            return self._by_directory(forms[0].cased.decode())
-        return None
+            return []
+        names = [(role.value, kind, self.digest(form.key + form.cased)) for form in value.forms]
+        return [self.endorsed[name] for name in names if name in self.endorsed][:1]
 
     def _by_origin(self, url: Url) -> Sight | None:
         origins = [Form(origin, origin) for origin in url.origins]
@@ -198,11 +197,11 @@ class Memory:
 
     def _carries_heard(self, url: Url) -> bool:
         """True where the query holds what untrusted text said and no trusted place did."""
-        for value in url.values() if url.query else ():
-            forms = forms_of(value)
-            if not forms or is_short(forms[0].key):
+        for text in url.values() if url.query else ():
+            value = value_of(text)
+            if value is None or value.short:
                 continue
-            if self._heard(forms, None) and not self._trusted(forms, None, Role.CONTENT, ""):
+            if self._heard(value, whole=True) and not self._trusted(value, None, Role.CONTENT, ""):
                 return True
         return False
 
@@ -226,51 +225,40 @@ class Memory:
                 return Sight(best.label, (best.source,))
         return None
 
-    def _heard(self, forms: list[Form], url: Url | None) -> tuple[str, ...]:
-        if is_short(forms[0].key):
+    def _heard(self, value: Value, *, whole: bool = False) -> tuple[str, ...]:
+        """Where untrusted text said it; of a URL, unless `whole` is asked for, its host."""
+        if value.short:
             return ()
-        for form in forms:
+        for form in value.forms:
+            source = None
             if form.key[0]:
                 source = self.heard.find(form.key)
             elif form.key[:2] == b"\0c":
                 source = self.heard.find_compact(form.key[2:])
-            else:
-                continue
             if source is not None:
                 return (source,)
-        if url is not None:
-            source = self.heard.find(url.host.encode())
+        if value.url is not None and not whole:
+            source = self.heard.find(value.url.host.encode())
             return (source,) if source is not None else ()
         return ()
 
-    def _looks_trusted(self, key: bytes, url: Url | None) -> bool:
+    def _looks_trusted(self, value: Value) -> bool:
+        key = value.key
         if len(key) < 4:
             return False
         look = skeleton(key)
-        if look and (self._alike.get(look, key) != key or self.said.looks_like(look)):
+        if self._alike.get(look, key) != key or self.said.looks_like(look):
             return True
-        if url is None:
-            return False
-        for origin in url.origins:
-            shown = _shown_origin(url, origin)
-            if self._alike.get(skeleton(shown), shown) != shown:
-                return True
-        return False
+        url = value.url
+        shown = [] if url is None else [_shown_origin(url, origin) for origin in url.origins]
+        return any(self._alike.get(skeleton(one), one) != one for one in shown)
 
-    def _by_short(self, forms: list[Form], upstream: str) -> Sight:
-        for form in forms:
+    def _by_short(self, value: Value, upstream: str) -> Sight:
+        for form in value.forms:
             for place in self.seen.at(form):
                 if place.label is Label.UNTRUSTED and place.upstream == upstream:
                     return Sight(Label.UNTRUSTED, (place.source,))
         return MADE_UP
-
-
-def _url_in(value: str | float, kind: str | None) -> Url | None:
-    if not isinstance(value, str) or kind not in ("url", "path", *_OPEN):
-        return None
-    if "://" not in value and value[:4].lower() != "www." and kind != "url":
-        return None
-    return url_of(fold(value, cased=True).decode(), bare=kind == "url")
 
 
 def _shown_origin(url: Url, origin: bytes) -> bytes:

@@ -54,9 +54,15 @@ class Seen:
         self._count += 1
         self._by_key[form.key] = (*known, place)
 
+    @property
+    def has_room_for_short(self) -> bool:
+        return self._short < MAX_SHORT
+
     def at(self, form: Form) -> tuple[Place, ...]:
         """The places `form` was seen in."""
-        places = self._by_key.get(form.key, ())
-        if not places or not form.sensitive:
+        places = self._by_key.get(form.key)
+        if places is None:
+            return ()
+        if not form.sensitive:
             return places
         return tuple(place for place in places if place.cased == form.cased)

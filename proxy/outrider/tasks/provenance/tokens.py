@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from outrider.tasks.provenance.patterns import FEWEST_DIGITS
+
 MAX_TOKENS: Final = 256
 """Of one value; what comes after is not looked at."""
 
@@ -15,10 +17,6 @@ _EMAIL: Final = re.compile(r"[\w.+%~!#$&*=?^-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}
 _IBAN: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])"
 )
-_SHAPE: Final = bytes(
-    48 if 48 <= code <= 57 else 65 if chr(code).isalpha() and code < 128 else code
-    for code in range(256)
-)
 _TAIL: Final = ".,;:!?)]*_~"
 
 
@@ -27,10 +25,10 @@ class Token(NamedTuple):
     text: str
 
 
-def tokens_in(text: str) -> Iterator[Token]:
-    """Each of them once, in the order of their kinds."""
+def tokens_in(text: str, *, digits: bool = True) -> Iterator[Token]:
+    """Each of them once, in the order of their kinds. `digits`: it has enough of them for IBANs."""
     seen: set[Token] = set()
-    for token in _found(text):
+    for token in _found(text, digits=digits):
         if token not in seen:
             if len(seen) == MAX_TOKENS:
                 return
@@ -38,15 +36,13 @@ def tokens_in(text: str) -> Iterator[Token]:
             yield token
 
 
-def _found(text: str) -> Iterator[Token]:
-    if "://" in text or "www." in text.lower():
+def _found(text: str, *, digits: bool) -> Iterator[Token]:
+    if "://" in text or "www." in text or "WWW." in text:
         for match in _URL.finditer(text):
             yield Token("url", match[0].rstrip(_TAIL))
     if "@" in text:
         for match in _EMAIL.finditer(text):
             yield Token("email", match[0].rstrip(".-"))
-    data = text.encode("utf-8", "replace").translate(_SHAPE, b" -")
-    if b"AA00" in data:
-        for match in _IBAN.finditer(text):
-            if sum(char.isdigit() for char in match[0]) >= 10:
-                yield Token("iban", match[0])
+    for match in _IBAN.finditer(text) if digits else ():
+        if sum(char.isdigit() for char in match[0]) >= FEWEST_DIGITS:
+            yield Token("iban", match[0])
