@@ -78,6 +78,20 @@ def read_input(directory: Path, key: Secret, decision_id: str) -> bytes | None:
     return None
 
 
+def read_inputs(directory: Path, key: Secret) -> Iterator[bytes]:
+    """Every query that is kept, oldest first; what was altered is passed over."""
+    cipher = AESGCM(key.reveal())
+    for segment in _segments(directory):
+        with segment.open("rb") as file:
+            while len(head := file.read(_HEAD.size)) == _HEAD.size:
+                name_bytes, sealed_bytes = _HEAD.unpack(head)
+                name, sealed = file.read(name_bytes), file.read(sealed_bytes)
+                try:
+                    yield cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name)
+                except (InvalidTag, ValueError):
+                    continue
+
+
 def _segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("[0-9]*.inputs"))
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from outrider.audit.inputs import InputStore, read_input
+from outrider.audit.inputs import InputStore, read_input, read_inputs
 from outrider.core.secret import Secret
 
 KEY = Secret(b"k" * 32)
@@ -84,3 +84,15 @@ def test_a_query_that_was_taken_in_part_ends_its_segment(tmp_path, monkeypatch):
         None,
         b"query-3",
     ]
+
+
+def test_every_kept_query_is_read_in_order_and_what_was_altered_is_not(tmp_path):
+    store = _store(tmp_path)
+    for number in range(3):
+        store.append(f"d-{number}", b"query %d" % number)
+    store.close()
+    assert list(read_inputs(tmp_path, KEY)) == [b"query 0", b"query 1", b"query 2"]
+    (segment,) = tmp_path.glob("*.inputs")
+    segment.write_bytes(segment.read_bytes()[:-1] + b"x")
+    assert list(read_inputs(tmp_path, KEY)) == [b"query 0", b"query 1"]
+    assert list(read_inputs(tmp_path, Secret(b"x" * 32))) == []
