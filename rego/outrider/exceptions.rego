@@ -15,7 +15,7 @@ excepted[exception.code] contains id if {
 	_takes_exceptions(exception.code)
 	object.get(exception, "subject", input.subject.id) == input.subject.id
 	object.get(exception, "effect", input.action.properties.effect) == input.action.properties.effect
-	_fits(object.get(exception, "resource", "**"), input.resource.id)
+	_is_of_resource(object.get(exception, "resource", "**"), input.resource.id)
 	_runs_until(exception.until)
 }
 
@@ -43,7 +43,7 @@ _never_excepted(code) if code in {"EF-00", "PV-04", "SQ-01", "SQ-06", "SQ-15"}
 
 _never_excepted(code) if substring(code, 0, 3) in {"ID-", "DL-", "SC-", "CE-"}
 
-_fits(pattern, id) if {
+_is_of_resource(pattern, id) if {
 	is_string(pattern)
 	is_string(id)
 	glob.match(pattern, ["/"], id)

@@ -7,9 +7,20 @@ import data.outrider.lib
 #   Every finding with its mode and obligations: `enforce` has effect, `shadow` and `approved` are
 #   said and have none, `off` is not said. What is not a finding is a deny.
 # scope: document
-judged contains _judged(finding) if some finding in data.outrider.controls.findings
+judged contains found if {
+	some finding in data.outrider.controls.findings
 
-judged contains _judged(_from_a_team(finding)) if some finding in data.outrider.rules.findings
+	# In the head, one that is undefined would take all others with it in regorus.
+	# regal ignore:prefer-value-in-head
+	found := _judged(finding)
+}
+
+judged contains found if {
+	some finding in data.outrider.rules.findings
+
+	# regal ignore:prefer-value-in-head
+	found := _judged(_from_a_team(finding))
+}
 
 # METADATA
 # description: The default deny, in words. No mode, shadow or approval reaches it.
@@ -50,11 +61,12 @@ _judged(finding) := _enforced(lib.finding("EF-00", "deny", message, {})) if {
 
 _is_sound(finding) if {
 	is_object(finding)
-	object.keys(finding) - {"code", "effect", "message", "pointer", "obligations"} == set()
+	object.keys(finding) - {"code", "effect", "message", "mode", "pointer", "obligations"} == set()
 	is_string(finding.code)
 	is_string(finding.message)
 	finding.effect in {"deny", "hold", "oblige"}
 	is_string(object.get(finding, "pointer", ""))
+	object.get(finding, "mode", "enforce") == "enforce"
 	is_array(object.get(finding, "obligations", []))
 	every obligation in object.get(finding, "obligations", []) {
 		is_string(obligation.type)
@@ -104,8 +116,10 @@ _brings_an_approval(finding) if {
 
 _is_on(code) if mode_of(code) in {"enforce", "shadow"}
 
+# A finding that says so itself has effect though its code is in shadow.
 _mode(finding) := "shadow" if {
 	mode_of(finding.code) == "shadow"
+	not finding.mode == "enforce"
 } else := "shadow" if {
 	finding.effect in {"deny", "hold"}
 	softened

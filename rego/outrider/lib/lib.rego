@@ -86,3 +86,13 @@ addressed if {
 	some destination in input.action.properties.destinations
 	is_string(destination.pointer)
 }
+
+# METADATA
+# description: Whether a name is of printable ASCII alone, without blanks at its ends.
+# scope: document
+default is_plain(_) := false
+
+is_plain(name) if {
+	is_string(name)
+	regex.match(`^[!-~]([ -~]*[!-~])?$`, name)
+}

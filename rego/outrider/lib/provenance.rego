@@ -43,7 +43,7 @@ doubtful contains {"pointer": at, "role": "destination", "label": "model"} if {
 
 doubtful contains {"pointer": at, "role": argument.role, "label": "model"} if {
 	some name, argument in _given
-	argument.role in authority
+	argument.role in (authority - {"destination"})
 	value := argument.value
 	not _says_nothing(value)
 	at := pointer(name)
@@ -72,7 +72,7 @@ _is_told(at) if _provenance[at]
 
 _is_told(at) if _provenance[_list(at)]
 
-_says_nothing(value) if value in {null, "", false}
+_says_nothing(value) if value in {null, "", false, true}
 
 _says_nothing(value) if value == []
 

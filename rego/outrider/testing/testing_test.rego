@@ -18,6 +18,11 @@ with_resource(document, properties) := object.union(document, {"resource": {"pro
 
 with_context(document, facts) := object.union(document, {"context": facts})
 
+with_behaviour(document, facts) := object.union(document, {"context": {"behaviour": facts}})
+
+# An argument's provenance.
+argument(role, label) := {"role": role, "label": label, "sources": [], "tokens": [], "secrets": []}
+
 mcp_call := {
 	"version": "outrider.input/v1",
 	"subject": {
@@ -200,9 +205,22 @@ mcp_call := {
 			},
 			"tags": {},
 			"signals": {
-				"first_use": false,
+				"amount_target_24h": null,
+				"approval_misuse": false,
+				"beacon": null,
+				"bytes_read": 0,
+				"consent_other_agent": false,
+				"deletes_60s": 0,
+				"denied_tools_300s": 0,
 				"distinct_subjects": 0,
+				"first_use": false,
+				"instances_60s": 1,
+				"listed": null,
+				"oscillation": 0,
 				"outside_template": false,
+				"rejected_same_3600s": 0,
+				"secret_destinations": 0,
+				"target_age_s": null,
 			},
 		},
 		"model_call": null,
@@ -319,6 +337,11 @@ mcp_pay := object.union(json.remove(mcp_call, ["action/properties/arguments"]), 
 		},
 	},
 	"context": {
+		"behaviour": {
+			"signals": {
+				"amount_target_24h": 40,
+			},
+		},
 		"request": {
 			"path": "/mcp/tickets",
 			"parsed_path": [

@@ -29,6 +29,6 @@ test_where_nobody_says_it_is_production if {
 }
 
 test_without_tags_anything_may_be_a_deployment if {
-	given.verdict(given.with_resource(deploy, {"tags": null})).effect == "hold"
-	given.verdict(json.remove(deploy, ["resource/properties/tags"])).effect == "hold"
+	"EF-08" in given.verdict(given.with_resource(deploy, {"tags": null})).codes
+	"EF-08" in given.verdict(json.remove(deploy, ["resource/properties/tags"])).codes
 }

@@ -2,8 +2,8 @@
 # title: No secret leaves in an argument
 # description: |
 #   Denies what changes something and reaches outside if an argument carries a secret or personal
-#   data that this task read, or the pattern of one, plain or encoded. Reads are SQ-32's. Patterns
-#   that `limits.passed` names do not count.
+#   data that this task read, or the pattern of one, plain or encoded. Reads are SQ-32's. Kinds
+#   whose ids begin as `limits.passed` names (`pii_card_`) may leave.
 # labels:
 #   nhi: [NHI2]
 #   atlas: [AML.T0086]
@@ -27,6 +27,11 @@ findings contains lib.finding("PV-04", "deny", "a secret would leave in this arg
 _passes(entry) if {
 	is_array(entry.secrets)
 	every secret in entry.secrets {
-		secret in data.outrider.rules["PV-04"].limits.passed
+		_may_leave(secret)
 	}
+}
+
+_may_leave(secret) if {
+	some kind in data.outrider.rules["PV-04"].limits.passed
+	startswith(secret, kind)
 }

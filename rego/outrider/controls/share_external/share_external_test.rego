@@ -12,7 +12,7 @@ own := {"pointer": null, "zone": "internal"}
 
 test_sharing_outside_is_held if {
 	document := share([own, {"pointer": "/to", "zone": "external"}])
-	given.verdict(document) == {"effect": "hold", "codes": {"SQ-31"}}
+	given.verdict(document) == {"effect": "hold", "codes": {"SQ-08", "SQ-31"}}
 }
 
 test_sharing_with_a_colleague_is_not if {

@@ -21,5 +21,5 @@ test_a_person_needs_no_task_to_be_one if {
 }
 
 test_a_task_of_another_shape_is_not_none if {
-	given.verdict(given.with_context(given.mcp_call, {"task": {"state": "ended"}})).codes == {"EF-00"}
+	given.verdict(given.with_context(given.mcp_call, {"task": {"state": "suspended"}})).codes == {"EF-00"}
 }

@@ -1,4 +1,4 @@
-package outrider_test
+package outrider.testing.task_test
 
 operator := {"type": "service", "id": "control:operator", "properties": {}}
 
@@ -35,6 +35,7 @@ asks(arguments) := {
 }
 
 answer(document) := found if {
+	# regal ignore:prefer-value-in-head
 	found := data.outrider.task with input as document
 		with data.outrider.templates as template
 		with data.outrider.agents as {

@@ -1,0 +1,71 @@
+package outrider.lib
+
+# METADATA
+# description: |
+#   Whether nothing untrusted was read, neither by this task nor by whoever delegated it. What is
+#   not plainly known was read.
+untainted if {
+	input.context.behaviour.flags.untrusted_read == false
+	_comes_untainted
+}
+
+_comes_untainted if input.context.delegation == null
+
+_comes_untainted if input.context.delegation.flags == {}
+
+_comes_untainted if input.context.delegation.flags.untrusted_read == false
+
+# METADATA
+# description: |
+#   Whether this is a method of the protocol's own (handshake, listing, ping), which says nothing of
+#   anybody's data.
+is_handshake if {
+	input.action.properties.protocol == "mcp"
+	input.resource.type == "api"
+}
+
+# METADATA
+# description: Whether every argument was looked at for secrets, and none carries one.
+carries_no_secret if {
+	is_object(input.action.properties.provenance)
+	every entry in input.action.properties.provenance {
+		entry.secrets == []
+	}
+}
+
+# METADATA
+# description: Whether the source of every argument is known, and is not what memory kept.
+remembers_nothing if {
+	is_object(input.action.properties.provenance)
+	every entry in input.action.properties.provenance {
+		_is_no_memory(entry)
+	}
+}
+
+_is_no_memory(entry) if {
+	is_array(entry.sources)
+	every source in entry.sources {
+		substring(source, 0, 4) != "mem_"
+	}
+}
+
+# METADATA
+# description: |
+#   Whether `value` is a number above `limit`: false for everything else. Only what is found beside
+#   `over` or `not within` may rest on it.
+# scope: document
+default exceeds(_, _) := false
+
+exceeds(value, limit) if {
+	is_number(value)
+	is_number(limit)
+	value > limit
+}
+
+# METADATA
+# description: An obligation to tell `channel` of a finding.
+notify(channel, severity) := {"type": "notify", "channel": channel, "severity": severity}
+
+# METADATA
+# description: An obligation to quarantine `scope`, for the reason of the code `reason`.
+quarantine(scope, reason) := {"type": "quarantine", "scope": scope, "reason": reason}

@@ -1,0 +1,47 @@
+package outrider.lib
+
+# METADATA
+# description: The arguments the manifest calls paths or URLs, by name.
+# scope: document
+paths[name] := value if {
+	is_object(entry.arguments)
+	some name, declared in entry.arguments
+	declared.type in {"path", "url"}
+	value := object.get(_arguments, _path(name), null)
+	is_string(value)
+}
+
+# METADATA
+# description: |
+#   Whether a path or URL could lead elsewhere than it says: a step up, a step that is escaped, a
+#   backslash or a NUL.
+# scope: document
+leads_elsewhere(path) if {
+	some step in split(replace(lower(path), "\\", "/"), "/")
+	step in {"..", ".%2e", "%2e.", "%2e%2e"}
+}
+
+leads_elsewhere(path) if {
+	some hidden in ["\\", "\u0000", "%00", "%2e", "%2f", "%5c"]
+	contains(lower(split(path, "?")[0]), hidden)
+}
+
+# METADATA
+# description: Whether `host` is an address, and in one of `networks`.
+# scope: document
+within_networks(host, networks) if {
+	regex.match(`^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$`, host)
+	some network in networks
+	_is_of_one_kind(network, host)
+	net.cidr_contains(network, host)
+}
+
+_is_of_one_kind(network, host) if {
+	contains(network, ":")
+	contains(host, ":")
+}
+
+_is_of_one_kind(network, host) if {
+	not contains(network, ":")
+	not contains(host, ":")
+}
