@@ -37,11 +37,6 @@ VERSION: Final = "outrider.input/v1"
 _SORTED: Final = orjson.OPT_SORT_KEYS
 _CACHED: Final = 1024
 
-_UNGATHERED: Final = (
-    "amount_target_24h", "approval_misuse", "beacon", "bytes_read", "consent_other_agent",
-    "deletes_60s", "denied_tools_300s", "instances_60s", "listed", "oscillation",
-    "rejected_same_3600s", "secret_destinations", "target_age_s",
-)  # fmt: skip
 # Of an action that nobody keeps books for.
 _NO_BEHAVIOUR: Final[JsonObject] = {
     "flags": {"untrusted_read": False, "sensitive_read": False, "external_send": False},
@@ -56,8 +51,24 @@ _NO_BEHAVIOUR: Final[JsonObject] = {
     "recent": [],
     "repeats": {"same_action_60s": 0, "same_target_after_deny": False},
     "tags": {},
-    "signals": dict.fromkeys(_UNGATHERED)
-    | {"first_use": False, "distinct_subjects": 0, "outside_template": False},
+    "signals": {
+        "amount_target_24h": None,
+        "approval_misuse": False,
+        "beacon": None,
+        "bytes_read": 0,
+        "consent_other_agent": False,
+        "deletes_60s": 0,
+        "denied_tools_300s": 0,
+        "distinct_subjects": 0,
+        "first_use": False,
+        "instances_60s": 1,
+        "listed": None,
+        "oscillation": 0,
+        "outside_template": False,
+        "rejected_same_3600s": 0,
+        "secret_destinations": 0,
+        "target_age_s": None,
+    },
 }
 # What later capabilities gather stands at its neutral value until they do.
 _NEUTRAL: Final[Mapping[str, Json]] = {
@@ -303,7 +314,9 @@ def _behaviour_section(keep: Keep | None) -> _Part:
 
     def section(_b: "QueryBuilder", question: Question, _p: ActivePolicy) -> object:
         facts = question.facts
-        return none if facts is None else _fragment(below(facts.behaviour, tree))
+        if facts is None or not facts.behaviour:
+            return none
+        return _fragment(below(facts.behaviour, tree))
 
     return section
 
