@@ -28,7 +28,12 @@ ANSWER_BYTES: Final = 16 << 20
 
 
 class ControlError(OutriderError):
-    """The control listener refused, or answered with nothing that can be read."""
+    """The control listener refused, or answered with nothing that can be read. `said` is all of a
+    refusal, empty where there was none."""
+
+    def __init__(self, told: str, said: JsonObject | None = None) -> None:
+        super().__init__(told)
+        self.said = said or {}
 
 
 class NotTakenError(ControlError):
@@ -65,6 +70,10 @@ class ControlClient:
     def post(self, path: str, body: Json) -> JsonObject:
         """Raises `NotRunningError`, `ControlError`."""
         return self._ask("POST", path, orjson.dumps(body))
+
+    def patch(self, path: str, body: Json) -> JsonObject:
+        """Raises `NotRunningError`, `ControlError`."""
+        return self._ask("PATCH", path, orjson.dumps(body))
 
     def _ask(self, method: str, target: str, body: bytes | None, wait_s: float = 0.0) -> JsonObject:
         for _, connect in self._places:
@@ -110,7 +119,9 @@ class ControlClient:
         if status == 400:
             raise NotTakenError(str(value.get("error") or "the control listener says 400"))
         if status >= 400:
-            raise ControlError(str(value.get("error") or f"the control listener says {status}"))
+            raise ControlError(
+                str(value.get("error") or f"the control listener says {status}"), value
+            )
         return value
 
     def _token(self) -> Secret:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "audit": ("outrider.cli.audit", "Verify, show and follow the audit chain."),
     "identity": ("outrider.cli.identity", "Show and follow our identity; check a peer's."),
     "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
+    "task": ("outrider.cli.task", "Register, look at, narrow and end tasks."),
     "explain": (
         "outrider.cli.explain",
         "Say why a decision was made and what would change it.",
