@@ -1,6 +1,6 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
-A word after it prepares that one alone: `opa`, `spire` or `sdks`.
+A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons` or `redis`.
 """
 
 import os
@@ -13,7 +13,7 @@ from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_spire
 from outrider.core.errors import ConfigError
 from outrider.policy.opa_install import OpaPlaces, find, install
-from tests.support import interpreters, mcp_env
+from tests.support import interpreters, mcp_env, redis as shared_store
 
 
 def _say(text: str) -> None:
@@ -72,7 +72,20 @@ def pythons() -> None:
             _say(f"the TLS suite is not run on Python {version}: {fault}")
 
 
-ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons}
+def redis() -> None:
+    """A real Redis: found, else Debian's packages unpacked into the cache."""
+    try:
+        try:
+            command = shared_store.find()
+        except shared_store.UnavailableError:
+            _say("fetching Debian's redis-server (once)")
+            command = shared_store.install()
+        _say(f"{shared_store.version(command)}: {command[0]}")
+    except shared_store.UnavailableError as fault:
+        _say(f"no Redis, its tests will be skipped: {fault}")
+
+
+ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons, "redis": redis}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:

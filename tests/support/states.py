@@ -29,6 +29,7 @@ class FaultyStates(MemoryStates):
         self.swaps = 0
         self.reads = 0
         self.durable = 0
+        self.lost = 0
         self.gate: asyncio.Event | None = None
 
     async def read(self, table: str, key: str, known: int = 0) -> Held | None:
@@ -60,6 +61,10 @@ class FaultyStates(MemoryStates):
             raise StoreUnavailableError("scripted", cause="unknown")
         return done
 
+    def losses(self, table: str) -> int:
+        del table
+        return self.lost
+
     def wipe(self) -> None:
         self._tables.clear()
 
@@ -69,5 +74,6 @@ class FaultyStates(MemoryStates):
         fault = self.down or (self.faults.popleft() if self.faults else Fault.NONE)
         if fault is Fault.WIPED:
             self.wipe()
+            self.lost += 1
             raise StoreUnavailableError("scripted", cause="wiped")
         return fault

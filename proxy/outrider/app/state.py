@@ -1,6 +1,7 @@
 """What outlives a reload: keys, the audit chain, the store, and the tables kept in it."""
 
 import asyncio
+import ssl
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -9,13 +10,17 @@ from outrider.audit.inputs import InputStore
 from outrider.audit.log import Bounds, FileAuditLog
 from outrider.audit.sinks.file import FileSink
 from outrider.config.load import Loaded
+from outrider.config.store_checks import redis_url
+from outrider.core.errors import ConfigError
 from outrider.core.ports import Clock, States
 from outrider.core.secret import Secret
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import SessionTable
-from outrider.stores.keyfile import own_secret, read_secret
+from outrider.stores.keyfile import own_secret, read_password, read_secret
 from outrider.stores.memory import MemoryStates, MemoryStore
+from outrider.stores.redis_link import RedisLink, RedisPlace
+from outrider.stores.redis_states import RedisStates
 from outrider.stores.sqlite import SqliteStore
 from outrider.stores.sqlite_file import SqliteFile
 from outrider.stores.sqlite_states import SqliteStates
@@ -98,9 +103,36 @@ async def _open_audit(
 async def _open_store(
     loaded: Loaded, clock: Clock, stack: AsyncExitStack
 ) -> tuple[MemoryStore | SqliteStore, States]:
-    if loaded.settings.stores.kind == "memory":
+    settings = loaded.settings.stores
+    if settings.kind == "memory":
         return MemoryStore(), MemoryStates(clock=clock)
-    file = SqliteFile(path=loaded.data(loaded.settings.stores.path))
+    file = SqliteFile(path=loaded.data(settings.path))
     await file.start()
     stack.push_async_callback(file.close)
-    return SqliteStore(file), SqliteStates(file, clock=clock)
+    if settings.kind == "sqlite":
+        return SqliteStore(file), SqliteStates(file, clock=clock)
+    link = RedisLink(
+        await asyncio.to_thread(_redis_place, loaded), timeout_s=settings.redis.timeout_ms / 1000
+    )
+    stack.push_async_callback(link.close)
+    states = RedisStates(link, prefix=settings.redis.prefix, replicas=settings.redis.replicas)
+    return SqliteStore(file), states
+
+
+def _redis_place(loaded: Loaded) -> RedisPlace:
+    """Where the shared server is. Raises `ConfigError` for a password that cannot be read."""
+    redis = loaded.settings.stores.redis
+    url = redis_url(redis.url or "")
+    if url is None:
+        raise ConfigError("stores.redis.url is missing; give the server's URL")
+    ca_file = None if redis.ca_file is None else str(loaded.path(redis.ca_file))
+    named = redis.password_file
+    return RedisPlace(
+        host=url.host,
+        port=url.port,
+        path=url.path,
+        database=url.database,
+        tls=ssl.create_default_context(cafile=ca_file) if url.tls else None,
+        username=redis.username,
+        password=None if named is None else read_password(loaded.path(named)),
+    )

@@ -19,6 +19,11 @@ def authority_faults(settings: Settings, base: Path) -> Iterator[Fault]:
             flaw = _flaw(base / Path(issuer.ca_file).expanduser())
             if flaw is not None:
                 yield _fault(f"identity.oidc.{name}.ca_file", issuer.ca_file, flaw)
+    redis = settings.stores.redis
+    if redis.ca_file is not None:
+        flaw = _flaw(base / Path(redis.ca_file).expanduser())
+        if flaw is not None:
+            yield _fault("stores.redis.ca_file", redis.ca_file, flaw)
     for name, upstream in settings.upstreams.items():
         if upstream.ca_file is None:
             continue

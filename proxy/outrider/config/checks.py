@@ -14,6 +14,7 @@ from outrider.config.settings import (
     Settings,
     Upstream,
 )
+from outrider.config.store_checks import store_faults
 from outrider.config.texts import Fault, path_faults
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
@@ -41,6 +42,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_credentials(settings),
         *_agent_credentials(settings),
         *_policy(settings),
+        *store_faults(settings),
         *path_faults(settings),
     )
 

@@ -95,6 +95,8 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str]]:
         ("policy.opa.binary", opa.binary),
         ("audit.path", settings.audit.path),
         ("stores.path", settings.stores.path),
+        ("stores.redis.ca_file", settings.stores.redis.ca_file),
+        ("stores.redis.password_file", settings.stores.redis.password_file),
         ("control.token_file", settings.control.token_file),
     ]
     files = settings.identity.files

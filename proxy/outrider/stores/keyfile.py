@@ -34,6 +34,20 @@ def read_secret(path: Path) -> Secret:
     return Secret(value)
 
 
+def read_password(path: Path) -> Secret:
+    """The password in `path`, without the line's end. Raises `ConfigError` for a file that others
+    may read, that is empty, or that cannot be read."""
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"{path}: others may read it; chmod 600 it")
+        value = path.read_bytes().strip(b"\r\n")
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
+    if not value:
+        raise ConfigError(f"{path}: is empty; give the password")
+    return Secret(value)
+
+
 def _make(path: Path, value: bytes) -> None:
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)

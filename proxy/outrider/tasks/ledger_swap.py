@@ -118,7 +118,6 @@ class Swapper(Generic[T]):
     def __init__(self, place: Place[T]) -> None:
         self._place = place
         self._number = 0
-        self._age = 0
         self.laters = 0
 
     async def turn(self, entry: Entry[T], items: list[Item[T]]) -> None:
@@ -157,7 +156,7 @@ class Swapper(Generic[T]):
 
     async def _once(self, entry: Entry[T], items: list[Item[T]]) -> bool:
         """False where somebody else came first: `entry` then holds what stands there."""
-        known = entry.fresh and entry.age == self._age
+        known = entry.fresh and entry.age == self._losses()
         reads = all(item.reads for item in items)
         if not known or reads:
             await self._read(entry, known=known)
@@ -179,11 +178,7 @@ class Swapper(Generic[T]):
     async def _read(self, entry: Entry[T], *, known: bool) -> bool:
         """Bring `entry` up to date; whether it was."""
         version = entry.version if known else 0
-        try:
-            held = await self._place.states.read(self._place.table, entry.key, version)
-        except StoreUnavailableError as fault:
-            self._heard(fault)
-            raise
+        held = await self._place.states.read(self._place.table, entry.key, version)
         if known and (held.version if held is not None else 0) == version:
             return True
         self._adopt(entry, held)
@@ -222,7 +217,7 @@ class Swapper(Generic[T]):
                 if fault.cause == UNKNOWN:
                     first, refusal = False, fault
                     continue
-                if self._heard(fault) or first:
+                if first or fault.cause == WIPED:
                     entry.attempt = None
                 raise
             entry.attempt = None
@@ -237,7 +232,7 @@ class Swapper(Generic[T]):
             entry.writers, entry.mark = attempt.writers, attempt.mark
             entry.settled = attempt.number
             entry.until_unix_s = self._until()
-            entry.fresh = entry.age == self._age
+            entry.fresh = entry.age == self._losses()
             return True
         _, _, writers = opened_of(held)
         last = writers.get(self._place.writer, 0)
@@ -262,12 +257,12 @@ class Swapper(Generic[T]):
         entry.version, entry.writers = version, writers
         entry.settled = writers.get(self._place.writer, 0)
         entry.until_unix_s = self._until()
-        entry.fresh, entry.age = True, self._age
+        entry.fresh, entry.age = True, self._losses()
 
     def _forgot(self, entry: Entry[T], version: int, writers: Writers) -> bool:
         if entry.document is None:
             return False
-        if entry.age != self._age:
+        if entry.age != self._losses():
             return entry.version > 0
         if version == 0:
             until = entry.until_unix_s
@@ -278,12 +273,11 @@ class Swapper(Generic[T]):
         life_s = self._place.life_s
         return None if life_s is None else self._place.clock.unix_s() + life_s
 
-    def _heard(self, fault: StoreUnavailableError) -> bool:
-        """Whether the store said that all it held is gone; every entry is then of an older age."""
-        if fault.cause != WIPED:
-            return False
-        self._age += 1
-        return True
+    def _losses(self) -> int:
+        """How often the store was found to have lost the table, where it can tell. What was read
+        before the last time is no more."""
+        told: Callable[[str], int] | None = getattr(self._place.states, "losses", None)
+        return 0 if told is None else told(self._place.table)
 
     # --- those who asked --------------------------------------------------------------------
 

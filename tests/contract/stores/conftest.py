@@ -1,16 +1,29 @@
 """Every kind of versioned states, made the same way."""
 
+import secrets
 from contextlib import AsyncExitStack
 
 import pytest
 
 from outrider.stores.memory import MemoryStates
+from outrider.stores.redis_link import RedisLink, RedisPlace
+from outrider.stores.redis_states import RedisStates
 from outrider.stores.sqlite_file import SqliteFile
 from outrider.stores.sqlite_states import SqliteStates
+from tests.support import redis
 from tests.support.builders import FixedClock
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def server():
+    try:
+        with redis.running() as server:
+            yield server
+    except redis.UnavailableError as fault:
+        pytest.skip(str(fault))
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def kind(request):
     return request.param
 
@@ -21,33 +34,42 @@ def clock():
 
 
 @pytest.fixture
-async def a_states(kind, clock, tmp_path):
-    """Makes states; `again` gives a second way to the last ones."""
+async def a_states(kind, clock, tmp_path, request):
+    """Makes states of their own; `again` gives a second way to the last ones."""
+    server = request.getfixturevalue("server") if kind == "redis" else None
+    prefix = f"test:{secrets.token_hex(8)}"
     last = None
     async with AsyncExitStack() as stack:
 
         async def make(*, rows=10_000, again=False):
             nonlocal last
-            if not again:
-                last = await _made(kind, clock, tmp_path, rows, stack)
+            if server is not None:
+                link = RedisLink(RedisPlace(path=str(server.path)), timeout_s=5.0)
+                stack.push_async_callback(link.close)
+                return RedisStates(link, prefix=prefix, rows=rows)
+            if last is None or not again:
+                last = _local(kind, clock, tmp_path / "store.db", rows, stack)
             return last
 
         yield make
 
 
-async def _made(kind, clock, tmp_path, rows, stack):
+def _local(kind, clock, path, rows, stack):
     if kind == "memory":
         return MemoryStates(clock=clock, rows=rows)
-    file = SqliteFile(path=tmp_path / "store.db")
+    file = SqliteFile(path=path)
     stack.push_async_callback(file.close)
     return SqliteStates(file, clock=clock, rows=rows)
 
 
 @pytest.fixture
-def pass_s(clock):
-    """Lets time pass: the clock's own, or really where a server has its own."""
+def pass_s(kind, clock, request):
+    """Lets time pass: by the clock; at a server, which has its own, by ageing all it holds."""
+    server = request.getfixturevalue("server") if kind == "redis" else None
 
-    async def passed(seconds):
+    def passed(seconds):
         clock.pass_s(seconds)
+        if server is not None:
+            redis.age(server, round(seconds * 1000))
 
     return passed

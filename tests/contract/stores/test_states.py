@@ -72,11 +72,11 @@ async def test_it_goes_by_itself_after_its_life_counted_from_the_last_swap(a_sta
     states = await a_states()
     await states.swap("books", "a", 0, b"x", life_s=2)
     await states.swap("books", "kept", 0, b"x")
-    await pass_s(1.2)
+    pass_s(1.2)
     await states.swap("books", "a", 1, b"y", life_s=2)
-    await pass_s(1.2)
+    pass_s(1.2)
     assert await states.read("books", "a") == Held(version=2, value=b"y")
-    await pass_s(1.2)
+    pass_s(1.2)
     assert await states.read("books", "a") is None
     assert set(await states.items("books")) == {"kept"}
     assert await states.swap("books", "a", 2, b"z") == NOTHING
@@ -87,7 +87,7 @@ async def test_a_swap_without_a_life_keeps_what_had_one(a_states, pass_s):
     states = await a_states()
     await states.swap("books", "a", 0, b"x", life_s=1)
     await states.swap("books", "a", 1, b"y")
-    await pass_s(1.5)
+    pass_s(1.5)
     assert await states.read("books", "a") == Held(version=2, value=b"y")
 
 
@@ -156,7 +156,7 @@ async def test_a_full_table_has_room_again_once_a_life_is_over(a_states, pass_s)
     states = await a_states(rows=2)
     await states.swap("books", "a", 0, b"x", life_s=1)
     await states.swap("books", "b", 0, b"x")
-    await pass_s(1.5)
+    pass_s(1.5)
     assert await states.swap("books", "c", 0, b"x") is None
 
 

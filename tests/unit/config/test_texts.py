@@ -63,6 +63,8 @@ PATHS = [
     "policy.opa.socket",
     "audit.path",
     "stores.path",
+    "stores.redis.ca_file",
+    "stores.redis.password_file",
     "control.token_file",
     "credentials.key.file",
 ]

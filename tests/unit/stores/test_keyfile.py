@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from outrider.core.errors import ConfigError
-from outrider.stores.keyfile import own_secret, read_secret
+from outrider.stores.keyfile import own_secret, read_password, read_secret
 
 
 def test_a_secret_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -54,3 +54,33 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_a_left_behind_part_does_not_stand_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "key.part").write_bytes(b"torn")
     assert len(own_secret(tmp_path / "key").reveal()) == 32
+
+
+def _password(tmp_path: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def test_a_password_is_what_stands_there_without_the_line_end(tmp_path: Path) -> None:
+    assert read_password(_password(tmp_path, b" s3cret \r\n")).reveal() == b" s3cret "
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        pytest.param(b"s3cret", 0o640, "chmod 600", id="others-may-read"),
+        pytest.param(b"\n", 0o600, "is empty", id="empty"),
+    ],
+)
+def test_a_password_that_cannot_be_used_is_refused(
+    tmp_path: Path, content: bytes, mode: int, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        read_password(_password(tmp_path, content, mode))
+
+
+def test_a_password_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_password(tmp_path / "none")
