@@ -124,45 +124,43 @@ class TaskBooks:
 
     async def open(self, opening: Opening) -> BookPage:
         now = self._clock.unix_s()
+        told: list[Told] = []
         try:
             document = await self._begun(opening, now)
             read = await self._read(opening, document, opening.actions)
             past = Past(self._histories, opening, now)
-            told = [await past.tell(act) for act in read.acts]
-            counted = await self._count(opening, read, past, told, now)
-            document = await self._tasks.look(read.key)
+            try:
+                for act in read.acts:
+                    told += [await past.tell(act)]
+                state = await self._count(opening, read, told, now)
+            except BaseException:
+                for one in told:
+                    past.unpay(one)
+                raise
         except StoreUnavailableError:
             if not self._may_go_on(opening):
                 raise
             return await self._opened_blind(opening, now)
-        return self._page(opening, document, read, past, told, counted.behaviours, counted)
+        return self._page(opening, read, past, told, state)
 
     async def glance(self, opening: Opening) -> Facts:
-        now, blind = self._clock.unix_s(), False
+        now = self._clock.unix_s()
         try:
             document = await self._begun(opening, now)
         except StoreUnavailableError:
             if not self._may_go_on(opening):
                 raise
-            document, blind = self._last_known(opening, now), True
+            document = self._last_known(opening, now)
+        told = [Told(signals=NOTHING_TOLD) for _ in opening.actions[:1]]
         read = await self._read(opening, document, opening.actions[:1])
-        if not blind:
-            document = await self._tasks.look(read.key)
-        told = [Told(signals=NOTHING_TOLD)] * len(read.acts)
-        page = self._page(
-            opening,
-            document,
-            read,
-            Past(self._histories, opening, now, blind=True),
-            told,
-            self._behaviours(opening, document, read, told, now),
-            None,
-        )
-        if page.facts:
-            return page.facts[0]
-        ms = int(now * 1000)
-        behaviour = summary(document, Before(document, ms), None, ms, _signals(opening, None, now))
-        return Facts(behaviour=behaviour, budget=_budget(opening, document))
+        document = self._tasks.known(read.key) or document
+        state = _state(document, read, opening, _signals_of(opening, read, told, now), now)
+        facts = _facts(read, told, state)
+        if facts:
+            return facts[0]
+        ms, signals = int(now * 1000), {**NOTHING_TOLD, "outside_template": False}
+        behaviour = summary(document, Before(document, ms), None, ms, signals)
+        return Facts(behaviour=behaviour, budget=state.budget)
 
     async def hear(self, agent: str, answered: Answered) -> None:
         now = self._clock.unix_s()
@@ -222,17 +220,16 @@ class TaskBooks:
             read.acts.append(Act(action, looked))
         return read
 
-    async def _count(
-        self, opening: Opening, read: _Read, past: Past, told: list[Told], now: float
-    ) -> Counted:
+    async def _count(self, opening: Opening, read: _Read, told: list[Told], now: float) -> "_State":
         """Count the actions in."""
         token = random_hex(16)
-        signals = [
-            {**known.signals, **_signals(opening, act.action, now)}
-            for known, act in zip(told, read.acts, strict=True)
-        ]
         count = partial(
-            counting.count_in, acts=read.acts, signals=signals, ms=int(now * 1000), token=token
+            _counted_in,
+            read=read,
+            opening=opening,
+            signals=_signals_of(opening, read, told, now),
+            ms=int(now * 1000),
+            token=token,
         )
         try:
             return await self._tasks.change(read.key, count)
@@ -240,8 +237,6 @@ class TaskBooks:
             # It may have been made all the same, and nobody will close a page for it.
             undo = partial(counting.undo, acts=read.acts, token=token)
             self._tasks.change_later(read.key, undo)
-            for one in told:
-                past.unpay(one)
             raise
 
     # --- where the store is gone --------------------------------------------------------
@@ -260,55 +255,12 @@ class TaskBooks:
         read = await self._read(opening, document, opening.actions)
         past = Past(self._histories, opening, now, blind=True)
         told = [await past.tell(act) for act in read.acts]
-        behaviours = self._behaviours(opening, document, read, told, now)
-        return self._page(opening, document, read, past, told, behaviours, None)
+        state = _state(document, read, opening, _signals_of(opening, read, told, now), now)
+        return self._page(opening, read, past, told, state)
 
-    def _behaviours(
-        self,
-        opening: Opening,
-        document: TaskDocument,
-        read: _Read,
-        told: list[Told],
-        now: float,
-    ) -> list[JsonObject]:
-        """What is told of actions that are not counted in."""
-        ms = int(now * 1000)
-        before = Before(document, ms)
-        return [
-            summary(
-                document,
-                before,
-                act,
-                ms,
-                {**known.signals, **_signals(opening, act.action, now)},
-            )
-            for act, known in zip(read.acts, told, strict=True)
-        ]
-
-    # --- facts --------------------------------------------------------------------------
-
-    def _page(  # noqa: PLR0913, PLR0917 - all that was found out
-        self,
-        opening: Opening,
-        document: TaskDocument,
-        read: _Read,
-        past: Past,
-        told: list[Told],
-        behaviours: list[JsonObject],
-        counted: Counted | None,
+    def _page(
+        self, opening: Opening, read: _Read, past: Past, told: list[Told], state: "_State"
     ) -> BookPage:
-        missed = read.shelf.misses(document) or document.lost
-        budget = _budget(opening, document)
-        facts = [
-            Facts(
-                behaviour=behaviour,
-                budget=budget,
-                provenance=looked.entries,
-                incomplete=looked.incomplete or missed,
-                first_seen=known.first_seen,
-            )
-            for behaviour, looked, known in zip(behaviours, read.looks, told, strict=True)
-        ]
         return BookPage(
             desk=self._desk,
             key=read.key,
@@ -318,26 +270,94 @@ class TaskBooks:
             shelf=read.shelf,
             past=past,
             told=told,
-            facts=tuple(facts),
-            counted=counted,
+            facts=_facts(read, told, state),
+            counted=state.counted,
         )
 
 
-def _budget(opening: Opening, document: TaskDocument) -> JsonObject | None:
+# --- facts ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """What a root's document said of some actions; `counted` is None where they were not."""
+
+    behaviours: list[JsonObject]
+    budget: JsonObject | None
+    missed: bool
+    counted: Counted | None = None
+
+
+def _state(
+    document: TaskDocument,
+    read: _Read,
+    opening: Opening,
+    signals: list[JsonObject],
+    now: float,
+) -> _State:
+    """What is told of actions that are not counted in."""
+    ms = int(now * 1000)
+    before = Before(document, ms)
+    behaviours = [
+        summary(document, before, act, ms, known)
+        for act, known in zip(read.acts, signals, strict=True)
+    ]
+    return _State(
+        behaviours=behaviours,
+        budget=_budget(document, opening),
+        missed=document.lost or read.shelf.misses(document),
+    )
+
+
+def _counted_in(
+    document: TaskDocument,
+    *,
+    read: _Read,
+    opening: Opening,
+    signals: list[JsonObject],
+    ms: int,
+    token: str,
+) -> _State:
+    counted = counting.count_in(document, read.acts, signals, ms, token)
+    return _State(
+        behaviours=counted.behaviours,
+        budget=_budget(document, opening),
+        missed=document.lost or read.shelf.misses(document),
+        counted=counted,
+    )
+
+
+def _budget(document: TaskDocument, opening: Opening) -> JsonObject | None:
     return None if opening.task is None else budgets.told(document, opening.task.lineage)
 
 
-def _signals(opening: Opening, action: Action | None, now: float) -> JsonObject:
-    """The signals that neither the root's document nor the history tells."""
-    if action is None:
-        return {**NOTHING_TOLD, "outside_template": False}
-    usual = opening.task.usual if opening.task is not None else None
-    outside = (
-        usual is not None
-        and not action.ask.plumbing
-        and covers(usual, action, now_unix_s=now) is not None
+def _facts(read: _Read, told: list[Told], state: _State) -> tuple[Facts, ...]:
+    return tuple(
+        [
+            Facts(
+                behaviour=behaviour,
+                budget=state.budget,
+                provenance=looked.entries,
+                incomplete=looked.incomplete or state.missed,
+                first_seen=known.first_seen,
+            )
+            for behaviour, looked, known in zip(state.behaviours, read.looks, told, strict=True)
+        ]
     )
-    return {"outside_template": outside}
+
+
+def _signals_of(opening: Opening, read: _Read, told: list[Told], now: float) -> list[JsonObject]:
+    """For each action the signals that the root's document does not tell."""
+    usual = opening.task.usual if opening.task is not None else None
+    found: list[JsonObject] = []
+    for act, known in zip(read.acts, told, strict=True):
+        outside = (
+            usual is not None
+            and not act.action.ask.plumbing
+            and covers(usual, act.action, now_unix_s=now) is not None
+        )
+        found.append({**known.signals, "outside_template": outside})
+    return found
 
 
 def _hear(document: TaskDocument, *, shelf: Shelf, ms: int) -> int:

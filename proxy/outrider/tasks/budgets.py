@@ -23,6 +23,11 @@ _TOLD: Final = _FLYING + 1
 _WANTED: Final = _TOLD + 1
 """Place of: whether more was asked for than there is, while something was under way."""
 _NEAR: Final = 0.8
+_NOTHING: Final[JsonObject] = {"used": 0, "limit": None}
+_UNBOUNDED: Final[JsonObject] = {
+    budget.value: _NOTHING if budget is not Budget.SPEND else {**_NOTHING, "unit": None}
+    for budget in Budget
+}
 
 Kept = list[int]
 
@@ -146,7 +151,9 @@ def _records_left(document: TaskDocument, bounded: Sequence[Allowance]) -> int |
 
 def told(document: TaskDocument, lineage: Sequence[Allowance]) -> JsonObject:
     """`context.task.budget`: what the task itself used, what is asked about not counted in."""
-    own = lineage[0] if lineage else Allowance(task="")
+    own = lineage[0] if lineage else None
+    if own is None or not own.limits.bounded:
+        return _UNBOUNDED
     kept = document.used.get(own.task) or [0] * len(ORDER)
     found: JsonObject = {}
     for place, budget in enumerate(ORDER):

@@ -231,61 +231,48 @@ class BookPage:
     def _refuse(self, verdict: Verdict) -> None:
         for told in self._told:
             self._past.unpay(told)
+        if self._counted is None:
+            return
         judged = OUTCOME_OF[verdict.reason] in _JUDGED and verdict.reason is not Reason.BUDGET
+        self._desk.tasks.change_later(
+            self._key, partial(self._refused, effect=verdict.effect, judged=judged)
+        )
+
+    def _refused(self, document: TaskDocument, *, effect: Effect, judged: bool) -> None:
         if self._counted is not None:
-            counted, acts = self._counted, self._acts
-            refuse = partial(
-                counting.refuse, acts=acts, counted=counted, effect=verdict.effect, judged=judged
-            )
-            self._desk.tasks.change_later(self._key, refuse)
-        self._give_back()
+            counting.refuse(document, self._acts, self._counted, effect, judged=judged)
+            self._settle(document, self._counted.period, self._taken)
 
     def _end(self, ended: Ended) -> None:
-        undone = ended.status in _NOT_DONE
-        if undone:
+        if ended.status in _NOT_DONE:
             for told in self._told:
                 self._past.unpay(told)
         elif ended.status is OutcomeStatus.EXECUTED:
-            for act, entry, number in zip(self._acts, self._entries, self._numbers, strict=True):
-                self._past.reached(act, entry)
-                if act.kind is EffectClass.WRITE:
-                    self._shelf.index.wrote(act.action, entry=entry, event=f"evt_{number}")
+            self._carried_out()
         if self._counted is not None:
             more = ended.bytes_in - self._bytes_in
-            finish = partial(
-                self._finish, acts=self._acts, counted=self._counted, ended=ended, more=more
-            )
-            self._desk.tasks.change_later(self._key, finish)
-        self._give_back(self._taken if undone else UNUSED)
+            ended_so = partial(self._ended, status=ended.status, more=more)
+            self._desk.tasks.change_later(self._key, ended_so)
 
-    @property
-    def _numbers(self) -> list[int]:
-        return self._counted.events if self._counted is not None else [0] * len(self._acts)
+    def _carried_out(self) -> None:
+        numbers = self._counted.events if self._counted is not None else [0] * len(self._acts)
+        for place, act in enumerate(self._acts):
+            entry = self._entries[place]
+            self._past.reached(act, self._told[place], entry)
+            if act.kind is EffectClass.WRITE:
+                self._shelf.index.wrote(act.action, entry=entry, event=f"evt_{numbers[place]}")
 
-    def _finish(
-        self,
-        document: TaskDocument,
-        *,
-        acts: list[Act],
-        counted: Counted,
-        ended: Ended,
-        more: int,
-    ) -> None:
-        self._desk.flags(counting.finish(document, acts, counted, ended.status, more))
+    def _ended(self, document: TaskDocument, *, status: OutcomeStatus, more: int) -> None:
+        if self._counted is not None:
+            fresh = counting.finish(document, self._acts, self._counted, status, more)
+            if fresh:
+                self._desk.flags(fresh)
+            unused = self._taken if status in _NOT_DONE else UNUSED
+            self._settle(document, self._counted.period, unused)
 
-    def _give_back(self, unused: Usage | None = None) -> None:
-        """The reservation is over; `unused` of it was not used, by default nothing was."""
-        if not self._reserved or self._counted is None:
-            return
-        settle = partial(
-            self._settle,
-            period=self._counted.period,
-            unused=self._taken if unused is None else unused,
-        )
-        self._desk.tasks.change_later(self._key, settle)
-
-    def _settle(self, document: TaskDocument, *, period: int, unused: Usage) -> None:
-        if document.period != period:
+    def _settle(self, document: TaskDocument, period: int, unused: Usage) -> None:
+        """The reservation is over; `unused` of it was not used."""
+        if not self._reserved or document.period != period:
             return
         for task, budget in budgets.settle(document, self._lineage, unused):
             if not self._standing:
@@ -294,7 +281,7 @@ class BookPage:
     def _tell_arguments(self, effect: Effect) -> None:
         for facts in self._facts:
             for entry in facts.provenance.values():
-                if isinstance(entry, dict) and entry.get("label") == "untrusted":
+                if isinstance(entry, dict) and entry["label"] == "untrusted":
                     role = Role(str(entry.get("role")))
                     if role in AUTHORITY:
                         self._desk.events.untrusted_argument(role, effect)

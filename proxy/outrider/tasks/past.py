@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from outrider.core.action import Action, Destination
+from outrider.core.budget import MICRO
 from outrider.core.catalogue import ToolEntry
 from outrider.core.facts import Answered, Opening
 from outrider.core.jsonvalue import JsonObject
@@ -24,7 +25,7 @@ _PLACES: Final = frozenset({"email", "url", "iban", "phone"})
 _SPACES: Final = re.compile(r"[\s-]+")
 _URL: Final = re.compile(rb"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 _MOST_URLS: Final = 32
-_MICRO: Final = 1_000_000
+_NOWHERE: Final[frozenset[int]] = frozenset()
 
 _kept_mark: Final = lru_cache(maxsize=4096)(mark)
 
@@ -34,9 +35,12 @@ class Told:
     """What the past says of one action, and what is to be undone or noted when it ends."""
 
     signals: JsonObject
-    first_seen: frozenset[int] = frozenset()
+    first_seen: frozenset[int] = _NOWHERE
     micros: int | None = 0
     payees: list[str] | None = None
+    use: str = ""
+    news: tuple[str, ...] = ()
+    """Marks of the destinations that were not reached today."""
 
 
 NOTHING_TOLD: Final[JsonObject] = {
@@ -79,7 +83,7 @@ class Past:
         if not act.counted:
             return Told(signals=NOTHING_TOLD)
         known = await self._look(self._whose)
-        use = history.use_of(act.resource, act.effect)
+        use = _use_of(act.resource, act.effect)
         signals: JsonObject = {
             "amount_target_24h": None,
             "consent_other_agent": act.urls and await self._others_consent(act),
@@ -94,22 +98,23 @@ class Past:
         if known.made or known.lost_s:
             names = [one for place in act.action.destinations for one in marks_of(place)]
             signals["target_age_s"] = history.age_of(known, names, self._second)
-        told = Told(signals=signals, first_seen=await self._first_seen(act.action))
+        told = Told(signals=signals, use=use)
+        await self._first_seen(act.action, told)
         if act.effect is ActionEffect.PAY:
             await self._pay(act.action, told)
         return told
 
-    async def _first_seen(self, action: Action) -> frozenset[int]:
-        fresh = []
+    async def _first_seen(self, action: Action, told: Told) -> None:
         for place, destination in enumerate(action.destinations):
             found = seen_mark(destination)
             if found is None:
-                fresh.append(place)
+                told.first_seen |= {place}
                 continue
             shard = await self._look(history.seen_key(self._whose, found))
-            if not history.was_seen(shard, found, self._hour):
-                fresh.append(place)
-        return frozenset(fresh)
+            if history.needs_seeing(shard, found, self._hour):
+                told.news = (*told.news, found)
+                if not history.was_seen(shard, found, self._hour):
+                    told.first_seen |= {place}
 
     async def _instances(self) -> int | None:
         if self._instance is None:
@@ -137,7 +142,7 @@ class Past:
         else:
             pay = partial(history.pay, payees=told.payees, micros=told.micros, second=self._second)
             micros = await self._ledger.change(self._whose, pay)
-        told.signals["amount_target_24h"] = micros / _MICRO
+        told.signals["amount_target_24h"] = micros / MICRO
 
     # --- what is noted ------------------------------------------------------------------
 
@@ -149,23 +154,17 @@ class Past:
             )
             self._ledger.change_later(self._whose, unpay)
 
-    def reached(self, act: Act, entry: ToolEntry) -> None:
+    def reached(self, act: Act, told: Told, entry: ToolEntry) -> None:
         """The action was carried out."""
         if not act.counted:
             return
-        use = history.use_of(act.resource, act.effect)
         known = self._ledger.known(self._whose)
-        if known is None or history.needs_using(known, use, self._hour):
-            self._ledger.change_later(self._whose, partial(history.used, use=use, hour=self._hour))
-        for destination in act.action.destinations:
-            found = seen_mark(destination)
-            if found is None:
-                continue
-            key = history.seen_key(self._whose, found)
-            shard = self._ledger.known(key)
-            if shard is None or history.needs_seeing(shard, found, self._hour):
-                see = partial(history.see, destination=found, hour=self._hour)
-                self._ledger.change_later(key, see)
+        if known is None or history.needs_using(known, told.use, self._hour):
+            used = partial(history.used, use=told.use, hour=self._hour)
+            self._ledger.change_later(self._whose, used)
+        for found in told.news:
+            see = partial(history.see, destination=found, hour=self._hour)
+            self._ledger.change_later(history.seen_key(self._whose, found), see)
         if act.effect is ActionEffect.WRITE:
             self.made(_made_by(act.action, entry))
 
@@ -205,6 +204,7 @@ def _unknown(second: int) -> History:
     return lost
 
 
+_use_of: Final = lru_cache(maxsize=1024)(history.use_of)
 _class_key: Final = lru_cache(maxsize=256)(history.class_key)
 _agent_key: Final = lru_cache(maxsize=256)(history.agent_key)
 

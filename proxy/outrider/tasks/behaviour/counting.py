@@ -28,7 +28,7 @@ from outrider.tasks.behaviour.document import (
     UNTRUSTED,
     TaskDocument,
 )
-from outrider.tasks.behaviour.summary import Before, summary
+from outrider.tasks.behaviour.summary import RANKED, Before, summary
 from outrider.tasks.behaviour.windows import add, take_back
 from outrider.tasks.provenance.answers import Learnt
 
@@ -37,9 +37,6 @@ DENIALS_S: Final = 300
 GUARD: Final = "guard"
 _RESOURCE_CHARS: Final = 128
 _PLACE_CHARS: Final = 12
-
-# Places in an event of the ring.
-N, MS, SENSITIVITY, LABELS, OUTCOME, TOKEN, RESERVED = 0, 1, 4, 6, 7, 8, 9
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,23 +100,25 @@ def _count(document: TaskDocument, act: Act, ms: int, token: str) -> int:
         kept[1] += 1
     if act.secrets:
         _carry(document, act)
-    ring = document.ring
-    ring.append(
-        [
-            document.events,
-            ms,
-            _shown(act.resource),
-            act.effect.value,
-            act.sensitivity.value,
-            None if act.host is None else _shown(act.host),
-            [],
-            "pending",
-            token,
-            0,
-        ]
+    document.ring.append(
+        {
+            "n": document.events,
+            "ms": ms,
+            "token": token,
+            "reserved": False,
+            "told": {
+                "id": f"evt_{document.events}",
+                "resource": _shown(act.resource),
+                "effect": act.effect,
+                "sensitivity": act.sensitivity,
+                "destination": None if act.host is None else _shown(act.host),
+                "labels": [],
+                "outcome": "pending",
+            },
+        }
     )
-    if len(ring) > RING:
-        del ring[0]
+    if len(document.ring) > RING:
+        del document.ring[0]
     return document.events
 
 
@@ -256,15 +255,15 @@ def _deny(document: TaskDocument, act: Act, ms: int) -> None:
 
 def undo(document: TaskDocument, acts: list[Act], token: str) -> None:
     """Give back what was counted under `token`, where it was: nobody waited to hear of it."""
-    mine = [event for event in document.ring if event[TOKEN] == token]
+    mine = [event for event in document.ring if event["token"] == token]
     if not mine:
         return
-    numbers = iter([event[N] for event in mine if isinstance(event[N], int)])
-    events = [int(str(next(numbers, 0))) if act.counted else 0 for act in acts]
-    counted = Counted(ms=int(str(mine[0][MS])), period=document.period, events=events)
+    numbers = iter([event["n"] for event in mine])
+    events = [next(numbers, 0) if act.counted else 0 for act in acts]
+    counted = Counted(ms=mine[0]["ms"], period=document.period, events=events)
     refuse(document, acts, counted, Effect.HOLD, judged=False)
     for event in mine:
-        event[TOKEN] = ""
+        event["token"] = ""
 
 
 def mark_reserved(document: TaskDocument, counted: Counted, *, reserved: bool) -> bool:
@@ -274,8 +273,8 @@ def mark_reserved(document: TaskDocument, counted: Counted, *, reserved: bool) -
     changed = False
     if counted.period == document.period:
         for event in document.ring:
-            if event[N] in numbers and event[RESERVED] != int(reserved):
-                event[RESERVED], changed = int(reserved), True
+            if event["n"] in numbers and event["reserved"] is not reserved:
+                event["reserved"], changed = reserved, True
     return changed
 
 
@@ -315,17 +314,15 @@ def _rank(sensitivity: Sensitivity | None) -> int:
 
 
 def _label_event(document: TaskDocument, number: int, learnt: Learnt, rank: int) -> None:
-    for event in document.ring:
-        if event[N] == number:
-            labels = event[LABELS]
-            if isinstance(labels, list):
-                labels += [label.value for label in learnt.labels if label.value not in labels]
-            event[SENSITIVITY] = _higher(event[SENSITIVITY], rank)
-
-
-def _higher(known: object, rank: int) -> str:
-    kept = Sensitivity(str(known))
-    return next((one.value for one in Sensitivity if one.rank == max(rank, kept.rank)), kept.value)
+    for event in reversed(document.ring):
+        if event["n"] == number:
+            told = event["told"]
+            known = told["labels"]
+            if isinstance(known, list):
+                told["labels"] = [*known, *[one for one in learnt.labels if one not in known]]
+            if rank > RANKED.index(str(told["sensitivity"])):
+                told["sensitivity"] = RANKED[rank]
+            return
 
 
 def _keep(kept: dict[str, int], found: tuple[str, ...], most: int) -> None:
@@ -367,7 +364,21 @@ def hear(document: TaskDocument, ms: int) -> int:
     """Something came in for the agent from others; the flags set for the first time."""
     document.events += 1
     document.ring.append(
-        [document.events, ms, "ingress", "read", "internal", None, ["untrusted"], "ok", "", 0]
+        {
+            "n": document.events,
+            "ms": ms,
+            "token": "",
+            "reserved": False,
+            "told": {
+                "id": f"evt_{document.events}",
+                "resource": "ingress",
+                "effect": "read",
+                "sensitivity": "internal",
+                "destination": None,
+                "labels": ["untrusted"],
+                "outcome": "ok",
+            },
+        }
     )
     del document.ring[:-RING]
     return taint(document)
@@ -384,6 +395,6 @@ _WORDS: Final = {
 
 def _mark_event(document: TaskDocument, number: int, word: str) -> None:
     for event in reversed(document.ring):
-        if event[N] == number:
-            event[OUTCOME] = word
+        if event["n"] == number:
+            event["told"]["outcome"] = word
             return

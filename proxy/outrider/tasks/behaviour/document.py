@@ -4,12 +4,12 @@ It is one JSON object in the store, by the names of `TaskDocument.__slots__`: ad
 Law: however a task behaves, it is at most 64 KiB encoded; a test holds that.
 """
 
-from typing import Final, TypeAlias
+from typing import Final, TypedDict
 
 import orjson
 
 from outrider.core.ids import random_hex
-from outrider.core.jsonvalue import Json
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.vocabulary import Sensitivity
 from outrider.tasks.behaviour.windows import Window, a_window
 
@@ -46,9 +46,15 @@ SEVERAL: Final = "*"
 """Stands for more than one, where only one is told apart."""
 
 
-Event: TypeAlias = list[int | str | list[str] | None]
-"""Number, milliseconds, resource, effect, sensitivity, destination, labels, outcome, the token of
-its exchange, whether budgets are reserved for it."""
+class Event(TypedDict):
+    """One of the ring: `told` is what policy is told of it, its age aside."""
+
+    n: int
+    ms: int
+    token: str
+    reserved: bool
+    told: JsonObject
+    """Never altered in a place that was given out: a change of its labels is a new list."""
 
 
 class TaskDocument:

@@ -30,7 +30,7 @@ TURNS: Final = 64
 """Calls that are looked back on for two that take turns."""
 _MINUTE_S: Final = 60
 _DENIALS_S: Final = 300
-_RANKED: Final = tuple(member.value for member in Sensitivity)
+RANKED: Final = tuple(member.value for member in Sensitivity)
 
 
 class Before:
@@ -47,17 +47,10 @@ class Before:
 
 
 def _event(event: Event, ms: int) -> JsonObject:
-    at, labels = event[1], event[6]
-    return {
-        "id": f"evt_{event[0]}",
-        "age_s": max(0, ms - at) / 1000 if isinstance(at, int) else 0,
-        "resource": str(event[2]),
-        "effect": str(event[3]),
-        "sensitivity": str(event[4]),
-        "destination": None if event[5] is None else str(event[5]),
-        "labels": [*labels] if isinstance(labels, list) else [],
-        "outcome": str(event[7]),
-    }
+    age_ms = ms - event["ms"]
+    told = event["told"].copy()
+    told["age_s"] = age_ms / 1000 if age_ms > 0 else 0
+    return told
 
 
 def summary(
@@ -82,7 +75,7 @@ def summary(
             "sensitive_read": flags & SENSITIVE != 0,
             "external_send": flags & EXTERNAL != 0,
         },
-        "highest_sensitivity_read": None if document.highest < 0 else _RANKED[document.highest],
+        "highest_sensitivity_read": None if document.highest < 0 else RANKED[document.highest],
         "counters": {
             "calls_60s": total(document.calls, second, _MINUTE_S),
             "denials_300s": total(document.denials, second, _DENIALS_S),
