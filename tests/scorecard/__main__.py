@@ -18,11 +18,12 @@ from rich.console import Console
 from tests.bench import tools
 from tests.conformance import processes
 from tests.scorecard import data, environment, manifest, sidecar, variants
+from tests.scorecard.adaptive import Probe
 from tests.scorecard.agent import BrokenAnswerError
 from tests.scorecard.figures import figures
 from tests.scorecard.replay import Ran
 from tests.scorecard.report import Card, print_report, write_json
-from tests.scorecard.runner import Plan, Runner
+from tests.scorecard.runner import Plan, Played, Runner
 from tests.scorecard.variants import FURTHER, MAIN, Setting, without
 
 BASE = "shipped, no default holds"
@@ -125,21 +126,23 @@ def _play(
     reads = variants.reading_tools()
     told = Progress(progress, plan.runs)
     runs: dict[str, Sequence[Ran]] = {}
+    probes: dict[str, Sequence[tuple[Probe, Ran]]] = {}
     with sidecar.servers(python, room) as upstreams:
         runner = Runner(plan=plan, upstreams=upstreams, room=room, step=told.step)
         todo = list(chosen)
         while todo:
             setting = todo.pop(0)
             told.begin(setting.name)
-            runs[setting.name] = _run(runner, setting)
+            played = _run(runner, setting)
+            runs[setting.name], probes[setting.name] = played.runs, played.probes
             told.end()
             if options.whole and setting.name == BASE:
                 todo += _ablations(runs[BASE], reads)
     digests = {setting.name: sidecar.policy_digest(setting, room) for setting in chosen}
-    return Card(runs=runs, reads=reads, notes=_notes(options, plan, digests))
+    return Card(runs=runs, probes=probes, reads=reads, notes=_notes(options, plan, digests))
 
 
-def _run(runner: Runner, setting: Setting) -> list[Ran]:
+def _run(runner: Runner, setting: Setting) -> Played:
     """Raises `BrokenRunError` with the first fault of any run."""
     try:
         return runner.run(setting)

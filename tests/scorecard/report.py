@@ -1,7 +1,7 @@
 """The scorecard on a terminal and as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from tests.scorecard.adaptive import PROBES, Probe
 from tests.scorecard.data import SUITES
 from tests.scorecard.figures import Figures, Rate, figures, percentile
 from tests.scorecard.gates import GATES, missed, total
@@ -41,11 +42,13 @@ UNFAIR: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Everything a run of the scorecard came to. `runs` are by setting, in order."""
+    """Everything a run of the scorecard came to. `runs` are by setting, in order; `probes`, the
+    adaptive set, count in none of the figures."""
 
     runs: Mapping[str, Sequence[Ran]]
     reads: frozenset[str]
     notes: Mapping[str, Any]
+    probes: Mapping[str, Sequence[tuple[Probe, Ran]]] = field(default_factory=dict)
 
     def of(self, setting: str, suite: str = ALL) -> Figures:
         chosen = (run for run in self.runs[setting] if suite in (ALL, run.suite))
@@ -82,6 +85,10 @@ def document(card: Card) -> dict[str, Any]:
             }
             for name in card.runs
         },
+        "adaptive": {
+            name: [_probed(probe, run) for probe, run in found]
+            for name, found in card.probes.items()
+        },
         "notes": dict(card.notes),
         "unfair_to_compare": list(UNFAIR),
         "interrupted": [_interrupted(run) for run in _touched(card.runs[main])],
@@ -105,6 +112,8 @@ def print_report(card: Card, console: Console) -> None:
     console.print(_stoppers(card))
     if card.gates:
         console.print(_gates(card.total))
+    if card.probes:
+        console.print(_adaptive(card))
     console.print("Unfair to compare:")
     for number, line in enumerate(UNFAIR, 1):
         console.print(f" {number}. {line}", highlight=False)
@@ -168,6 +177,17 @@ def _broken(run: Ran) -> str:
     return f"{run.suite}/{run.task}/{run.goal}"
 
 
+def _probed(probe: Probe, run: Ran) -> dict[str, Any]:
+    last = run.steps[-1]
+    return {
+        "kind": probe.kind,
+        "probe": probe.name,
+        "expected": probe.expected,
+        "fate": last.fate.value,
+        "codes": list(last.codes),
+    }
+
+
 # --- tables ---------------------------------------------------------------------------------
 
 
@@ -228,6 +248,21 @@ def _stoppers(card: Card) -> Table:
         whole = card.of(name)
         drawn.add_row(name, _most(whole.stopped), _most(whole.interrupted))
     return drawn
+
+
+def _adaptive(card: Card) -> Table:
+    drawn = Table(title="Adaptive attackers, apart from the figures", title_justify="left")
+    for title in ("kind", "probe", "promised", *card.probes):
+        drawn.add_column(title)
+    for number, probe in enumerate(PROBES):
+        fates = (_fate(found[number][1]) for found in card.probes.values())
+        drawn.add_row(probe.kind, probe.name, probe.expected, *fates)
+    return drawn
+
+
+def _fate(run: Ran) -> str:
+    last = run.steps[-1]
+    return " ".join([last.fate.value, *last.codes])
 
 
 def _most(counted: Mapping[str, int]) -> str:

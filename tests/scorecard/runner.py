@@ -9,9 +9,10 @@ from typing import Any, Final
 import aiohttp
 
 from tests.scorecard import sidecar
+from tests.scorecard.adaptive import PROBES, Probe
 from tests.scorecard.agent import Agent
 from tests.scorecard.data import Goal, Suite, Task
-from tests.scorecard.replay import Fate, Ran, Stepped, script
+from tests.scorecard.replay import Fate, Ran, Step, Stepped, script
 from tests.scorecard.variants import Setting, grant_of, template_of
 
 AT_ONCE: Final = 2
@@ -40,6 +41,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """What one setting came to: the replay, and apart from it the adaptive probes."""
+
+    runs: list[Ran]
+    probes: list[tuple[Probe, Ran]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
     plan: Plan
     upstreams: Mapping[str, str]
@@ -47,23 +56,25 @@ class Runner:
     step: Callable[[str], None]
     """Called after each run with the setting's name."""
 
-    def run(self, setting: Setting) -> list[Ran]:
-        """Every run of the plan under `setting`, through a sidecar of its own."""
+    def run(self, setting: Setting) -> "Played":
+        """Every run of the plan under `setting`, through a sidecar of its own; then the probes."""
         with sidecar.outrider(
             setting, self.upstreams, engine=self.plan.engine, room=self.room
         ) as running:
             return asyncio.run(self._all(setting, running))
 
-    async def _all(self, setting: Setting, running: sidecar.Sidecar) -> list[Ran]:
+    async def _all(self, setting: Setting, running: sidecar.Sidecar) -> "Played":
         turns = asyncio.Semaphore(AT_ONCE)
         limit = aiohttp.ClientTimeout(total=CALL_S)
         order = sorted(self.plan.suites, key=lambda suite: LONGEST_FIRST.index(suite.name))
-        async with aiohttp.ClientSession(timeout=limit) as session, asyncio.TaskGroup() as group:
-            jobs = [
-                group.create_task(self._suite(setting, running, suite, session, turns))
-                for suite in order
-            ]
-        return [run for job in jobs for run in job.result()]
+        async with aiohttp.ClientSession(timeout=limit) as session:
+            async with asyncio.TaskGroup() as group:
+                jobs = [
+                    group.create_task(self._suite(setting, running, suite, session, turns))
+                    for suite in order
+                ]
+            probes = await self._probes(setting, running, session)
+        return Played(runs=[run for job in jobs for run in job.result()], probes=probes)
 
     async def _suite(
         self,
@@ -77,8 +88,18 @@ class Runner:
         async with turns:
             for task, goal in self.plan.of(suite):
                 one = _One(self, setting, running, suite, session)
-                found.append(await one.run(task, goal))
+                found.append(await one.replay(task, goal))
                 self.step(setting.name)
+        return found
+
+    async def _probes(
+        self, setting: Setting, running: sidecar.Sidecar, session: aiohttp.ClientSession
+    ) -> list[tuple[Probe, Ran]]:
+        found = []
+        suites = {suite.name: suite for suite in self.plan.suites}
+        for probe in PROBES:
+            one = _One(self, setting, running, suites[probe.suite], session)
+            found.append((probe, await one.probe(probe)))
         return found
 
 
@@ -90,24 +111,36 @@ class _One:
     suite: Suite
     session: aiohttp.ClientSession
 
-    async def run(self, task: Task, goal: Goal | None) -> Ran:
-        name = self.suite.name
-        order = {
-            "task": task.id,
-            "goal": None if goal is None else goal.id,
-            "vectors": list(task.vectors),
-        }
-        await self._bench("init", order)
+    async def replay(self, task: Task, goal: Goal | None) -> Ran:
+        named = None if goal is None else goal.id
+        return await self._run(task, script(task, goal), goal=named, text=None, label=named)
+
+    async def probe(self, probe: Probe) -> Ran:
+        task = probe.of(self.suite)
+        steps = probe.steps(self.suite)
+        return await self._run(task, steps, goal=None, text=probe.text, label=probe.name)
+
+    async def _run(
+        self,
+        task: Task,
+        steps: Sequence[Step],
+        *,
+        goal: str | None,
+        text: str | None,
+        label: str | None,
+    ) -> Ran:
+        vectors = list(task.vectors)
+        await self._bench("init", {"task": task.id, "goal": goal, "text": text, "vectors": vectors})
         bound = await self.sidecar.begin(self.session, self._ask(task))
-        agent = Agent(session=self.session, url=self.sidecar.url(name))
-        steps = await agent.run(script(task, goal), bound)
+        agent = Agent(session=self.session, url=self.sidecar.url(self.suite.name))
+        stepped = await agent.run(steps, bound)
         await self.sidecar.end(self.session, bound)
         said = await self._bench("verdict", {})
         return Ran(
-            suite=name,
+            suite=self.suite.name,
             task=task.id,
-            goal=None if goal is None else goal.id,
-            steps=tuple(with_added(steps, said["calls"], said["spent_s"])),
+            goal=label,
+            steps=tuple(with_added(stepped, said["calls"], said["spent_s"])),
             useful=said["useful"],
             broken=said["broken"],
         )

@@ -30,14 +30,15 @@ class Bench:
         self._spent_s: list[float] = []
 
     def init(self, order: dict[str, Any]) -> dict[str, Any]:
-        """`{task, goal, vectors}`: vectors are filled with the attack's text for `goal`."""
+        """`{task, goal, vectors, text}`: vectors are filled with the attack's text for `goal`, or
+        with `text` where there is one."""
         own = suites.suite(self._name)
-        goal = order.get("goal")
-        injections: dict[str, str] = {}
+        goal, text = order["goal"], order["text"]
         if goal is not None:
-            prompt = own.user_tasks[order["task"]].PROMPT
-            text = order.get("text") or suites.attack_text(own.injection_tasks[goal].GOAL, prompt)
-            injections = dict.fromkeys(order["vectors"], text)
+            text = suites.attack_text(
+                own.injection_tasks[goal].GOAL, own.user_tasks[order["task"]].PROMPT
+            )
+        injections = {} if text is None else dict.fromkeys(order["vectors"], text)
         with self._lock:
             self._run = suites.Run(self._name, order["task"], injections)
             self._goal, self._spent_s = goal, []
