@@ -64,7 +64,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         binder=binder,
         own=sidecar.tasks.own(binder),
         books=sidecar.books,
-        care=NoCare(),
+        care=sidecar.tasks.care(),
         quarantine=sidecar.quarantine,
         routes=routes,
         ingress=ingress,

@@ -16,8 +16,8 @@ import orjson
 
 from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
-from outrider.app.control_plane import ControlPlane
 from outrider.app.books import books_of
+from outrider.app.control_plane import ControlPlane
 from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Final
 
+from outrider.app.care import PolicyCare
 from outrider.config.load import Loaded
 from outrider.config.settings import Profile
 from outrider.control.tasks import TaskOperations
@@ -23,6 +24,7 @@ from outrider.pipeline.records import base
 from outrider.policy.registration import TaskDecisions
 from outrider.tasks.asking import Bounds
 from outrider.tasks.binder import TaskBinder
+from outrider.tasks.cut_off import CutOffs
 from outrider.tasks.own import OwnDesk
 from outrider.tasks.registering import Registering
 from outrider.tasks.registry import OWN, SWEEP_S, Hooks, TaskRegistry
@@ -69,6 +71,7 @@ class TaskDesk:
         )
         self.registry = TaskRegistry(shelf=shelf, hooks=hooks, clock=clock)
         self.standing = StandingTasks(states=sidecar.state.states, clock=clock)
+        self.cut_offs = CutOffs(states=sidecar.state.states, cut=sidecar.quarantine, clock=clock)
 
     def binder(self, loaded: Loaded) -> TaskBinder:
         """The binder under one version of the settings."""
@@ -93,6 +96,18 @@ class TaskDesk:
             end=self.end,
             token=self.tokens.make,
             budget=self.budget,
+        )
+
+    def care(self) -> PolicyCare:
+        """Who carries out what policy wants done to a task or its agent."""
+        sidecar = self._sidecar
+        return PolicyCare(
+            registry=self.registry,
+            standing=self.standing,
+            cut_offs=self.cut_offs,
+            live=sidecar.live,
+            audit=sidecar.audit,
+            clock=sidecar.clock,
         )
 
     async def budget(self, subject: Subject, bound: BoundTask) -> JsonObject | None:

@@ -69,6 +69,8 @@ class StandingTasks:
         until_s = int(self._clock.unix_s()) + period_s
         before = self._narrowed.get(task.id)
         version = before.version if before is not None else 0
+        if before is not None and before.until_s > self._clock.unix_s():
+            grant = meet(grant, before.grant)  # `task` may have been bound before that
         while True:
             value = orjson.dumps({"grant": grant.document, "until": until_s})
             held = await self._states.swap(

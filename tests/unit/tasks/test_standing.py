@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from outrider.core.errors import EnforcementError
+from outrider.core.errors import ConfigError, EnforcementError, StoreUnavailableError
+from outrider.core.grant import narrower
 from outrider.core.jsonvalue import json_digest
 from outrider.core.ports import ActivePolicy, AgentEntry
 from outrider.core.vocabulary import ActionEffect, Reason
@@ -152,3 +153,51 @@ async def test_what_policy_narrowed_stays_narrowed_for_a_period_over_a_restart_t
         assert narrowed.grant_revision > before.grant_revision
     clock.pass_s(86_400)
     assert tasks.of(a_subject(), policy) is before
+
+
+READ = {"effects": ["read"]}
+
+
+async def test_what_policy_narrowed_is_narrower_from_the_next_call_on():
+    tasks, policy = _tasks(), _policy(_entry())
+    before = tasks.of(a_subject(), policy)
+    await tasks.confine(before, READ)
+    after = tasks.of(a_subject(), policy)
+    assert after.id == before.id
+    assert narrower(after.grant, before.grant)
+    assert after.grant.effects == {ActionEffect.READ} & before.grant.effects
+    assert after.grant_revision > before.grant_revision
+
+
+async def test_narrowing_never_widens():
+    tasks, policy = _tasks(), _policy(_entry())
+    before = tasks.of(a_subject(), policy)
+    await tasks.confine(before, {"effects": ["read", "admin"], "tools": ["*"]})
+    assert narrower(tasks.of(a_subject(), policy).grant, before.grant)
+    await tasks.confine(tasks.of(a_subject(), policy), {"effects": []})
+    await tasks.confine(before, READ)
+    assert tasks.of(a_subject(), policy).grant.effects == frozenset()
+
+
+async def test_two_sidecars_that_narrow_at_once_both_count():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    policy = _policy(_entry(document={"grant": GRANT | {"effects": ["read", "write"]}}))
+    one, two = _tasks(states, clock), _tasks(states, clock)
+    whole = one.of(a_subject(), policy)
+    await one.confine(whole, READ)
+    await two.confine(whole, {"effects": ["write"]})
+    assert two.of(a_subject(), policy).grant.effects == frozenset()
+
+
+async def test_a_grant_to_narrow_to_that_nobody_can_read_is_refused():
+    tasks, policy = _tasks(), _policy(_entry())
+    with pytest.raises(ConfigError):
+        await tasks.confine(tasks.of(a_subject(), policy), {"effects": ["fly"]})
+
+
+async def test_what_was_narrowed_and_cannot_be_read_is_a_fault():
+    states = MemoryStates(clock=FixedClock())
+    await states.swap("standing", "tsk_standing_x", 0, b"{")
+    with pytest.raises(StoreUnavailableError):
+        await _tasks(states).load()
