@@ -28,6 +28,7 @@ from outrider.policy.syntax import (
     parameters,
     parse,
     reference,
+    references,
     walk,
 )
 from outrider.policy.world import Language, Problem, World, world_of
@@ -72,6 +73,7 @@ def lint(
         *_exceptions(as_object(release.data["outrider"]), today),
         *_data(tree, library),
         *_expressions(world),
+        *_imported_rules(world),
     ]
     return sorted(set(found), key=lambda one: (one.file, one.line, one.check, one.message))
 
@@ -198,6 +200,20 @@ def _expressions(world: World) -> Iterator[Problem]:
                 yield _problem("expression", module.file, node.line, message)
         if _has_with(rule.node.body):
             yield _problem("expression", module.file, rule.line, "`with` stands in tests only")
+
+
+def _imported_rules(world: World) -> Iterator[Problem]:
+    """Rules reached by the name of an import: regorus then evaluates the whole package of it, and
+    what that makes of rules that read one another is not what they say."""
+    for module, rule in world.each_rule():
+        for chain in references(rule.node):
+            if chain.root not in module.imports or chain.root in rule.locals:
+                continue
+            path = world.resolve(module, rule, chain)
+            found = world.rule_at(path) if path is not None else None
+            if found is not None:
+                name = ".".join(found)
+                yield _problem("import", module.file, chain.line, f"write {name} in full")
 
 
 def _has_with(value: Json) -> bool:

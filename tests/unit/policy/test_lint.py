@@ -130,6 +130,26 @@ def test_an_outdated_index_is_named(tmp_path):
     assert checks(tmp_path, files) == ["index"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("x if lib.known", ["import"], id="a-rule"),
+        pytest.param("x if input.resource.id in lib.known", ["import"], id="in-a-collection"),
+        pytest.param("x if data.outrider.lib.known", [], id="in-full"),
+        pytest.param("x if lib.is_it(1)", [], id="a-function"),
+        pytest.param('x if { lib := {"known": 1}; lib.known == 1 }', [], id="a-local-of-that-name"),
+    ],
+)
+def test_a_rule_is_not_reached_by_an_import(tmp_path, text, expected):
+    files = {
+        "outrider/main.rego": MAIN.replace("default", "import data.outrider.lib\n\ndefault", 1)
+        + text
+        + "\n",
+        "outrider/lib/lib.rego": "package outrider.lib\n\nknown := {1}\n\nis_it(x) if x == 1\n",
+    }
+    assert checks(tmp_path, files) == expected
+
+
 EXCEPTION = {
     "code": "EF-01", "owner": "a", "reason": "b", "until": "2026-12-31", "ticket": "T-1",
 }  # fmt: skip

@@ -10,7 +10,7 @@ test_a_file_this_task_wrote if {
 		"provenance": {"/file": given.argument("target", "session")},
 	})
 	document := given.with_behaviour(first, {"flags": {"untrusted_read": true}})
-	given.verdict(document) == {"effect": "deny", "codes": {"EF-05", "SQ-02", "SQ-24"}}
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-05", "PV-01", "SQ-02", "SQ-24"}}
 }
 
 test_a_file_from_the_anchors if {
@@ -21,7 +21,7 @@ test_a_file_from_the_anchors if {
 		"provenance": {"/file": given.argument("target", "user")},
 	})
 	document := given.with_behaviour(first, {"flags": {"untrusted_read": true}})
-	given.verdict(document) == {"effect": "deny", "codes": {"EF-05"}}
+	given.verdict(document) == {"effect": "deny", "codes": {"EF-05", "PV-01"}}
 }
 
 test_nobody_knows_where_the_file_comes_from if {

@@ -37,6 +37,6 @@ _message := "untrusted content was read, and the user named nothing of this"
 _is_named_by_the_user if {
 	is_object(input.action.properties.provenance)
 	some entry in input.action.properties.provenance
-	entry.role in lib.authority
+	entry.role in data.outrider.lib.authority
 	entry.label in {"user", "record"}
 }

@@ -24,6 +24,6 @@ findings contains lib.finding("PV-02", "hold", "nothing in this action was named
 _is_named_by_the_user if {
 	is_object(input.action.properties.provenance)
 	some entry in input.action.properties.provenance
-	entry.role in lib.authority
+	entry.role in data.outrider.lib.authority
 	entry.label in {"user", "record"}
 }
