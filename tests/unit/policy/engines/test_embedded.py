@@ -120,7 +120,10 @@ async def test_an_answer_that_comes_after_the_deadline_is_none():
 
 
 async def test_a_release_whose_fixture_takes_too_long_is_refused():
-    engine = EmbeddedEngine(clock=Clocked(), entrypoint=ENTRYPOINT, slowest_fixture_s=0.003)
+    clock = Clocked()
+    engine = EmbeddedEngine(
+        clock=clock, entrypoint=ENTRYPOINT, slowest_fixture_s=0.003, spent_s=clock.monotonic_s
+    )
     with pytest.raises(ConfigError, match=r"4\.0 ms on fixtures/a\.yaml"):
         await engine.activate(a_release(ALLOW_ALL, fixtures=FIXTURES))
     with pytest.raises(ConfigError, match=r"4\.0 ms on an empty input"):
@@ -136,7 +139,10 @@ async def test_a_release_is_not_refused_because_the_machine_was_busy_for_a_momen
             self.now_monotonic_s += 0.02 if self.looks < 8 else 0.001
             return self.now_monotonic_s
 
-    engine = EmbeddedEngine(clock=Busy(), entrypoint=ENTRYPOINT, slowest_fixture_s=0.003)
+    clock = Busy()
+    engine = EmbeddedEngine(
+        clock=clock, entrypoint=ENTRYPOINT, slowest_fixture_s=0.003, spent_s=clock.monotonic_s
+    )
     await engine.activate(a_release(ALLOW_ALL, fixtures=FIXTURES))
 
 
