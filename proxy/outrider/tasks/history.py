@@ -165,8 +165,9 @@ def pay(history: History, payees: list[str], micros: int | None, second: int) ->
         if payee not in history.paid and not _room(history, hour):
             return SATURATED
         window = history.paid.setdefault(payee, a_window())
-        most = max(most, add(window, hour, DAY_H + 1, micros))
-    return min(most, SATURATED)
+        room = max(0, SATURATED - total(window, hour, DAY_H + 1))
+        most = max(most, add(window, hour, DAY_H + 1, min(micros, room)))
+    return most
 
 
 def _room(history: History, hour: int) -> bool:

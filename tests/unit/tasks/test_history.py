@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from outrider.core.vocabulary import ActionEffect
+from outrider.stores.tables import STATE_BYTES
 from outrider.tasks import history
 from outrider.tasks.behaviour.document import SATURATED
 from outrider.tasks.history import History, HistoryCodec
@@ -191,3 +192,21 @@ def test_instances_are_bounded() -> None:
     kept = History()
     found = [history.meet(kept, str(number), NOW_S) for number in range(30)]
     assert max(found) == history.INSTANCES
+
+
+def test_a_past_whose_every_set_is_full_is_one_value_of_a_store() -> None:
+    kept, hours = History(), range(history.DAY_H + 2)
+    kept.uses = {f"{at:020}": NOW_S for at in range(history.USES)}
+    kept.paid = {
+        f"{at:020}": [SATURATED, *[one for hour in hours for one in (NOW_S // 3600 + hour, 10**13)]]
+        for at in range(history.PAYEES)
+    }
+    kept.made = {f"{at:020}": NOW_S for at in range(history.MADE)}
+    kept.rejected = {f"{at:020}": [NOW_S] * history.REJECTIONS for at in range(history.REJECTED)}
+    shard, others = History(), History()
+    shard.seen = {f"{at:020}": NOW_S // 3600 for at in range(history.SEEN // history.SHARDS)}
+    others.consents = {f"{at:020}": [NOW_S, "x" * 20] for at in range(history.CONSENTS)}
+    others.instances = {f"{at:020}": NOW_S for at in range(history.INSTANCES)}
+    sizes = [len(HistoryCodec().encode(one)) for one in (kept, shard, others)]
+    assert max(sizes) <= STATE_BYTES
+    assert sizes[1] <= 32 * 1024

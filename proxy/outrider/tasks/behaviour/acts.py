@@ -11,17 +11,18 @@ from outrider.core.budget import MICRO
 from outrider.core.constraints import resolve
 from outrider.core.jsonvalue import Json
 from outrider.core.vocabulary import ActionEffect, EffectClass, Phase, Role, Sensitivity
+from outrider.tasks.behaviour.document import PATTERN
 from outrider.tasks.provenance.answers import Looked
 
 INTERNAL: Final = "internal"
 """The one zone that is not outside."""
 UNKNOWN_HOST: Final = "?"
 """Stands for a destination whose host cannot be read: all of those are one."""
-HOST_CHARS: Final = 64
+HOST_CHARS: Final = 48
 """A longer host is kept by its digest, so that a set of hosts has a bounded size."""
 _AIMED: Final = frozenset({Role.TARGET, Role.DESTINATION})
 _OBJECT: Final = frozenset({Role.TARGET, Role.SELECTOR})
-_MOST_AMOUNT: Final = Decimal(2**53)
+_MOST_AMOUNT: Final = Decimal(2**53) / MICRO
 _SORTED: Final = orjson.OPT_SORT_KEYS
 
 
@@ -65,7 +66,7 @@ class Act:
         self.sent = 0 if ask.arguments is None else len(spelt)
         self.urls = b"://" in spelt
         self.pattern = hashlib.blake2b(
-            spelt, digest_size=4, key=_tool_key(self.resource, self.effect)
+            spelt, digest_size=PATTERN // 2, key=_tool_key(self.resource, self.effect)
         ).hexdigest()
         """The same for the same call, to tell repeats by; short, for nothing is let pass by it."""
         self.secrets = looked.secret_ids
@@ -147,6 +148,8 @@ def amount_of(action: Action) -> int | None:
         if number is None:
             return None
         whole += number
+    if whole > _MOST_AMOUNT:
+        return None
     return int((whole * MICRO).to_integral_value(rounding="ROUND_CEILING"))
 
 

@@ -26,6 +26,7 @@ from outrider.tasks.behaviour.document import (
     SEVERAL,
     SUBJECTS,
     UNTRUSTED,
+    WIDTH,
     TaskDocument,
 )
 from outrider.tasks.behaviour.summary import RANKED, Before, summary
@@ -329,7 +330,7 @@ def _keep(kept: dict[str, int], found: tuple[str, ...], most: int) -> None:
     for one in found:
         if len(kept) >= most:
             return
-        kept[one[:16]] = 1
+        kept[one[:WIDTH]] = 1
 
 
 def finish(

@@ -22,19 +22,23 @@ HOSTS: Final = 128
 SUBJECTS: Final = 256
 OBJECTS: Final = 256
 """Objects that were read one by one."""
+WIDTH: Final = 12
+"""Characters kept of a keyed digest, of a subject or an object."""
 LISTINGS: Final = 2
 LISTED: Final = 256
 """Objects of one listing."""
 DENIED_TOOLS: Final = 64
-DENIED_AIMS: Final = 64
+DENIED_AIMS: Final = 48
 PATTERNS: Final = 512
 """Calls of the last minute that are told apart."""
+PATTERN: Final = 8
+"""Characters of what a call is told by."""
 SECRETS: Final = 32
 SECRET_PLACES: Final = 4
-BEACONS: Final = 16
+BEACONS: Final = 12
 """External hosts whose small calls are timed."""
 BEATS: Final = 12
-LINEAGE: Final = 48
+LINEAGE: Final = 32
 """Tasks of one root that have limits of their own."""
 SATURATED: Final = 2**53 - 1
 """What a full set counts as: over any limit."""
@@ -44,6 +48,15 @@ ALL_FLAGS: Final = UNTRUSTED | SENSITIVE | EXTERNAL
 FLAGS: Final = {UNTRUSTED: "untrusted_read", SENSITIVE: "sensitive_read", EXTERNAL: "external_send"}
 SEVERAL: Final = "*"
 """Stands for more than one, where only one is told apart."""
+
+
+class Listing(TypedDict):
+    """How many it held, the digests of the first of them in a row, and by place in that row how
+    many calls delete one."""
+
+    count: int
+    ids: str
+    deleted: dict[str, int]
 
 
 class Event(TypedDict):
@@ -90,8 +103,7 @@ class TaskDocument:
         """Host: bytes sent there, calls."""
         self.subjects: dict[str, int] = {}
         self.objects: dict[str, int] = {}
-        self.listings: list[list[int | str | list[int]]] = []
-        """How many it held, the digests of the first of them in a row, places of those deleted."""
+        self.listings: list[Listing] = []
         self.acts: list[str] = []
         self.stamps: list[int] = []
         """The second of each of `acts`."""
@@ -135,7 +147,12 @@ class TaskCodec:
         return found
 
     def encode(self, document: TaskDocument) -> bytes:
-        return orjson.dumps({name: getattr(document, name) for name in TaskDocument.__slots__})
+        told = {name: getattr(document, name) for name in TaskDocument.__slots__}
+        told["acts"] = "".join(document.acts)
+        told["stamps"] = [later - document.stamps[0] for later in document.stamps]
+        if document.stamps:
+            told["stamps"][0] = document.stamps[0]
+        return orjson.dumps(told)
 
 
 def _read(data: bytes, document: TaskDocument) -> TaskDocument | None:
@@ -146,10 +163,23 @@ def _read(data: bytes, document: TaskDocument) -> TaskDocument | None:
         return None
     if not isinstance(value, dict) or not value.keys() >= set(TaskDocument.__slots__):
         return None
+    _unfold(value)
     for name in TaskDocument.__slots__:
         found = value[name]
         known = getattr(document, name)
         if type(found) is not type(known) and (name != "indexed" or not isinstance(found, str)):
             return None
         setattr(document, name, found)
-    return document
+    sound = len(document.acts) == len(document.stamps)
+    sound = sound and 0 <= document.flags <= ALL_FLAGS and -1 <= document.highest < len(Sensitivity)
+    return document if sound else None
+
+
+def _unfold(value: JsonObject) -> None:
+    """What is written short: patterns in a row, and their seconds after the first."""
+    acts, stamps = value["acts"], value["stamps"]
+    if not isinstance(acts, str) or not isinstance(stamps, list):
+        return
+    later = [one for one in stamps if isinstance(one, int)]
+    value["acts"] = [acts[at : at + PATTERN] for at in range(0, len(acts), PATTERN)]
+    value["stamps"] = [*later[:1], *[later[0] + one for one in later[1:]]]

@@ -14,6 +14,7 @@ def test_what_is_written_is_read_again() -> None:
     document = TaskDocument("ab" * 32)
     document.events, document.indexed, document.flags = 17, "one", 3
     document.hosts["b.test"] = [12, 1]
+    document.acts, document.stamps = ["x" * 8, "y" * 8, "z" * 8], [1000, 1000, 1030]
     read = TaskCodec().decode(TaskCodec().encode(document), 0)
     assert as_told(read) == as_told(document)
 
@@ -36,6 +37,13 @@ def test_a_new_one_has_a_key_of_its_own() -> None:
         ),
         pytest.param(
             orjson.dumps(as_told(TaskDocument("ab" * 32)) | {"flags": True}), id="a-truth-value"
+        ),
+        pytest.param(
+            orjson.dumps(as_told(TaskDocument("ab" * 32)) | {"highest": 4}), id="no-sensitivity"
+        ),
+        pytest.param(
+            orjson.dumps(as_told(TaskDocument("ab" * 32)) | {"acts": "x" * 16, "stamps": [1]}),
+            id="a-call-without-its-second",
         ),
         pytest.param(
             orjson.dumps(as_told(TaskDocument("ab" * 32)) | {"indexed": 7}),

@@ -3,7 +3,7 @@
 from outrider.core.vocabulary import ActionEffect, Role
 from outrider.tasks.behaviour import objects
 from outrider.tasks.behaviour.acts import Act
-from outrider.tasks.behaviour.document import LISTED, LISTINGS, SATURATED, TaskDocument
+from outrider.tasks.behaviour.document import LISTED, LISTINGS, SATURATED, WIDTH, TaskDocument
 from outrider.tasks.provenance.answers import Looked
 from tests.support.builders import an_action, an_ask
 
@@ -53,9 +53,9 @@ def test_the_same_object_twice_is_one() -> None:
 def test_all_objects_of_a_call_must_have_been_read() -> None:
     document, act = a_document(range(10)), a_delete(1, 2)
     objects.count(document, act)
-    document.objects[digest(1)[: objects.WIDTH]] = 1
+    document.objects[digest(1)[:WIDTH]] = 1
     assert objects.told(document, act) == {"count": 10, "deleted": 2, "read": False}
-    document.objects[digest(2)[: objects.WIDTH]] = 1
+    document.objects[digest(2)[:WIDTH]] = 1
     assert objects.told(document, act) == {"count": 10, "deleted": 2, "read": True}
 
 
@@ -63,7 +63,7 @@ def test_what_is_taken_back_is_not_deleted() -> None:
     document, act = a_document(range(10)), a_delete(1)
     objects.count(document, act)
     objects.take_back(document, act)
-    assert document.listings[0][2] == []
+    assert document.listings[0]["deleted"] == {}
 
 
 def test_what_may_stand_in_the_rest_of_a_long_listing_does() -> None:
