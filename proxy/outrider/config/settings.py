@@ -432,8 +432,8 @@ class Redis:
     tasks did, and the password."""
     username: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
     """The server's user (ACL); default: its default user. It needs GET, SET, HGET, HSET, DEL,
-    PERSIST, PEXPIRE, ZADD, ZREM, ZCARD, ZRANGE, ZREMRANGEBYSCORE, TIME, EVAL, EVALSHA and PING, on
-    keys that begin with `prefix`."""
+    PERSIST, PEXPIRE, ZADD, ZREM, ZCOUNT, ZRANGE, ZREMRANGEBYSCORE, TIME, EVAL, EVALSHA and PING,
+    on keys that begin with `prefix`."""
     password_file: str | None = None
     """File of its password (0600)."""
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "outrider"

@@ -140,7 +140,11 @@ async def _greet(wire: "_Wire", place: RedisPlace) -> None:
         said.append((b"SELECT", b"%d" % place.database))
     said.append((b"PING",))
     for future in wire.send([command(*parts) for parts in said]):
-        if isinstance(await future, ServerError):
+        try:
+            reply = await future
+        except StoreUnavailableError as fault:  # nothing but the greeting was sent
+            raise StoreUnavailableError("the store cannot be reached") from fault
+        if isinstance(reply, ServerError):
             raise StoreUnavailableError("the store refused us", cause="refused")
 
 

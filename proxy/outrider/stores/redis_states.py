@@ -32,6 +32,7 @@ if not version then return 0 end
 if version == ARGV[2] then return tonumber(version) end
 return {tonumber(version), redis.call('HGET', KEYS[1], 'd')}
 """
+# The first write is one that a server short of memory refuses: after another it would take it.
 # KEYS: row, epoch, index.
 # ARGV: epoch, expected, key, life in ms ('' for ever), rows, value (absent: delete).
 _SWAP: Final = b"""
@@ -48,11 +49,11 @@ if not ARGV[6] then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if version == '0' then
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-  if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return -2 end
+if version == '0' and redis.call('ZCOUNT', KEYS[3], '(' .. string.format('%.0f', now), '+inf') >= tonumber(ARGV[5]) then
+  return -2
 end
 redis.call('HSET', KEYS[1], 'v', string.format('%.0f', ARGV[2] + 1), 'd', ARGV[6])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 if ARGV[4] == '' then
   redis.call('PERSIST', KEYS[1])
   redis.call('ZADD', KEYS[3], '+inf', ARGV[3])

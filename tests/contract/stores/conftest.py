@@ -1,26 +1,17 @@
 """Every kind of versioned states, made the same way."""
 
-import secrets
 from contextlib import AsyncExitStack
 
 import pytest
 
 from outrider.stores.memory import MemoryStates
-from outrider.stores.redis_link import RedisLink, RedisPlace
-from outrider.stores.redis_states import RedisStates
 from outrider.stores.sqlite_file import SqliteFile
 from outrider.stores.sqlite_states import SqliteStates
 from tests.support import redis
 from tests.support.builders import FixedClock
+from tests.support.shared_store import prefix, server, straight
 
-
-@pytest.fixture(scope="session")
-def server():
-    try:
-        with redis.running() as server:
-            yield server
-    except redis.UnavailableError as fault:
-        pytest.skip(str(fault))
+__all__ = ["prefix", "server"]
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -34,19 +25,16 @@ def clock():
 
 
 @pytest.fixture
-async def a_states(kind, clock, tmp_path, request):
+async def a_states(kind, clock, tmp_path, prefix, request):
     """Makes states of their own; `again` gives a second way to the last ones."""
     server = request.getfixturevalue("server") if kind == "redis" else None
-    prefix = f"test:{secrets.token_hex(8)}"
     last = None
     async with AsyncExitStack() as stack:
 
         async def make(*, rows=10_000, again=False):
             nonlocal last
             if server is not None:
-                link = RedisLink(RedisPlace(path=str(server.path)), timeout_s=5.0)
-                stack.push_async_callback(link.close)
-                return RedisStates(link, prefix=prefix, rows=rows)
+                return await stack.enter_async_context(straight(server.path, prefix, rows=rows))
             if last is None or not again:
                 last = _local(kind, clock, tmp_path / "store.db", rows, stack)
             return last
