@@ -23,6 +23,8 @@ findings contains f if {
 	some f in _not_class_read
 }
 
+findings contains f if some f in data.outrider.controls.agent_secret.findings
+
 findings contains f if {
 	input.action.properties.effect == "read"
 	not input.resource.properties.sensitivity == "public"
@@ -55,6 +57,14 @@ findings contains f if {
 }
 
 findings contains f if {
+	not input.context.delegation == null
+	not input.context.delegation.chain == []
+	some f in data.outrider.controls.cut_chain.findings
+}
+
+findings contains f if some f in data.outrider.controls.delegated_reach.findings
+
+findings contains f if {
 	input.context.task.state == "ended"
 	some f in data.outrider.controls.ended_task.findings
 }
@@ -62,6 +72,17 @@ findings contains f if {
 findings contains f if {
 	not input.context.task.deadline == null
 	some f in data.outrider.controls.ended_task.findings
+}
+
+findings contains f if {
+	not input.context.delegation == null
+	not input.context.delegation.depth == 0
+	some f in data.outrider.controls.entitled_hops.findings
+}
+
+findings contains f if {
+	input.context.approval.state == "granted"
+	some f in data.outrider.controls.fitting_approval.findings
 }
 
 findings contains f if some f in data.outrider.controls.identity_scope.findings
@@ -110,6 +131,11 @@ findings contains f if {
 	not input.resource.properties.sensitivity == "internal"
 	not input.resource.properties.sensitivity == "confidential"
 	some f in data.outrider.controls.secret_read.findings
+}
+
+findings contains f if {
+	not input.resource.properties.tags == []
+	some f in data.outrider.controls.spawn_burst.findings
 }
 
 findings contains f if {
@@ -374,6 +400,12 @@ _not_effect_read contains f if {
 _not_effect_read contains f if {
 	input.action.properties.effect == "share"
 	some f in data.outrider.controls.share_external.findings
+}
+
+_not_effect_read contains f if {
+	input.action.properties.effect in {"admin", "execute", "pay"}
+	input.context.approval.state == "granted"
+	some f in data.outrider.controls.step_up.findings
 }
 
 _not_effect_read contains f if {

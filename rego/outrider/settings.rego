@@ -6,9 +6,21 @@ package outrider
 #   One line a code, each key constant: a variable key would reach into the teams' packages. A
 #   code without a line is enforced.
 # scope: document
+settings["AP-01"] := data.outrider.rules["AP-01"]
+
+settings["AP-02"] := data.outrider.rules["AP-02"]
+
 settings["CE-01"] := data.outrider.rules["CE-01"]
 
 settings["CE-02"] := data.outrider.rules["CE-02"]
+
+settings["DL-01"] := data.outrider.rules["DL-01"]
+
+settings["DL-02"] := data.outrider.rules["DL-02"]
+
+settings["DL-03"] := data.outrider.rules["DL-03"]
+
+settings["DL-04"] := data.outrider.rules["DL-04"]
 
 settings["EF-00"] := data.outrider.rules["EF-00"]
 
@@ -41,6 +53,8 @@ settings["ID-02"] := data.outrider.rules["ID-02"]
 settings["ID-03"] := data.outrider.rules["ID-03"]
 
 settings["ID-04"] := data.outrider.rules["ID-04"]
+
+settings["JT-01"] := data.outrider.rules["JT-01"]
 
 settings["MM-01"] := data.outrider.rules["MM-01"]
 
