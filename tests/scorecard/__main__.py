@@ -20,6 +20,7 @@ from tests.conformance import processes
 from tests.scorecard import data, environment, manifest, sidecar, variants
 from tests.scorecard.adaptive import Probe
 from tests.scorecard.agent import BrokenAnswerError
+from tests.scorecard.chain import BrokenRunError
 from tests.scorecard.figures import figures
 from tests.scorecard.replay import Ran
 from tests.scorecard.report import Card, print_report, write_json
@@ -146,7 +147,13 @@ def _run(runner: Runner, setting: Setting) -> Played:
     """Raises `BrokenRunError` with the first fault of any run."""
     try:
         return runner.run(setting)
-    except* (BrokenAnswerError, ValueError, OSError, processes.BrokenRunError) as faults:
+    except* (
+        BrokenAnswerError,
+        BrokenRunError,
+        ValueError,
+        OSError,
+        processes.BrokenRunError,
+    ) as faults:
         first: BaseException = faults
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]

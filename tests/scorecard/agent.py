@@ -13,11 +13,8 @@ from tests.scorecard.replay import Fate, Step, Stepped
 
 MODERN: Final = "2026-07-28"
 DECISION: Final = "dev.outrider/decision"
-HELD: Final = "held"
-REFUSALS: Final = frozenset(
-    {HELD, "policy", "grant", "budget", "quarantined", "task_ended", "obligation"}
-)
-"""What a call may be refused for; all else means that the run itself is broken."""
+HOLDS: Final = frozenset({"held", "obligation"})
+"""Reasons a hold comes back with; the chain says whether it was one."""
 
 
 class BrokenAnswerError(Exception):
@@ -45,13 +42,13 @@ class Agent:
             said = orjson.loads(content)
         except orjson.JSONDecodeError:
             raise BrokenAnswerError(f"{answer.status}: {content[:300]!r}") from None
-        fate, codes, pointer = fate_of(said)
+        fate, codes, decision = fate_of(said)
         return Stepped(
             tool=step.call.tool,
             injected=step.injected,
             fate=fate,
             codes=codes,
-            pointer=pointer,
+            decision=decision,
             took_s=took_s,
         )
 
@@ -78,7 +75,7 @@ def request(call: Call, task: str | None) -> tuple[bytes, dict[str, str]]:
 
 
 def fate_of(said: Mapping[str, Any]) -> tuple[Fate, tuple[str, ...], str | None]:
-    """What became of a call, which controls said so, and of which argument.
+    """What became of a call as far as the answer tells: its fate, the codes, the decision's id.
 
     Raises:
         BrokenAnswerError: the exchange itself failed; that is no fate of a call.
@@ -90,7 +87,5 @@ def fate_of(said: Mapping[str, Any]) -> tuple[Fate, tuple[str, ...], str | None]
     if decision is None:
         return (Fate.FAILED if result.get("isError") else Fate.DONE), (), None
     reason = decision["reason"]
-    if reason not in REFUSALS:
-        raise BrokenAnswerError(f"refused for {reason}: {result.get('content')!r:.300}")
     codes = tuple(code for code in decision["reasons"] if code != reason) or (reason,)
-    return (Fate.HELD if reason == HELD else Fate.DENIED), codes, decision.get("pointer")
+    return (Fate.HELD if reason in HOLDS else Fate.DENIED), codes, decision["id"]

@@ -31,14 +31,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
-    """One call and its fate. `codes` say which controls, or the proxy's own reason; `added_s` is
-    what the call took beyond the tool's own work, None for a call that never reached it."""
+    """One call and its fate. `codes` say which controls, or the proxy's own reason; `decision` is
+    the id of what refused it; `added_s` is what the call took beyond the tool's own work, None for
+    a call that never reached it."""
 
     tool: str
     injected: bool
     fate: Fate
     codes: tuple[str, ...] = ()
     pointer: str | None = None
+    decision: str | None = None
     took_s: float = 0.0
     added_s: float | None = None
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.scorecard import sidecar
+from tests.scorecard import chain, sidecar
 from tests.scorecard.adaptive import PROBES, Probe
 from tests.scorecard.agent import Agent
 from tests.scorecard.data import Goal, Suite, Task
@@ -61,7 +61,12 @@ class Runner:
         with sidecar.outrider(
             setting, self.upstreams, engine=self.plan.engine, room=self.room
         ) as running:
-            return asyncio.run(self._all(setting, running))
+            played = asyncio.run(self._all(setting, running))
+        known = chain.decisions(running.audit)  # whole, now that it has ended
+        return Played(
+            runs=[chain.settled(run, known) for run in played.runs],
+            probes=[(probe, chain.settled(run, known)) for probe, run in played.probes],
+        )
 
     async def _all(self, setting: Setting, running: sidecar.Sidecar) -> "Played":
         turns = asyncio.Semaphore(AT_ONCE)

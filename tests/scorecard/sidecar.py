@@ -19,16 +19,17 @@ from tests.scorecard.data import SUITES
 from tests.scorecard.manifest import POLICY
 from tests.scorecard.variants import AGENT, LIBRARY, Setting, write_overlay
 
-START_S: Final = 60.0
+START_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """A running sidecar: where a suite is reached, and its control API with its token."""
+    """A running sidecar: where a suite is reached, its control API with its token, its chain."""
 
     egress: str
     control: str
     token: str
+    audit: Path
 
     def url(self, suite: str) -> str:
         return f"{self.egress}/{suite}/mcp"
@@ -94,6 +95,7 @@ def outrider(
             egress=f"http://127.0.0.1:{egress}",
             control=f"http://127.0.0.1:{control}",
             token=(home / "data" / "control.token").read_text("ascii").strip(),
+            audit=home / "data" / "audit",
         )
 
 

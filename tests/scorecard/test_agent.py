@@ -20,6 +20,7 @@ def refused(reason, *codes, **more):
         pytest.param({"result": {"isError": False}}, Fate.DONE, (), id="done"),
         pytest.param({"result": {"isError": True}}, Fate.FAILED, (), id="the-tool-says-no"),
         pytest.param(refused("held", "PV-01", "held"), Fate.HELD, ("PV-01",), id="held"),
+        pytest.param(refused("obligation", "PV-01"), Fate.HELD, ("PV-01",), id="none-to-ask"),
         pytest.param(refused("policy", "PV-04"), Fate.DENIED, ("PV-04",), id="denied"),
         pytest.param(refused("grant", "grant"), Fate.DENIED, ("grant",), id="not-granted"),
         pytest.param(refused("budget"), Fate.DENIED, ("budget",), id="no-codes"),
@@ -34,9 +35,6 @@ def test_a_hold_is_neither_done_nor_denied(said, fate, codes):
     [
         pytest.param({"error": {"code": -32603}}, id="a-protocol-error"),
         pytest.param({}, id="nothing"),
-        pytest.param(refused("internal"), id="a-fault-of-ours"),
-        pytest.param(refused("policy_error"), id="a-rule-that-broke"),
-        pytest.param(refused("no_task"), id="no-task"),
     ],
 )
 def test_a_broken_exchange_is_no_fate_of_a_call(said):
@@ -44,8 +42,9 @@ def test_a_broken_exchange_is_no_fate_of_a_call(said):
         fate_of(said)
 
 
-def test_the_argument_that_was_refused_is_told():
-    assert fate_of(refused("held", "PV-01", pointer="/to"))[2] == "/to"
+def test_the_decision_that_refused_a_call_is_named():
+    assert fate_of(refused("held", "PV-01"))[2] == "d"
+    assert fate_of({"result": {}})[2] is None
 
 
 def test_a_call_names_its_task():
