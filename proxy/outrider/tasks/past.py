@@ -47,7 +47,7 @@ NOTHING_TOLD: Final[JsonObject] = {
     "amount_target_24h": None,
     "consent_other_agent": False,
     "first_use": False,
-    "instances_60s": None,
+    "instances_60s": 0,
     "rejected_same_3600s": 0,
     "target_age_s": None,
 }
@@ -116,9 +116,10 @@ class Past:
                 if not history.was_seen(shard, found, self._hour):
                     told.first_seen |= {place}
 
-    async def _instances(self) -> int | None:
+    async def _instances(self) -> int:
+        """0 where nobody says from where."""
         if self._instance is None:
-            return None
+            return 0
         key, instance = _agent_key(self._agent), _kept_mark(self._instance)
         known = await self._look(key)
         if not self._blind and history.needs_meeting(known, instance, self._second):

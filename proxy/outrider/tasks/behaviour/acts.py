@@ -20,6 +20,7 @@ UNKNOWN_HOST: Final = "?"
 """Stands for a destination whose host cannot be read: all of those are one."""
 HOST_CHARS: Final = 48
 """A longer host is kept by its digest, so that a set of hosts has a bounded size."""
+GUARD: Final = "guard"
 _AIMED: Final = frozenset({Role.TARGET, Role.DESTINATION})
 _OBJECT: Final = frozenset({Role.TARGET, Role.SELECTOR})
 _MOST_AMOUNT: Final = Decimal(2**53) / MICRO
@@ -48,7 +49,9 @@ class Act:
         self.kind = action.effect_class
         self.resource = ask.resource_id
         self.sensitivity = action.sensitivity
-        self.tags = action.tags
+        reads = self.kind is EffectClass.READ
+        self.tags = tuple([tag for tag in action.tags if not (reads and tag == GUARD)])
+        """Of what guards the agents only changes count (SQ-14)."""
         self.counted = not ask.plumbing and ask.phase is not Phase.LIST
         """Whether it is an act of the agent; plumbing and lists are not."""
         hosts: list[str] = []

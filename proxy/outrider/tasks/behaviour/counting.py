@@ -11,7 +11,7 @@ from typing import Final
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import ActionEffect, Effect, EffectClass, OutcomeStatus, Sensitivity
 from outrider.tasks.behaviour import beats, objects
-from outrider.tasks.behaviour.acts import Act, mark
+from outrider.tasks.behaviour.acts import GUARD, Act, mark
 from outrider.tasks.behaviour.document import (
     DENIED_AIMS,
     DENIED_TOOLS,
@@ -35,7 +35,6 @@ from outrider.tasks.provenance.answers import Learnt
 
 MINUTE_S: Final = 60
 DENIALS_S: Final = 300
-GUARD: Final = "guard"
 _RESOURCE_CHARS: Final = 128
 _PLACE_CHARS: Final = 12
 
@@ -241,7 +240,7 @@ def _deny(document: TaskDocument, act: Act, ms: int) -> None:
     denied[tool] = second
     if len(denied) > DENIED_TOOLS:
         del denied[min(denied, key=denied.__getitem__)]
-    if GUARD in act.tags and act.kind is not EffectClass.READ:
+    if GUARD in act.tags:
         # That a guard was to be changed counts, whatever came of it (SQ-14).
         kept = document.tags.setdefault(GUARD, [ms, 0])
         kept[1] += 1

@@ -91,10 +91,13 @@ def test_a_guard_that_was_to_be_changed_is_remembered() -> None:
     assert document.tags["guard"][1] == 1
 
 
-def test_a_guard_that_was_to_be_read_is_not() -> None:
-    document, act = a_document(), an_act(tags=("guard",))
-    refuse(document, [act], count(document, act), Effect.DENY, judged=True)
-    assert document.tags == {}
+@pytest.mark.parametrize("end", ["refused", "executed"])
+def test_a_guard_that_is_read_is_not(end: str) -> None:
+    document, act = a_document(), an_act(tags=("guard", "log"))
+    counted = count(document, act)
+    if end == "refused":
+        refuse(document, [act], counted, Effect.DENY, judged=True)
+    assert "guard" not in document.tags
 
 
 def test_tags_are_told_of_the_time_before() -> None:
