@@ -38,9 +38,12 @@ _WIDE: Final = re.compile(r"[^\x00-\x7f]+")
 _WORD_CHARS: Final = 32
 _ROUNDS: Final = 6  # until it is stable; more than any character was seen to need
 
-_NUMBER: Final = re.compile(r"[+-]?(?:0|[1-9]\d{0,17}|[1-9]\d{0,2}(?:,\d{3}){1,5})(?:\.\d{1,18})?")
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:0|[1-9]\d{0,17}|[1-9]\d{0,2}(?:,\d{3}){1,5})(?:\.\d{1,18})?", re.ASCII
+)
 _DATE: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[tT ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:[zZ]|[+-]\d\d:?\d\d)?)?"
+    r"\d{4}-\d\d-\d\d(?:[tT ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:[zZ]|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
 )
 JOINTS: Final = b" .()/+-"
 """What people set between the parts of an IBAN or number."""

@@ -100,9 +100,14 @@ class Heard:
         return "#" if self._joined.find(key) >= 0 else None
 
     def _has_shingle(self, key: bytes) -> bool:
+        """True where at one alignment all shingles of `key` were heard, and there are some."""
         last = min(len(key), _LONGEST_SOUGHT) - SHINGLE_BYTES
         return any(
-            hash(key[start : start + SHINGLE_BYTES]) in self._shingles for start in range(last + 1)
+            all(
+                hash(key[start : start + SHINGLE_BYTES]) in self._shingles
+                for start in range(first, last + 1, SHINGLE_STRIDE)
+            )
+            for first in range(min(SHINGLE_STRIDE, last + 1))
         )
 
     def _source(self, at: int) -> str:
@@ -158,9 +163,9 @@ class Said:
         at = alone_in(self._folded, host, host=True)
         return None if at < 0 else self._sources[bisect_right(self._starts, at) - 1]
 
-    def starts_with(self, directory: bytes) -> str | None:
-        """The source that names `directory`, which ends with a slash, alone or before a path."""
-        at = _standing(self._cased, directory)
+    def names_directory(self, directory: bytes) -> str | None:
+        """The source that names `directory`, which ends with a slash, and nothing below it."""
+        at = alone_in(self._cased, directory)
         return None if at < 0 else self._sources[bisect_right(self._starts, at) - 1]
 
 
@@ -178,15 +183,6 @@ def alone_in(text: bytes | bytearray, key: bytes, *, host: bool = False) -> int:
         if at < 0:
             return -1
         if _free_before(text, at) and _free_after(text, at + len(key), host=host):
-            return at
-    return -1
-
-
-def _standing(text: bytes | bytearray, key: bytes) -> int:
-    at = -1
-    for _ in range(_MOST_PLACES):
-        at = text.find(key, at + 1)
-        if at < 0 or _free_before(text, at):
             return at
     return -1
 

@@ -51,9 +51,8 @@ class Index:
     def endorse(self, value: str, *, role: Role, kind: str | None, source: str) -> None:
         """A person trusts `value` in arguments of this role and type: `user`, from `apr_…`."""
         found = value_of(value, kind)
-        for form in found.forms if found is not None else ():
-            digest = self._memory.digest(form.key + form.cased)
-            self._memory.endorsed[role.value, kind, digest] = source
+        if found is not None:
+            self._memory.endorse(found, role, kind, source)
 
     def learning(
         self, event: str, answered: Answered, *, action: Action | None, entry: ToolEntry

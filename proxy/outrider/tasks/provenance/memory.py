@@ -18,6 +18,7 @@ from outrider.tasks.provenance.seen import Place, Seen
 ANCHOR_BYTES: Final = 64 << 10
 RECORD_BYTES: Final = TEXT_BYTES // 4
 MAX_LOOKALIKES: Final = 8192
+MAX_ENDORSED: Final = 1024
 DIGEST_BYTES: Final = 12
 _TRUSTED: Final = (Label.USER, Label.RECORD, Label.SESSION)
 _LONGEST_LOOK: Final = 256  # bytes of a value that is compared by its looks
@@ -177,8 +178,22 @@ class Memory:
     def _endorsed(self, value: Value, kind: str | None, role: Role) -> list[str]:
         if not self.endorsed:
             return []
-        names = [(role.value, kind, self.digest(form.key + form.cased)) for form in value.forms]
+        names = self._endorsements(value, role, kind)
         return [self.endorsed[name] for name in names if name in self.endorsed][:1]
+
+    def endorse(self, value: Value, role: Role, kind: str | None, source: str) -> None:
+        """`value` is trusted in this role and type; of it only digests are kept."""
+        for name in self._endorsements(value, role, kind):
+            if len(self.endorsed) < MAX_ENDORSED:
+                self.endorsed[name] = source
+
+    def _endorsements(
+        self, value: Value, role: Role, kind: str | None
+    ) -> list[tuple[str, str | None, str]]:
+        return [
+            (role.value, kind, self.digest(form.cased if form.sensitive else form.key))
+            for form in value.forms
+        ]
 
     def _by_origin(self, url: Url) -> Sight | None:
         origins = [Form(origin, origin) for origin in url.origins]
@@ -213,7 +228,7 @@ class Memory:
             path, slash, _ = path.rpartition("/")
             if not slash or not path:
                 return None
-            named = self.said.starts_with(path.encode() + b"/")
+            named = self.said.names_directory(path.encode() + b"/")
             form = Form(fold(path), path.encode(), sensitive=True)
             if named is None and "/" in path:
                 named = self.said.find(form)
