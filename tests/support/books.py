@@ -36,6 +36,21 @@ DESK: JsonObject = {
             "sensitivity": "internal",
             "arguments": {"id": {"role": "target", "type": "id"}},
         },
+        "remember": {
+            "effect": "write",
+            "reversible": True,
+            "impact": "low",
+            "sensitivity": "internal",
+            "tags": ["memory"],
+            "arguments": {"key": {"role": "target"}, "text": {"role": "content"}},
+        },
+        "recall": {
+            "effect": "read",
+            "sensitivity": "internal",
+            "tags": ["memory"],
+            "arguments": {"key": {"role": "target"}},
+            "result": [{"path": "$.text", "label": "record"}],
+        },
         "payroll": {"effect": "read", "sensitivity": "confidential"},
         "people": {
             "effect": "read",

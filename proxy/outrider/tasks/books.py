@@ -33,6 +33,7 @@ from outrider.tasks.history import HistoryCodec
 from outrider.tasks.indexes import Indexes, Shelf, in_turns
 from outrider.tasks.ledger import Ledger
 from outrider.tasks.ledger_document import LOST
+from outrider.tasks.memory import MemoryCodec
 from outrider.tasks.page import BookEvents, BookPage, BudgetWatch, Desk
 from outrider.tasks.past import NOTHING_TOLD, Past, Told, stable_aim
 from outrider.tasks.provenance.answers import Looked
@@ -42,6 +43,7 @@ __all__ = ["BookEvents", "BudgetWatch", "TaskBooks"]
 
 BOOKS: Final = "books"
 HISTORY: Final = "history"
+MEMORY: Final = "memory"
 """Tables of the store."""
 DAY_S: Final = 86_400
 """How long the budgets of a standing grant run unless it says so (CONTRACTS §4)."""
@@ -49,6 +51,8 @@ BOOKS_LIFE_S: Final = 30 * DAY_S
 """A root's document goes when nothing happened for so long."""
 HISTORY_LIFE_S: Final = 31 * DAY_S
 """What is remembered of destinations for 30 days needs a document that outlives them."""
+MEMORY_LIFE_S: Final = 31 * DAY_S
+"""The same, of the taint of what agents keep for later tasks."""
 _NOTHING_LOOKED: Final = Looked(entries={}, incomplete=False)
 
 
@@ -105,7 +109,17 @@ class TaskBooks:
         self._histories = Ledger(
             states=states, table=HISTORY, codec=HistoryCodec(), clock=clock, life_s=HISTORY_LIFE_S
         )
-        self._desk = Desk(tasks=self._tasks, events=events, watch=watch, shared=states.shared)
+        self._memories = Ledger(
+            states=states, table=MEMORY, codec=MemoryCodec(), clock=clock, life_s=MEMORY_LIFE_S
+        )
+        self._desk = Desk(
+            tasks=self._tasks,
+            memories=self._memories,
+            clock=clock,
+            events=events,
+            watch=watch,
+            shared=states.shared,
+        )
         self._indexes = Indexes()
         self._running = Running()
 
@@ -114,11 +128,13 @@ class TaskBooks:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tasks.run(), name="books")
             group.create_task(self._histories.run(), name="history")
+            group.create_task(self._memories.run(), name="memory")
 
     async def close(self) -> None:
         """Write what is left; after `run` ended."""
         await self._tasks.close()
         await self._histories.close()
+        await self._memories.close()
 
     # --- core.ports.Books ---------------------------------------------------------------
 

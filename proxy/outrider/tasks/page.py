@@ -8,10 +8,11 @@ from typing import Final, Protocol
 import orjson
 
 from outrider.core.budget import UNUSED, Usage
-from outrider.core.catalogue import ToolEntry
+from outrider.core.catalogue import UNDECLARED, ToolEntry
 from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.facts import Answered, Ended, Facts, Verdict
-from outrider.core.jsonvalue import JsonObject
+from outrider.core.jsonvalue import JsonObject, as_object
+from outrider.core.ports import Clock
 from outrider.core.task import Allowance, BoundTask
 from outrider.core.vocabulary import (
     OUTCOME_OF,
@@ -34,6 +35,7 @@ from outrider.tasks.behaviour.document import FLAGS, TaskDocument
 from outrider.tasks.budgets import Taken
 from outrider.tasks.indexes import Shelf, in_turns
 from outrider.tasks.ledger import Ledger
+from outrider.tasks.memory import MemoryDocument, keys_of, taint_of, wrote
 from outrider.tasks.past import Past, Told
 from outrider.tasks.provenance.answers import Learnt
 
@@ -71,6 +73,8 @@ class Desk:
     """What all pages write with."""
 
     tasks: Ledger[TaskDocument]
+    memories: Ledger[MemoryDocument]
+    clock: Clock
     events: BookEvents
     watch: BudgetWatch
     shared: bool
@@ -116,6 +120,7 @@ class BookPage:
     # --- budgets ------------------------------------------------------------------------
 
     async def reserve(self) -> int | None:
+        await self._taint_memories()
         if not any(one.limits.bounded for one in self._lineage):
             return None
         if self._counted is None:
@@ -180,6 +185,39 @@ class BookPage:
         for task, budget in taken.near:
             self._desk.watch.nearing(task, budget)
 
+    # --- memory -------------------------------------------------------------------------
+
+    async def _taint_memories(self) -> None:
+        """What is written to memory after something untrusted was read is untrusted to whoever
+        reads it next, from before it is written."""
+        for act, facts in zip(self._acts, self._facts, strict=True):
+            flags = as_object(facts.behaviour.get("flags"))
+            if act.remembers and flags.get("untrusted_read") is not False:
+                task = self._task.id if self._task is not None else "none"
+                await self._write_memory(act, tainted=True, task=task)
+
+    async def _write_memory(self, act: Act, *, tainted: bool, task: str) -> None:
+        change = partial(
+            wrote,
+            keys=keys_of(act.action),
+            tainted=tainted,
+            task=task,
+            now_s=int(self._desk.clock.unix_s()),
+        )
+        await self._desk.memories.change(act.action.ask.upstream, change, durable=True)
+
+    def _clean_memory(self, act: Act) -> None:
+        keys, now_s = keys_of(act.action), int(self._desk.clock.unix_s())
+        change = partial(wrote, keys=keys, tainted=False, task="", now_s=now_s)
+        self._desk.memories.change_later(act.action.ask.upstream, change)
+
+    async def _taint_of(self, act: Act) -> str | None:
+        """The task that tainted the memory `act` read from; None where none did."""
+        if not act.recalls:
+            return None
+        document = await self._desk.memories.look(act.action.ask.upstream)
+        return taint_of(document, keys_of(act.action), int(self._desk.clock.unix_s()))
+
     # --- answers ------------------------------------------------------------------------
 
     async def learn(self, answered: Answered) -> None:
@@ -187,8 +225,12 @@ class BookPage:
         if not act.counted:
             return
         number = self._counted.events[answered.action] if self._counted is not None else 0
+        event = f"evt_{number}"
+        tainted_by = await self._taint_of(act)
+        if tainted_by is not None:  # whatever its fields are, an earlier task spoilt them
+            event, entry = f"mem_{tainted_by}", UNDECLARED
         learnt = await in_turns(
-            self._shelf.index.learning(f"evt_{number}", answered, action=act.action, entry=entry)
+            self._shelf.index.learning(event, answered, action=act.action, entry=entry)
         )
         size = _size(answered)
         change = partial(
@@ -259,6 +301,9 @@ class BookPage:
         for place, act in enumerate(self._acts):
             entry = self._entries[place]
             self._past.reached(act, self._told[place], entry)
+            flags = as_object(self._facts[place].behaviour.get("flags"))
+            if act.remembers and flags.get("untrusted_read") is False:
+                self._clean_memory(act)
             if act.kind is EffectClass.WRITE:
                 self._shelf.index.wrote(act.action, entry=entry, event=f"evt_{numbers[place]}")
 

@@ -12,6 +12,7 @@ from outrider.core.constraints import resolve
 from outrider.core.jsonvalue import Json
 from outrider.core.vocabulary import ActionEffect, EffectClass, Phase, Role, Sensitivity
 from outrider.tasks.behaviour.document import PATTERN
+from outrider.tasks.memory import TAG
 from outrider.tasks.provenance.answers import Looked
 
 INTERNAL: Final = "internal"
@@ -39,7 +40,8 @@ class Act:
 
     __slots__ = (
         "action", "aim", "counted", "deletes", "effect", "external", "host", "hosts", "kind",
-        "objects", "pattern", "resource", "secrets", "sensitivity", "sent", "tags", "urls",
+        "objects", "pattern", "recalls", "remembers", "resource", "secrets", "sensitivity", "sent",
+        "tags", "urls",
     )  # fmt: skip
 
     def __init__(self, action: Action, looked: Looked) -> None:
@@ -54,6 +56,9 @@ class Act:
         """Of what guards the agents only changes count (SQ-14)."""
         self.counted = not ask.plumbing and ask.phase is not Phase.LIST
         """Whether it is an act of the agent; plumbing and lists are not."""
+        memory = TAG in action.tags
+        self.recalls = memory and self.kind is EffectClass.READ
+        self.remembers = memory and self.kind is not EffectClass.READ
         hosts: list[str] = []
         external: list[str] = []
         for place in action.destinations:
