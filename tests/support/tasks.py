@@ -109,7 +109,11 @@ class FixedJudge:
         granted = registration.arguments["granted"]
         assert isinstance(granted, dict)
         allow = a_decision(Effect.ALLOW, obligations=(NarrowObligation(grant=granted),))
-        return Judged(decision=self.decision or allow, query=b"{}", input_digest="sha256:0")
+        return Judged(
+            decision=allow if self.decision is None else self.decision,
+            query=b"{}",
+            input_digest="sha256:0",
+        )
 
 
 @dataclass(slots=True)
