@@ -136,7 +136,7 @@ obliged contains obligation if {
 
 default _severity(_) := "medium"
 
-_severity(code) := settings[code].severity
+_severity(code) := settings(code).severity
 
 default _refs(_) := []
 

@@ -34,7 +34,7 @@ mode_of(code) := mode if {
 	_takes_exceptions(code)
 }
 
-_set_mode(code) := settings[code].mode
+_set_mode(code) := settings(code).mode
 
 _is_softened(code) if code in tier.shadow
 
@@ -52,7 +52,7 @@ _approvers(code) := object.union(_asked_by_code(code), _asked_by_tier)
 default _asked_by_code(_) := {}
 
 _asked_by_code(code) := asked if {
-	asked := settings[code].approval
+	asked := settings(code).approval
 	is_object(asked)
 }
 

@@ -14,7 +14,7 @@ RULE = {"package": "outrider.controls.x"}
 
 
 def line(code):
-    return f'settings["{code}"] := data.outrider.rules["{code}"]\n'
+    return f'settings("{code}") := data.outrider.rules["{code}"]\n'
 
 
 def tree(text, catalogue=None, rules=None):

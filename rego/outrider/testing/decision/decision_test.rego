@@ -63,7 +63,7 @@ test_a_hold_names_who_may_answer_it if {
 }
 
 test_a_hold_without_settings_asks_strictly if {
-	obliged := data.outrider.obliged with input as admin with data.outrider.settings as {}
+	obliged := data.outrider.obliged with input as admin with data.outrider.rules["EF-04"] as {}
 	obliged == {{
 		"type": "approval",
 		"group": "approvers",
