@@ -192,15 +192,18 @@ class View:
 
     # --- secrets ------------------------------------------------------------------------------
 
-    def _secrets_in(self, texts: list[tuple[str, str]]) -> Generator[None, None, Found]:
+    def _secrets_in(self, texts: list[tuple[str, str, bool]]) -> Generator[None, None, Found]:
         """By the pointer of each leaf, the ids of what it carries or carries a part of."""
         found: Found = {}
         if self._marks.run or self._marks.digits:
-            for pointer, text in texts:
+            for pointer, text, _ in texts:
                 for name in patterns_in(text, self._marks, self._memory.digest):
                     found.setdefault(pointer, {})[name] = None
         if self._memory.secrets:
-            row = texts + [(pointer, unquote(text)) for pointer, text in texts if "%" in text]
+            # Values in a row, then names, then what was escaped: a split one stands in one of them.
+            row = [(pointer, text) for pointer, text, is_name in texts if not is_name]
+            row += [(pointer, text) for pointer, text, is_name in texts if is_name]
+            row += [(pointer, unquote(text)) for pointer, text, _ in texts if "%" in text]
             squashed = [squash(text) for _, text in row]
             for hit in self._memory.secrets.find(b"".join(squashed)):
                 if hit is None:
@@ -223,21 +226,18 @@ def _overlapping(
         first = last
 
 
-def _strings(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
-    """Every text of the arguments, keys too, in their order."""
+def _strings(value: Json, pointer: str) -> Iterator[tuple[str, str, bool]]:
+    """(pointer, text, whether it is a name) of every text of the arguments, in their order."""
     if isinstance(value, str):
-        yield pointer, value
+        yield pointer, value, False
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _strings(item, f"{pointer}/{index}")
     elif isinstance(value, dict):
         for key, item in value.items():
             inner = f"{pointer}/{escape_token(key)}"
-            yield inner, key
-            if isinstance(item, str):
-                yield inner, item
-            elif isinstance(item, dict | list):
-                yield from _strings(item, inner)
+            yield inner, key, True
+            yield from _strings(item, inner)
 
 
 def _below(found: Found, pointer: str) -> dict[str, None]:

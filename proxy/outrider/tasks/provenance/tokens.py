@@ -15,7 +15,8 @@ _URL: Final = re.compile(
 )
 _EMAIL: Final = re.compile(r"[\w.+%~!#$&*=?^-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN: Final = re.compile(
-    r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?"
+    r"(?![A-Za-z0-9])"
 )
 _TAIL: Final = ".,;:!?)]*_~"
 
@@ -44,5 +45,22 @@ def _found(text: str, *, digits: bool) -> Iterator[Token]:
         for match in _EMAIL.finditer(text):
             yield Token("email", match[0].rstrip(".-"))
     for match in _IBAN.finditer(text) if digits else ():
-        if sum(char.isdigit() for char in match[0]) >= FEWEST_DIGITS:
-            yield Token("iban", match[0])
+        spelt = _without_words(match[0])
+        if sum(char.isdigit() for char in spelt) >= FEWEST_DIGITS:
+            yield Token("iban", spelt)
+
+
+def _without_words(text: str) -> str:
+    """`text` without the words behind an IBAN that could be its last groups: as much of it as has
+    the right check digits, else all up to its last group with a digit."""
+    groups = re.split(r"[ -]", text)
+    for count in range(len(groups), 1, -1):
+        if _is_checked("".join(groups[:count])):
+            return " ".join(groups[:count])
+    while not any(char.isdigit() for char in groups[-1]):
+        groups.pop()
+    return " ".join(groups)
+
+
+def _is_checked(joined: str) -> bool:
+    return int("".join(str(int(char, 36)) for char in joined[4:] + joined[:4])) % 97 == 1

@@ -2,6 +2,8 @@
 
 import pytest
 
+
+from outrider.core.jsonvalue import Json
 from outrider.tasks.provenance.forms import (
     LONGEST_SPACED,
     Form,
@@ -200,5 +202,5 @@ def test_numbers_are_written_as_json_writes_them() -> None:
 
 
 def test_the_leaves_of_an_argument_come_in_their_order() -> None:
-    value = {"a": ["b", 1, None, True, ["c"]], "d": {"e": 2.5}, "f": " "}
+    value: Json = {"a": ["b", 1, None, True, ["c"]], "d": {"e": 2.5}, "f": " "}
     assert list(texts_of(value)) == ["a", "b", 1, "c", "d", "e", 2.5, "f"]

@@ -1,0 +1,36 @@
+"""Addresses inside content."""
+
+import pytest
+
+from outrider.tasks.provenance.tokens import MAX_TOKENS, Token, tokens_in
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        pytest.param("see https://a.example/x.", [("url", "https://a.example/x")], id="url"),
+        pytest.param("(www.a.example/x), ok", [("url", "www.a.example/x")], id="www"),
+        pytest.param("[t](https://a.example/)", [("url", "https://a.example/")], id="markdown"),
+        pytest.param('<a href="ftp://a.example">', [("url", "ftp://a.example")], id="html"),
+        pytest.param("WWW.A.EXAMPLE", [("url", "WWW.A.EXAMPLE")], id="upper"),
+        pytest.param("mail bob+x@a.example.", [("email", "bob+x@a.example")], id="email"),
+        pytest.param("x@localhost", [], id="no-domain"),
+        pytest.param("pay DE89 3704 0044 0532 0130 00 now", [
+            ("iban", "DE89 3704 0044 0532 0130 00")], id="iban"),
+        pytest.param("GB82WEST12345698765432", [("iban", "GB82WEST12345698765432")], id="solid"),
+        pytest.param("ab12 words that follow here", [], id="words-are-no-iban"),
+        pytest.param("nothing: here", [], id="nothing"),
+    ],
+)  # fmt: skip
+def test_what_is_found(text: str, tokens: list[tuple[str, str]]) -> None:
+    assert list(tokens_in(text)) == [Token(*token) for token in tokens]
+
+
+def test_each_is_told_once_and_so_many() -> None:
+    assert len(list(tokens_in("a@b.example a@b.example"))) == 1
+    many = " ".join(f"a{number}@b.example" for number in range(MAX_TOKENS + 9))
+    assert len(list(tokens_in(many))) == MAX_TOKENS
+
+
+def test_without_enough_digits_no_iban_is_looked_for() -> None:
+    assert list(tokens_in("DE89370400440532013000", digits=False)) == []
