@@ -13,7 +13,7 @@ from tests.scorecard.data import Call, Suite, Task
 from tests.scorecard.replay import Step, script
 
 ATTACKER: Final = "mallory@evil.example"
-IBAN: Final = "DE89370400440532013000"
+IBAN: Final = "AT611904300234573201"
 FILLERS: Final = 40
 """More reads than the ring of events keeps."""
 

@@ -33,26 +33,65 @@ class BrokenRunError(Exception):
     """A call was refused for what no setting is about."""
 
 
-def decisions(folder: Path) -> dict[str, Decided]:
-    """Every decision in an audit directory, by id. Repeats that were folded have none."""
-    return {
-        record["decision"]["id"]: _decided(record["decision"])
-        for record in _records(folder)
-        if record.get("kind") == "decision" and "effect" in record["decision"]
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """Like refusals of one resource within a second, told as one record; ids grow with time."""
+
+    resource: str
+    first: str
+    last: str
+    decided: Decided
 
 
-def settled(run: Ran, chain: Mapping[str, Decided]) -> Ran:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What was decided: by id, and what was folded."""
+
+    single: Mapping[str, Decided]
+    folded: tuple[Folded, ...] = ()
+
+    def of(self, decision: str | None, resource: str) -> Decided | None:
+        """The decision of that id, on that resource."""
+        if decision is None:
+            return None
+        fitting = (
+            one.decided
+            for one in self.folded
+            if one.resource == resource and one.first <= decision <= one.last
+        )
+        return self.single.get(decision) or next(fitting, None)
+
+
+def read(folder: Path) -> Chain:
+    """Every decision in an audit directory."""
+    single: dict[str, Decided] = {}
+    folded: list[Folded] = []
+    for record in _records(folder):
+        said = record.get("decision")
+        if said is None or "effect" not in said:
+            continue
+        if record.get("kind") == "decision":
+            single[said["id"]] = _decided(said)
+        elif record.get("kind") == "repeat":
+            last = record["repeat"]["last_decision"]
+            resource = record["action"]["resource"]
+            folded.append(
+                Folded(resource=resource, first=said["id"], last=last, decided=_decided(said))
+            )
+    return Chain(single=single, folded=tuple(folded))
+
+
+def settled(run: Ran, chain: Chain) -> Ran:
     """The run with the fate of each refused call as the chain has it.
 
     Raises:
         BrokenRunError: a call was refused for a fault of the sidecar or of the run.
     """
-    return replace(run, steps=tuple(_settled(step, chain) for step in run.steps))
+    return replace(run, steps=tuple(_settled(step, run.suite, chain) for step in run.steps))
 
 
-def _settled(step: Stepped, chain: Mapping[str, Decided]) -> Stepped:
-    known = chain.get(step.decision or "")
+def _settled(step: Stepped, suite: str, chain: Chain) -> Stepped:
+    known = chain.of(step.decision, f"{suite}/{step.tool}")
     if known is None:
         return step
     if known.reason not in REFUSALS:

@@ -62,7 +62,7 @@ class Runner:
             setting, self.upstreams, engine=self.plan.engine, room=self.room
         ) as running:
             played = asyncio.run(self._all(setting, running))
-        known = chain.decisions(running.audit)  # whole, now that it has ended
+        known = chain.read(running.audit)  # whole, now that it has ended
         return Played(
             runs=[chain.settled(run, known) for run in played.runs],
             probes=[(probe, chain.settled(run, known)) for probe, run in played.probes],

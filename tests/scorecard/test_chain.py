@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from tests.scorecard.chain import BrokenRunError, decisions, settled
+from tests.scorecard.chain import BrokenRunError, read, settled
 from tests.scorecard.replay import Fate, Ran, Stepped
 
 
@@ -18,7 +18,7 @@ def a_record(id_, effect, reason, *reasons):
 
 def a_chain(folder, *lines):
     (folder / "00000001.jsonl").write_bytes(b"".join(lines))
-    return decisions(folder)
+    return read(folder)
 
 
 def a_run(**changes):
@@ -51,9 +51,23 @@ def test_what_is_only_said_stopped_nothing(tmp_path):
     assert settled_by(tmp_path, a_record("d", "deny", "policy", *reasons)).codes == ("PV-04",)
 
 
-def test_a_repeat_that_was_folded_keeps_what_the_answer_said(tmp_path):
-    step = settled_by(tmp_path, a_record("other", "deny", "grant"), codes=("PV-01",))
-    assert step.codes == ("PV-01",)
+def a_repeat(first, last, resource="s/t"):
+    decision = {"id": first, "effect": "deny", "reason": "grant", "reasons": []}
+    record = {"kind": "repeat", "decision": decision, "action": {"resource": resource}}
+    return orjson.dumps(record | {"repeat": {"count": 2, "last_decision": last}}) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        pytest.param(a_repeat("c", "e"), ("grant",), id="within"),
+        pytest.param(a_repeat("d", "d"), ("grant",), id="the-only-one"),
+        pytest.param(a_repeat("a", "c"), ("unrecognised",), id="before"),
+        pytest.param(a_repeat("c", "e", "s/other"), ("unrecognised",), id="of-another-tool"),
+    ],
+)
+def test_a_refusal_that_was_folded_is_the_one_it_was_folded_into(tmp_path, line, codes):
+    assert settled_by(tmp_path, line, codes=("unrecognised",)).codes == codes
 
 
 def test_a_call_that_passed_is_left_alone(tmp_path):
@@ -72,4 +86,4 @@ def test_half_a_line_and_other_files_are_passed_over(tmp_path):
     (tmp_path / "lock").write_bytes(b"{")
     line = a_record("d", "deny", "grant")
     other = orjson.dumps([1]) + b"\n" + orjson.dumps({"kind": "ended"}) + b"\n"
-    assert set(a_chain(tmp_path, other, line, line[:20])) == {"d"}
+    assert set(a_chain(tmp_path, other, line, line[:20]).single) == {"d"}
