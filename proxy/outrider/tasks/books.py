@@ -144,7 +144,7 @@ class TaskBooks:
         try:
             document = await self._begun(opening, now)
             read = await self._read(opening, document, opening.actions)
-            past = Past(self._histories, opening, now)
+            past = Past(self._histories, opening, now, sole=not self._desk.shared)
             try:
                 for act in read.acts:
                     told += [await past.tell(act)]
@@ -162,14 +162,13 @@ class TaskBooks:
     async def glance(self, opening: Opening) -> Facts:
         now = self._clock.unix_s()
         try:
-            document = await self._begun(opening, now)
+            document = await self._begun(opening, now, fresh=True)
         except StoreUnavailableError:
             if not self._may_go_on(opening):
                 raise
             document = self._last_known(opening, now)
         told = [Told(signals=NOTHING_TOLD) for _ in opening.actions[:1]]
         read = await self._read(opening, document, opening.actions[:1])
-        document = self._tasks.known(read.key) or document
         state = _state(document, read, opening, _signals_of(opening, read, told, now), now)
         facts = _facts(read, told, state)
         if facts:
@@ -207,11 +206,14 @@ class TaskBooks:
 
     # --- opening ------------------------------------------------------------------------
 
-    async def _begun(self, opening: Opening, now: float) -> TaskDocument:
-        """The root's document, of the period that is now; its key is the store's."""
+    async def _begun(self, opening: Opening, now: float, *, fresh: bool = False) -> TaskDocument:
+        """The root's document, of the period that is now; its key is the store's. What others
+        changed since is known only with `fresh`."""
         key, task = root_key(opening), opening.task
-        document = await self._tasks.look(key)
+        document = None if fresh else self._tasks.known(key)
         period = period_of(task, now)
+        if document is None:
+            document = await self._tasks.look(key)
         if document.period < period:
             await self._tasks.change(key, partial(counting.settle_period, period=period))
             document = await self._tasks.look(key)
@@ -244,7 +246,7 @@ class TaskBooks:
             read=read,
             opening=opening,
             signals=_signals_of(opening, read, told, now),
-            ms=int(now * 1000),
+            now=now,
             token=token,
         )
         try:
@@ -321,7 +323,7 @@ def _state(
     return _State(
         behaviours=behaviours,
         budget=_budget(document, opening),
-        missed=document.lost or read.shelf.misses(document),
+        missed=read.shelf.misses(document),
     )
 
 
@@ -331,14 +333,15 @@ def _counted_in(
     read: _Read,
     opening: Opening,
     signals: list[JsonObject],
-    ms: int,
+    now: float,
     token: str,
 ) -> _State:
-    counted = counting.count_in(document, read.acts, signals, ms, token)
+    counting.settle_period(document, period_of(opening.task, now))
+    counted = counting.count_in(document, read.acts, signals, int(now * 1000), token)
     return _State(
         behaviours=counted.behaviours,
         budget=_budget(document, opening),
-        missed=document.lost or read.shelf.misses(document),
+        missed=read.shelf.misses(document),
         counted=counted,
     )
 

@@ -41,7 +41,10 @@ class Shelf:
             self.index.anchor(task.anchors)
 
     def misses(self, document: TaskDocument) -> bool:
-        """Whether somebody was shown what this index did not take in."""
+        """Whether somebody was shown what this index did not take in, or its digests are none of
+        this document's."""
+        if document.key != self.key:
+            return True
         return document.indexed is not None and document.indexed != self.id
 
     def took_in(self, document: TaskDocument) -> None:

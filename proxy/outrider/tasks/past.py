@@ -56,11 +56,18 @@ NOTHING_TOLD: Final[JsonObject] = {
 class Past:
     """What one exchange asks of the history and teaches it; one for each page.
 
-    With `blind` nothing is counted and what is last known is told, for the store is gone.
+    With `blind` nothing is counted and what is last known is told, for the store is gone. `sole`
+    says that only we write the history.
     """
 
     def __init__(
-        self, ledger: Ledger[History], opening: Opening, unix_s: float, *, blind: bool = False
+        self,
+        ledger: Ledger[History],
+        opening: Opening,
+        unix_s: float,
+        *,
+        blind: bool = False,
+        sole: bool = False,
     ) -> None:
         task = opening.task
         self._ledger = ledger
@@ -71,6 +78,7 @@ class Past:
         self._second = int(unix_s)
         self._hour = self._second // history.HOUR_S
         self._blind = blind
+        self._sole = sole and not blind
 
     async def _look(self, key: str) -> History:
         if self._blind:
@@ -78,11 +86,15 @@ class Past:
             return _unknown(self._second) if known is None else known
         return await self._ledger.look(key)
 
+    def _here(self, key: str) -> History | None:
+        """The document where it is in memory and nobody else writes it: then it is in force."""
+        return self._ledger.known(key) if self._sole else None
+
     async def tell(self, act: Act) -> Told:
         """What it says of `act`; a payment is counted in."""
         if not act.counted:
             return Told(signals=NOTHING_TOLD)
-        known = await self._look(self._whose)
+        known = self._here(self._whose) or await self._look(self._whose)
         use = _use_of(act.resource, act.effect)
         signals: JsonObject = {
             "amount_target_24h": None,
@@ -110,7 +122,10 @@ class Past:
             if found is None:
                 told.first_seen |= {place}
                 continue
-            shard = await self._look(history.seen_key(self._whose, found))
+            key = history.seen_key(self._whose, found)
+            shard = self._ledger.known(key)
+            if shard is None or not history.was_seen(shard, found, self._hour):
+                shard = self._here(key) or await self._look(key)  # what was seen stays seen
             if history.needs_seeing(shard, found, self._hour):
                 told.news = (*told.news, found)
                 if not history.was_seen(shard, found, self._hour):
@@ -121,8 +136,9 @@ class Past:
         if self._instance is None:
             return 0
         key, instance = _agent_key(self._agent), _kept_mark(self._instance)
-        known = await self._look(key)
+        known = self._ledger.known(key) or await self._look(key)
         if not self._blind and history.needs_meeting(known, instance, self._second):
+            # In between others are known as of then: far less than the minute that counts.
             meet = partial(history.meet, instance=instance, second=self._second)
             return await self._ledger.change(key, meet)
         return history.instances(known, instance, self._second)

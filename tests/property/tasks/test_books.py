@@ -224,6 +224,7 @@ def test_a_document_whose_every_set_is_full_fits() -> None:
     ]
     document.acts = ["x" * limits.PATTERN] * limits.PATTERNS
     document.stamps = [now + at // 9 for at in range(limits.PATTERNS)]
+    document.tally = {"x" * limits.PATTERN: limits.PATTERNS}
     document.tags = {tag: [now * 1000, 99999] for tag in TAGS}
     document.secrets = {
         f"{at:040}": {f"{place:012}": 999 for place in range(limits.SECRET_PLACES)}

@@ -2,7 +2,9 @@
 
 import hashlib
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final
+from zlib import crc32
 
 import orjson
 
@@ -11,7 +13,6 @@ from outrider.core.budget import MICRO
 from outrider.core.constraints import resolve
 from outrider.core.jsonvalue import Json
 from outrider.core.vocabulary import ActionEffect, EffectClass, Phase, Role, Sensitivity
-from outrider.tasks.behaviour.document import PATTERN
 from outrider.tasks.memory import TAG
 from outrider.tasks.provenance.answers import Looked
 
@@ -51,9 +52,10 @@ class Act:
         self.kind = action.effect_class
         self.resource = ask.resource_id
         self.sensitivity = action.sensitivity
-        reads = self.kind is EffectClass.READ
-        self.tags = tuple([tag for tag in action.tags if not (reads and tag == GUARD)])
-        """Of what guards the agents only changes count (SQ-14)."""
+        self.tags = action.tags
+        if GUARD in self.tags and self.kind is EffectClass.READ:
+            # Of what guards the agents only changes count (SQ-14).
+            self.tags = tuple([tag for tag in action.tags if tag != GUARD])
         self.counted = not ask.plumbing and ask.phase is not Phase.LIST
         """Whether it is an act of the agent; plumbing and lists are not."""
         memory = TAG in action.tags
@@ -73,10 +75,9 @@ class Act:
         spelt = _spelt(ask.arguments)
         self.sent = 0 if ask.arguments is None else len(spelt)
         self.urls = b"://" in spelt
-        self.pattern = hashlib.blake2b(
-            spelt, digest_size=PATTERN // 2, key=_tool_key(self.resource, self.effect)
-        ).hexdigest()
-        """The same for the same call, to tell repeats by; short, for nothing is let pass by it."""
+        self.pattern = f"{crc32(spelt, _seed(self.resource, self.effect)):08x}"
+        """The same for the same call, to tell repeats by. No more than a checksum: who makes two
+        calls alike only makes them count as one repeated."""
         self.secrets = looked.secret_ids
         self.objects: list[str] = []
         self.aim: str | None = None
@@ -129,9 +130,9 @@ def _spelt(arguments: Json) -> bytes:
         return repr(arguments).encode("utf-8", "backslashreplace")
 
 
-def _tool_key(resource: str, effect: ActionEffect) -> bytes:
-    key = f"{effect}\0{resource}".encode("utf-8", "surrogatepass")
-    return key if len(key) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(key).digest()
+@lru_cache(maxsize=1024)
+def _seed(resource: str, effect: ActionEffect) -> int:
+    return crc32(f"{effect}\0{resource}".encode("utf-8", "surrogatepass"))
 
 
 def _role_at(pointer: str, roles: tuple[tuple[str, Role], ...]) -> Role | None:

@@ -129,15 +129,24 @@ def _shown(text: str) -> str:
 
 
 def _remember_pattern(document: TaskDocument, pattern: str, second: int) -> None:
-    acts, stamps = document.acts, document.stamps
+    acts, stamps, tally = document.acts, document.stamps, document.tally
     acts.append(pattern)
     stamps.append(max(second, stamps[-1]) if stamps else second)
+    tally[pattern] = tally.get(pattern, 0) + 1
     oldest = stamps[-1] - MINUTE_S
     gone = max(0, len(acts) - PATTERNS)
     while stamps[gone] <= oldest:
         gone += 1
+    for old in acts[:gone]:
+        _untally(document, old)
     if gone:
         del acts[:gone], stamps[:gone]
+
+
+def _untally(document: TaskDocument, pattern: str) -> None:
+    document.tally[pattern] -= 1
+    if not document.tally[pattern]:
+        del document.tally[pattern]
 
 
 def _carry(document: TaskDocument, act: Act) -> None:
@@ -229,6 +238,7 @@ def _forget_pattern(document: TaskDocument, pattern: str) -> None:
     for place in range(len(document.acts) - 1, -1, -1):
         if document.acts[place] == pattern:
             del document.acts[place], document.stamps[place]
+            _untally(document, pattern)
             return
 
 

@@ -1,6 +1,6 @@
 """The document of a root task: what it and its child tasks did, read, sent and used so far.
 
-It is one JSON object in the store, by the names of `TaskDocument.__slots__`: add, never repurpose.
+It is one JSON object in the store, by the names of `TaskDocument`: add, never repurpose.
 Law: however a task behaves, it is at most 64 KiB encoded; a test holds that.
 """
 
@@ -76,7 +76,7 @@ class TaskDocument:
     __slots__ = (
         "acts", "aims", "beacons", "bytes_in", "calls", "deletes", "denials", "denied", "events",
         "flags", "highest", "hosts", "indexed", "key", "listings", "lost", "objects", "period",
-        "records", "ring", "secrets", "stamps", "subjects", "tags", "used",
+        "records", "ring", "secrets", "stamps", "subjects", "tags", "tally", "used",
     )  # fmt: skip
 
     def __init__(self, key: str) -> None:
@@ -107,6 +107,8 @@ class TaskDocument:
         self.acts: list[str] = []
         self.stamps: list[int] = []
         """The second of each of `acts`."""
+        self.tally: dict[str, int] = {}
+        """How often each of `acts` is among them; not stored."""
         self.tags: dict[str, list[int]] = {}
         """Milliseconds of the last, count."""
         self.secrets: dict[str, dict[str, int]] = {}
@@ -132,6 +134,9 @@ class TaskDocument:
         self.indexed = SEVERAL
 
 
+_STORED: Final = tuple(name for name in TaskDocument.__slots__ if name != "tally")
+
+
 class TaskCodec:
     """`tasks.ledger.Codec` of `TaskDocument`."""
 
@@ -147,7 +152,7 @@ class TaskCodec:
         return found
 
     def encode(self, document: TaskDocument) -> bytes:
-        told = {name: getattr(document, name) for name in TaskDocument.__slots__}
+        told = {name: getattr(document, name) for name in _STORED}
         told["acts"] = "".join(document.acts)
         told["stamps"] = [later - document.stamps[0] for later in document.stamps]
         if document.stamps:
@@ -161,15 +166,17 @@ def _read(data: bytes, document: TaskDocument) -> TaskDocument | None:
         value: Json = orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(value, dict) or not value.keys() >= set(TaskDocument.__slots__):
+    if not isinstance(value, dict) or not value.keys() >= set(_STORED):
         return None
     _unfold(value)
-    for name in TaskDocument.__slots__:
+    for name in _STORED:
         found = value[name]
         known = getattr(document, name)
         if type(found) is not type(known) and (name != "indexed" or not isinstance(found, str)):
             return None
         setattr(document, name, found)
+    for pattern in document.acts:
+        document.tally[pattern] = document.tally.get(pattern, 0) + 1
     sound = len(document.acts) == len(document.stamps)
     sound = sound and 0 <= document.flags <= ALL_FLAGS and -1 <= document.highest < len(Sensitivity)
     return document if sound else None

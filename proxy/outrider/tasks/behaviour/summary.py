@@ -129,7 +129,7 @@ def _sent_to(document: TaskDocument, act: Act, host: str) -> int:
 def _same(document: TaskDocument, act: Act, second: int) -> int:
     if len(document.acts) >= PATTERNS and document.stamps[0] > second - _MINUTE_S:
         return SATURATED
-    return document.acts.count(act.pattern)
+    return document.tally.get(act.pattern, 0)
 
 
 def _aimed_again(document: TaskDocument, act: Act) -> bool:

@@ -14,7 +14,8 @@ def test_what_is_written_is_read_again() -> None:
     document = TaskDocument("ab" * 32)
     document.events, document.indexed, document.flags = 17, "one", 3
     document.hosts["b.test"] = [12, 1]
-    document.acts, document.stamps = ["x" * 8, "y" * 8, "z" * 8], [1000, 1000, 1030]
+    document.acts, document.stamps = ["x" * 8, "y" * 8, "x" * 8], [1000, 1000, 1030]
+    document.tally = {"x" * 8: 2, "y" * 8: 1}
     read = TaskCodec().decode(TaskCodec().encode(document), 0)
     assert as_told(read) == as_told(document)
 
