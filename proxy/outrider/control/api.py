@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from outrider.control.http import Request, Response
+from outrider.core.answers import ANSWERS
 from outrider.core.errors import ConfigError, EnforcementError, OutriderError
 from outrider.core.jsonvalue import Json
 from outrider.core.secret import Secret
@@ -85,7 +86,7 @@ class ControlApi:
         except ConfigError as fault:
             response = problem(400, str(fault))
         except EnforcementError as fault:
-            response = problem(fault.status or 400, str(fault))
+            response = problem(fault.status or ANSWERS[fault.reason].http, str(fault))
         except (OutriderError, OSError):
             logger.exception("a control call failed", extra={"event": "control_failed"})
             response = problem(500, "internal fault")

@@ -79,8 +79,8 @@ class TaskDecisions:
                 "type": "agent",
                 "id": registration.agent,
                 "properties": {
-                    "upstream": None,
-                    "sensitivity": None,
+                    "upstream": "outrider",
+                    "sensitivity": "internal",
                     "owner": entry.owner if entry else None,
                     "declared": entry is not None,
                     "tags": [],

@@ -17,6 +17,7 @@ from outrider.core.errors import (
     TooLargeError,
 )
 from outrider.core.secret import Secret
+from outrider.core.vocabulary import Reason
 
 OPERATOR = "o" * 43
 OPA = "p" * 43
@@ -46,6 +47,10 @@ class Room:
             endpoints=(
                 Endpoint(method="GET", path="/v1/thing", run=self.run),
                 Endpoint(method="POST", path="/v1/thing", run=self.run),
+                Endpoint(method="GET", path="/v1/thing/{id}", run=self.run),
+                Endpoint(method="PATCH", path="/v1/thing/{id}", run=self.run),
+                Endpoint(method="POST", path="/v1/thing/{id}/end", run=self.run),
+                Endpoint(method="GET", path="/v1/thing/all", run=self.run),
                 Endpoint(method="GET", path="/v1/bundle", run=self.run, token="opa"),
             ),
             tokens={"operator": Secret(OPERATOR.encode()), "opa": Secret(OPA.encode())},
@@ -274,3 +279,57 @@ async def test_a_body_that_cannot_be_read_is_refused_and_recorded(
     assert response.status == status
     assert room.calls == []
     assert room.noted == [("POST /v1/thing", "malformed")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "noted"),
+    [
+        pytest.param("GET", "/v1/thing/tsk_1", "tsk_1", "GET /v1/thing/{id}", id="one"),
+        pytest.param("PATCH", "/v1/thing/a-B_9", "a-B_9", "PATCH /v1/thing/{id}", id="another"),
+        pytest.param("POST", "/v1/thing/x/end", "x", "POST /v1/thing/{id}/end", id="below"),
+        pytest.param("GET", "/v1/thing/all", "", "GET /v1/thing/all", id="exact-first"),
+        pytest.param("GET", "/v1/thing/" + "x" * 128, "x" * 128, "GET /v1/thing/{id}", id="long"),
+    ],
+)
+async def test_one_segment_of_a_path_may_name_what_is_meant_and_is_no_label(
+    method: str, path: str, name: str, noted: str
+) -> None:
+    room = Room()
+    response = await room.api().handle(a_request(method=method, path=path))
+    assert response.status == 200
+    assert room.calls[0].name == name
+    assert room.noted == [(noted, "ok")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/v1/thing/", id="empty"),
+        pytest.param("/v1/thing/{id}", id="the-place-itself"),
+        pytest.param("/v1/thing/{id}/end", id="the-place-below"),
+        pytest.param("/v1/thing/a.b", id="dot"),
+        pytest.param("/v1/thing/a%2Fb", id="escape"),
+        pytest.param("/v1/thing/é", id="not-ascii"),
+        pytest.param("/v1/thing/" + "x" * 129, id="too-long"),
+        pytest.param("/v1/thing/a/b", id="two-segments"),
+        pytest.param("/v1/thing/a/end/end", id="further-below"),
+        pytest.param("/v1/thing/all/x", id="below-the-exact"),
+    ],
+)
+async def test_what_is_no_name_leads_nowhere(path: str) -> None:
+    room = Room()
+    response = await room.api().handle(a_request(path=path))
+    assert (response.status, room.calls) == (404, [])
+    assert room.noted == [("GET other", "unknown")]
+
+
+async def test_another_method_on_a_named_thing_is_told_which_there_are() -> None:
+    room = Room()
+    response = await room.api().handle(a_request(method="DELETE", path="/v1/thing/x"))
+    assert (response.status, dict(response.headers)) == (405, {"allow": "GET, PATCH"})
+    assert room.noted == [("DELETE /v1/thing/{id}", "method")]
+
+
+async def test_a_refusal_without_a_status_has_that_of_its_reason() -> None:
+    room = Room(fault=EnforcementError("the store is gone", reason=Reason.STORE_UNAVAILABLE))
+    assert (await room.api().handle(a_request())).status == 503
