@@ -49,8 +49,9 @@ if not ARGV[6] then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if version == '0' and redis.call('ZCOUNT', KEYS[3], '(' .. string.format('%.0f', now), '+inf') >= tonumber(ARGV[5]) then
-  return -2
+if version == '0' then
+  local alive = redis.call('ZCOUNT', KEYS[3], '(' .. string.format('%.0f', now), '+inf')
+  if alive >= tonumber(ARGV[5]) then return -2 end
 end
 redis.call('HSET', KEYS[1], 'v', string.format('%.0f', ARGV[2] + 1), 'd', ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)

@@ -20,7 +20,7 @@ NEEDED = (
     "EVALSHA PING"
 )
 """As the setting `stores.redis.username` says."""
-PASSWORD = "a password of this test"  # noqa: S105 - the server's of this test
+PASSWORD = "a password of this test"
 
 
 @pytest.fixture(scope="module")
