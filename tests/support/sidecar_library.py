@@ -13,6 +13,7 @@ import orjson
 from outrider.config.paths import shipped_rego
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from tests.support.mcp_exchange import FakeUpstream, Reply, replies
+from tests.support.net import dialled
 from tests.support.sidecar import GuardedUpstream, McpUpstream, World, a_world
 from tests.support.sidecar_mcp import call, message_of
 from tests.support.sidecar_policy import AGENT, Files, an_agent
@@ -138,6 +139,22 @@ class Library:
         return {str(code) for code in as_list(decision.get("reasons"))} or {
             str(decision.get("reason"))
         }
+
+    async def control(self, method: str, path: str, body: Json = None) -> Json:
+        """A call of the control API by its operator. Anything but success is a fault."""
+        sent = b"" if body is None else orjson.dumps(body)
+        host = self.world.sidecar.control.addresses[0]
+        token = self.world.sidecar.state.token.reveal().decode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+        )
+        async with dialled(int(host.rpartition(":")[2])) as client:
+            await client.send(head.encode() + sent)
+            answer = await client.answer()
+        assert answer.status < 300, (answer.status, answer.body)
+        said: Json = orjson.loads(answer.body)
+        return said
 
     def behaviour(self) -> JsonObject:
         """What the last decision's record knows of the task."""
