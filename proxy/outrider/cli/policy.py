@@ -1,4 +1,4 @@
-"""`outrider policy`: test, lint, index and build a policy tree; see what is in force."""
+"""`outrider policy`: test, cover, lint, index and build a policy tree; see what is in force."""
 
 import asyncio
 import hashlib
@@ -28,6 +28,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, as_object
 from outrider.policy import bundle, suite
+from outrider.policy.coverage import coverage as measure
 from outrider.policy.engines.embedded import EmbeddedSnapshot
 from outrider.policy.gate import shipped_gate
 from outrider.policy.index import indexes, outdated
@@ -81,6 +82,36 @@ def run_tests(
         print_json(report.document())
     else:
         _tell(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def coverage(
+    path: Tree = None,
+    threshold: Annotated[float, typer.Option(help="Lines of each control, in percent.")] = 95,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
+    entrypoint: Entrypoint = ENTRYPOINT,
+    as_json: JsonOption = False,
+) -> None:
+    """How much of each control its tests run; exit 1 for too little, or a kind of case missing."""
+    folder = path or shipped_rego()
+    with faults_in_words(code=1):
+        report = measure(
+            bundle.read(folder, ()), load(folder), entrypoint=entrypoint, threshold=threshold
+        )
+    if junit is not None:
+        junit.write_text(report.junit(), encoding="utf-8")
+    if as_json:
+        print_json(report.document())
+    else:
+        rows = [(one.package, f"{one.percent:.0f} %") for one in report.controls]
+        print_table("Lines run by tests", ("Package", "Lines"), rows)
+        for one in report.failed:
+            why = plain(one.why_not(threshold))
+            err.print(f"[bold red]failed[/] {plain(one.package)}: {why}", soft_wrap=True)
+        if not report.controls:
+            err.print("[bold red]no control[/] was found")
     if not report.passed:
         raise typer.Exit(1)
 

@@ -178,7 +178,7 @@ def run_rules(tree: Tree) -> Iterator[TestResult]:
         return
     modules = {**tree.modules, **tree.tests}
     try:
-        names = sorted(_test_names(tree.tests))
+        names = sorted(names_of_tests(tree.tests))
         engine = _engine(modules, tree.data)
     except (ConfigError, RuntimeError) as fault:
         yield _rule_result("modules", "load", _first_line(fault))
@@ -187,7 +187,8 @@ def run_rules(tree: Tree) -> Iterator[TestResult]:
         yield _rule_result(package, name, _why_not(engine, f"{package}.{name}"))
 
 
-def _test_names(tests: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def names_of_tests(tests: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Package and name of every `test_` rule."""
     for module in parse(tests):
         for rule in module.rules:
             if rule.name.startswith("test_"):

@@ -16,7 +16,7 @@ import data.outrider.lib
 #   refs: [ASI08, T5]
 findings contains lib.finding("RL-02", "deny", "the task was refused too often", {}) if {
 	not input.context.behaviour.counters.denials_300s == 0
-	lib.over(object.get(input, ["context", "behaviour", "counters", "denials_300s"], null), _limits.denials_300s)
+	not _are_few_denials
 }
 
 # METADATA
@@ -26,7 +26,7 @@ findings contains lib.finding("RL-02", "deny", "the task was refused too often",
 findings contains lib.finding("RL-02", "deny", "the task reaches too many places", {}) if {
 	not input.context.behaviour.counters.distinct_destinations == 0
 	not input.context.behaviour.counters.distinct_destinations == 1
-	lib.over(_places, _limits.distinct_destinations)
+	not _are_few_places
 }
 
 # METADATA
@@ -35,24 +35,26 @@ findings contains lib.finding("RL-02", "deny", "the task reaches too many places
 #   refs: [ASI08, T5]
 findings contains lib.finding("RL-02", "deny", "all last answers were faults; wait a little", {}) if {
 	not input.context.behaviour.recent == []
+	input.context.behaviour.recent[0].outcome in {"failed", "unknown"}
 	count(input.context.behaviour.recent) >= 8
 	every event in input.context.behaviour.recent {
 		event.outcome in {"failed", "unknown"}
 	}
 	newest := input.context.behaviour.recent[0].age_s
 	is_number(newest)
-	newest < _limits.quiet_s
+	newest < _quiet_s
 }
 
-_places := object.get(input, ["context", "behaviour", "counters", "distinct_destinations"], null)
-
-_limits := {
-	"denials_300s": _number("denials_300s", 0),
-	"distinct_destinations": _number("distinct_destinations", 0),
-	"quiet_s": _number("quiet_s", 300),
+_are_few_denials if {
+	denials := input.context.behaviour.counters.denials_300s
+	lib.within(denials, 0, data.outrider.rules["RL-02"].limits.denials_300s)
 }
 
-_number(name, otherwise) := number if {
-	number := data.outrider.rules["RL-02"].limits[name]
-	is_number(number)
-} else := otherwise
+_are_few_places if {
+	places := input.context.behaviour.counters.distinct_destinations
+	lib.within(places, 0, data.outrider.rules["RL-02"].limits.distinct_destinations)
+}
+
+default _quiet_s := 300
+
+_quiet_s := data.outrider.rules["RL-02"].limits.quiet_s if is_number(data.outrider.rules["RL-02"].limits.quiet_s)

@@ -15,7 +15,7 @@ import data.outrider.lib
 #   refs: [ASI09, T15]
 findings contains lib.finding("EF-07", "hold", "a message to someone outside needs a person", {}) if {
 	input.action.properties.effect == "send"
-	data.outrider.agents[input.subject.id].class == "customer-facing"
+	data.outrider.lib.agent.class == "customer-facing"
 	not _to_insiders
 }
 

@@ -15,7 +15,8 @@ import data.outrider.lib
 # custom:
 #   refs: [NHI8, NHI9, Lateral Movement (L4)]
 findings contains lib.finding("ID-02", "deny", "the agent is of another environment", {}) if {
+	not input.subject.properties.environment == input.context.environment
+	not input.subject.properties.environment == null
 	is_string(input.subject.properties.environment)
 	input.subject.properties.environment != ""
-	not input.subject.properties.environment == input.context.environment
 }

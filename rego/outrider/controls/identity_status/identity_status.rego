@@ -16,9 +16,7 @@ import data.outrider.lib
 # custom:
 #   refs: [NHI1, ASI10, GOVERN 1.7]
 findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quarantined", {}) if {
-	status := input.subject.properties.status
-	status != "active"
-	status in {"offboarded", "quarantined"}
+	input.subject.properties.status in {"offboarded", "quarantined"}
 }
 
 # METADATA
@@ -26,7 +24,5 @@ findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quara
 # custom:
 #   refs: [NHI1, ASI10, GOVERN 1.7]
 findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quarantined", {}) if {
-	status := data.outrider.agents[input.subject.id].status
-	status != "active"
-	status in {"offboarded", "quarantined"}
+	data.outrider.lib.agent.status in {"offboarded", "quarantined"}
 }

@@ -15,7 +15,12 @@ import data.outrider.lib
 # id: GV-05
 # custom:
 #   refs: [NHI1, NHI5, GOVERN 1.5]
-findings contains lib.finding("GV-05", _weight, "the agent's review is overdue", {}) if _is_overdue
+findings contains lib.finding("GV-05", _weight, "the agent's review is overdue", {}) if {
+	# Days compare as text; what the time is need not be parsed until one is overdue.
+	review_by := data.outrider.lib.agent.review_by
+	is_string(review_by)
+	review_by < substring(input.context.time.rfc3339, 0, 10)
+}
 
 # METADATA
 # id: GV-05
@@ -23,21 +28,14 @@ findings contains lib.finding("GV-05", _weight, "the agent's review is overdue",
 #   refs: [NHI1, NHI5, GOVERN 1.5]
 findings contains lib.finding("GV-05", "hold", "nobody says when the agent is reviewed", {}) if {
 	not input.action.properties.class == "read"
-	is_object(data.outrider.agents[input.subject.id])
+	is_object(data.outrider.lib.agent)
 	not _has_a_day
 	not data.outrider.lib.outside_production
 }
 
-_review_by := data.outrider.agents[input.subject.id].review_by
+_review_by := data.outrider.lib.agent.review_by
 
 _has_a_day if is_string(_review_by)
-
-# Days compare as text; what the time is need not be parsed until one is overdue.
-_is_overdue if {
-	is_string(_review_by)
-	today := substring(input.context.time.rfc3339, 0, 10)
-	_review_by < today
-}
 
 default _weight := "oblige"
 

@@ -16,7 +16,7 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI02, T4, AML.T0034.002]
 findings contains lib.finding("RL-01", "deny", "too many calls in a minute", {}) if {
-	lib.over(object.get(input, ["context", "behaviour", "counters", "calls_60s"], null), _limit)
+	not _is_slow
 }
 
 # METADATA
@@ -31,12 +31,11 @@ findings contains lib.finding("RL-01", "deny", message, {}) if {
 	message := sprintf("the task has spent its budget of %s", [name])
 }
 
-default _limit := 0
-
-_limit := data.outrider.rules["RL-01"].limits.by_class[_class] if {
-	is_number(data.outrider.rules["RL-01"].limits.by_class[_class])
-} else := data.outrider.rules["RL-01"].limits.calls_60s if {
-	is_number(data.outrider.rules["RL-01"].limits.calls_60s)
+_is_slow if {
+	limits := data.outrider.rules["RL-01"].limits
+	lib.within(input.context.behaviour.counters.calls_60s, 0, _most(limits))
 }
 
-_class := data.outrider.agents[input.subject.id].class
+_most(limits) := limits.by_class[data.outrider.lib.agent.class] if {
+	is_number(limits.by_class[data.outrider.lib.agent.class])
+} else := limits.calls_60s
