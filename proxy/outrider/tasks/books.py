@@ -47,8 +47,11 @@ MEMORY: Final = "memory"
 """Tables of the store."""
 DAY_S: Final = 86_400
 """How long the budgets of a standing grant run unless it says so (CONTRACTS §4)."""
-BOOKS_LIFE_S: Final = 30 * DAY_S
-"""A root's document goes when nothing happened for so long."""
+BOOKS_LIFE_S: Final = 31 * DAY_S
+"""A root's document goes when nothing happened for so long: never before its task ended, which
+lives 30 days at most."""
+ENTRIES: Final = 2048
+"""Documents of each kind in memory. One is a few KB, 64 at most."""
 HISTORY_LIFE_S: Final = 31 * DAY_S
 """What is remembered of destinations for 30 days needs a document that outlives them."""
 MEMORY_LIFE_S: Final = 31 * DAY_S
@@ -87,10 +90,11 @@ class TaskBooks:
     """`core.ports.Books` over versioned states. `run` is its background job; `close` follows it.
 
     `manifest` gives the one in force. With `on_loss_read` class `read` goes on with what was last
-    known where the store is gone (`stores.on_loss: read`).
+    known where the store is gone (`stores.on_loss: read`). A root's document goes when nothing
+    happened for `life_s`: longer than any task, or period of a standing grant, may last.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, and what the settings say
         self,
         *,
         states: States,
@@ -99,15 +103,26 @@ class TaskBooks:
         events: BookEvents,
         watch: BudgetWatch,
         on_loss_read: bool = False,
+        life_s: int = BOOKS_LIFE_S,
     ) -> None:
         self._clock = clock
         self._manifest = manifest
         self._on_loss_read = on_loss_read
         self._tasks: Ledger[TaskDocument] = Ledger(
-            states=states, table=BOOKS, codec=TaskCodec(), clock=clock, life_s=BOOKS_LIFE_S
+            states=states,
+            table=BOOKS,
+            codec=TaskCodec(),
+            clock=clock,
+            life_s=life_s,
+            entries=ENTRIES,
         )
         self._histories = Ledger(
-            states=states, table=HISTORY, codec=HistoryCodec(), clock=clock, life_s=HISTORY_LIFE_S
+            states=states,
+            table=HISTORY,
+            codec=HistoryCodec(),
+            clock=clock,
+            life_s=HISTORY_LIFE_S,
+            entries=ENTRIES,
         )
         self._memories = Ledger(
             states=states, table=MEMORY, codec=MemoryCodec(), clock=clock, life_s=MEMORY_LIFE_S

@@ -19,7 +19,9 @@ from outrider.tasks.behaviour.windows import Window, a_window, add, take_back, t
 HOUR_S: Final = 3600
 DAY_H: Final = 24
 SEEN: Final = 10_000
-SHARDS: Final = 16
+SHARDS: Final = 4
+"""Documents that the destinations of one class and principal are spread over: small enough to be
+written often, and few, for a store's rows are bounded."""
 SEEN_H: Final = 30 * DAY_H
 """A destination that was not reached for so long is new again."""
 USES: Final = 1_000
@@ -99,7 +101,7 @@ def class_key(agent_class: str | None, principal: str | None) -> str:
 
 def seen_key(whose: str, destination: str) -> str:
     """The shard of `whose` (a `class_key`) that a destination's mark lies in."""
-    return f"{whose}:{destination[0]}"
+    return f"{whose}:{int(destination[0], 16) % SHARDS}"
 
 
 def agent_key(agent: str) -> str:

@@ -218,12 +218,15 @@ def _uncarry(document: TaskDocument, secret: str, place: str) -> None:
 def refuse(
     document: TaskDocument, acts: list[Act], counted: Counted, effect: Effect, *, judged: bool
 ) -> None:
-    """Give back what was counted and count the denial; `judged` where it was one of the action,
-    not a fault of ours. What is held is asked again by whoever waits: that is no repeat."""
+    """Give back what was counted and count the denial, one for the exchange; `judged` where it was
+    one of the action, not a fault of ours. What is held is asked again by whoever waits for it:
+    that is no repeat."""
     give_back(document, acts, counted)
     if counted.period != document.period:
         return
     denied = effect is Effect.DENY
+    if denied and judged and any(counted.events):
+        add(document.denials, counted.ms // 1000, DENIALS_S)
     for act, number in zip(acts, counted.events, strict=True):
         if not number:
             continue
@@ -243,11 +246,9 @@ def _forget_pattern(document: TaskDocument, pattern: str) -> None:
 
 
 def _deny(document: TaskDocument, act: Act, ms: int) -> None:
-    second = ms // 1000
-    add(document.denials, second, DENIALS_S)
     tool = mark(act.resource)
     denied = document.denied
-    denied[tool] = second
+    denied[tool] = ms // 1000
     if len(denied) > DENIED_TOOLS:
         del denied[min(denied, key=denied.__getitem__)]
     if GUARD in act.tags:

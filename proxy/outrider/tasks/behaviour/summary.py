@@ -18,7 +18,6 @@ from outrider.tasks.behaviour.document import (
     SEVERAL,
     SUBJECTS,
     UNTRUSTED,
-    Event,
     TaskDocument,
 )
 from outrider.tasks.behaviour.windows import total
@@ -39,18 +38,14 @@ class Before:
     __slots__ = ("recent", "tags")
 
     def __init__(self, document: TaskDocument, ms: int) -> None:
-        self.recent: Json = [_event(event, ms) for event in document.ring[: -RECENT - 1 : -1]]
+        self.recent: Json = [
+            {**event["told"], "age_s": (ms - event["ms"]) / 1000 if ms > event["ms"] else 0}
+            for event in document.ring[: -RECENT - 1 : -1]
+        ]
         self.tags: Json = {
             tag: {"age_s": max(0, ms - kept[0]) / 1000, "count": kept[1]}
             for tag, kept in document.tags.items()
         }
-
-
-def _event(event: Event, ms: int) -> JsonObject:
-    age_ms = ms - event["ms"]
-    told = event["told"].copy()
-    told["age_s"] = age_ms / 1000 if age_ms > 0 else 0
-    return told
 
 
 def summary(
