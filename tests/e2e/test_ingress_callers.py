@@ -143,10 +143,10 @@ async def test_offboarding_in_data_refuses_the_next_call_of_a_live_connection(
             agents = {OWN: an_agent(), PLANNER: gone, PARTNER: an_agent()}
             write_policy(called.world.policy, _shipped(agents=agents))
             await called.world.sidecar.keeper.reload()
-            async with called.world.refuses("policy") as records:
+            async with called.world.refuses("quarantined") as records:
                 await client.send(called.request("/tickets"))
                 assert (await client.answer()).status == 403
-        assert "ID-03" in [one["code"] for one in records[0]["decision"]["reasons"]]
+        assert records[0]["decision"]["cause"] == "status"
 
 
 @pytest.mark.control("ID-04")

@@ -9,6 +9,7 @@ from outrider import __version__
 from outrider.app.explaining import explain_decision
 from outrider.app.identity_view import IdentityView
 from outrider.app.peer_check import PeerCheck
+from outrider.control.agents import AgentOperations
 from outrider.control.api import ControlApi
 from outrider.control.health import Check
 from outrider.control.identity import IdentityOperations
@@ -55,7 +56,13 @@ class ControlPlane:
             check=PeerCheck(sidecar.identity, lambda: sidecar.loaded).check,
         )
         tasks = sidecar.tasks.operations()
-        endpoints = (*operations.endpoints(), *identity.endpoints(), *tasks.endpoints())
+        inventory = AgentOperations(document=sidecar.agents.document)
+        endpoints = (
+            *operations.endpoints(),
+            *identity.endpoints(),
+            *tasks.endpoints(),
+            *inventory.endpoints(),
+        )
         tokens = {"operator": sidecar.state.token}
         if sidecar.feed is not None:
             endpoints += (bundle_endpoint(sidecar.feed.source),)

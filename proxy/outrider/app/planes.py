@@ -47,19 +47,20 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         clock=sidecar.clock,
     )
     binder = sidecar.tasks.binder(loaded)
+    identifier = CallerIdentifier(
+        settings=settings.identity,
+        listeners={
+            EGRESS: settings.listeners.egress,
+            INGRESS: settings.listeners.ingress,
+        },
+        keeper=sidecar.identity.keeper,
+        events=sidecar.metrics,
+        clock=sidecar.clock,
+        instance=sidecar.instance,
+        issuers=sidecar.identity.issuers,
+    )
     parts = Parts(
-        identifier=CallerIdentifier(
-            settings=settings.identity,
-            listeners={
-                EGRESS: settings.listeners.egress,
-                INGRESS: settings.listeners.ingress,
-            },
-            keeper=sidecar.identity.keeper,
-            events=sidecar.metrics,
-            clock=sidecar.clock,
-            instance=sidecar.instance,
-            issuers=sidecar.identity.issuers,
-        ),
+        identifier=sidecar.agents.seen.noting(identifier),
         decider=policy_parts.decider_of(loaded, sidecar.keeper, sidecar.clock, sidecar.metrics),
         binder=binder,
         own=sidecar.tasks.own(binder),

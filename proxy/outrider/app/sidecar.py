@@ -16,6 +16,7 @@ import orjson
 
 from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
+from outrider.app.agents import Agents
 from outrider.app.books import books_of
 from outrider.app.control_plane import ControlPlane
 from outrider.app.identity import IdentityWatch, OwnIdentity
@@ -83,6 +84,7 @@ class Sidecar:
         self.live = LiveExchanges()
         self.jobs = Jobs()
         self.quarantine = QuarantineList()
+        self.agents = Agents(clock=self.clock, quarantine=self.quarantine, live=self.live)
         self.identity = OwnIdentity(loaded, self.clock, self.metrics)
         self.instance = own_instance(loaded.pod_uid)
         self.wheel = Wheel(clock=self.clock)
@@ -305,6 +307,7 @@ class Sidecar:
         record = base(RecordKind.POLICY, self.clock, None, None, None)
         record["policy"] = {"revision": policy.revision, "digest": release.digest}
         self.audit.append_nowait(record)
+        self.agents.policy_changed(policy)
         self.live.changed()
 
     # --- identity -----------------------------------------------------------------------
@@ -399,6 +402,7 @@ class Sidecar:
             if confirmed_s is not None:
                 self.metrics.policy_confirmed(confirmed_s)
             self.metrics.clock_skew(self._wall_ahead_s() - self._wall_ahead_at_start_s)
+            self.metrics.review_overdue(self.agents.overdue_s(self.own_agent()))
             self._identity_view.beat(self.metrics)
 
     def _wall_ahead_s(self) -> float:

@@ -10,6 +10,7 @@ from outrider import __version__
 
 COMMANDS: Final = {
     "run": ("outrider.cli.run", "Run the sidecar."),
+    "init": ("outrider.cli.init", "Ask live MCP servers; write settings, manifest and grant."),
     "demo": ("outrider.cli.demo.main", "Show a governed agent at work, with real parts."),
     "config": ("outrider.cli.config", "Check, show and describe settings."),
     "policy": ("outrider.cli.policy", "Test, lint, index and build policy."),
@@ -17,6 +18,7 @@ COMMANDS: Final = {
     "opa": ("outrider.cli.opa", "Find or install Open Policy Agent."),
     "audit": ("outrider.cli.audit", "Verify, show and follow the audit chain."),
     "identity": ("outrider.cli.identity", "Show and follow our identity; check a peer's."),
+    "agents": ("outrider.cli.agents", "Set agents seen against agents declared."),
     "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
     "task": ("outrider.cli.task", "Register, look at, narrow and end tasks."),
     "explain": (

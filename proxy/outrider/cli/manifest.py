@@ -1,6 +1,7 @@
 """`outrider manifest`: hold the manifest against itself and its grants, and draft one."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -60,6 +61,7 @@ def lint(  # noqa: PLR0913, PLR0917 - one parameter for each option
     Exits 1 where anything is missing, where nothing stops a way from untrusted text over
     sensitive data to the outside, or where a grant that only reads can change something.
     """
+    logging.getLogger("outrider").addHandler(logging.NullHandler())  # what fails is told by us
     now = SystemClock().unix_s()
     with faults_in_words(code=1):
         release = load(path or shipped_rego(), overlay or ())

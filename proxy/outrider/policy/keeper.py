@@ -246,6 +246,11 @@ class PolicyKeeper:
             permissive=permissive,
         )
         logger.info("policy activated", extra={"revision": release.revision})
+        if release.lacking:
+            logger.warning(
+                "nobody answers for parts of the policy; the production profile refuses it",
+                extra={"lacking": len(release.lacking), "first": release.lacking[0]},
+            )
         for told in self._changed:
             told(policy)
         return True

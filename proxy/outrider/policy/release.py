@@ -20,11 +20,11 @@ from outrider.core.manifest import Manifest, parse_manifest
 from outrider.core.ports import AgentEntry
 from outrider.core.template import Templates, parse_templates
 from outrider.policy import archive, bundle
+from outrider.policy.ownership import lacking, refuse_lacking
 
 TIERS: Final = ("low", "standard", "high")
 STATUSES: Final = ("active", "quarantined", "offboarded")
 _NEEDED: Final = ("owner", "tier", "environment", "status")
-_NEEDED_IN_PRODUCTION: Final = ("sponsor", "escalation", "class", "review_by")
 _PACKAGE: Final = re.compile(
     r"package\s+([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*(#.*)?"
 )
@@ -43,7 +43,8 @@ class Release:
 
     `data` is the whole base document (`{"outrider": …}`), the catalogue and the revision in it.
     `digest` is of the content, whatever the revision is called. `codes` are the declared reason
-    codes. `fixtures` are the sample inputs the release ships.
+    codes. `fixtures` are the sample inputs the release ships. `lacking` is what of it nobody
+    answers for, a line each.
     """
 
     revision: str
@@ -56,6 +57,7 @@ class Release:
     templates: Templates = field(default_factory=dict)
     fixtures: Mapping[str, JsonObject] = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
 
 def load(
@@ -67,8 +69,9 @@ def load(
 ) -> Release:
     """The release at `path` (a directory or a `.tar.gz`) with `overlays` laid over it.
 
-    `hosts` are the upstreams' configured `host:port`. With `complete` an agent must carry all that
-    production requires (GOVERNANCE §10). Blocking: reads files. Raises `ConfigError`.
+    `hosts` are the upstreams' configured `host:port`. With `complete` somebody must answer for all
+    of it, as production requires (GOVERNANCE §10), and guesses count as unsaid. Blocking: reads
+    files. Raises `ConfigError`.
     """
     tree = bundle.read(path, overlays)
     digest = _digest(tree.files)
@@ -87,13 +90,17 @@ def assemble(
     if catalogue:
         outrider["catalogue"] = catalogue
     outrider["build"] = {"revision": revision}
+    missing = lacking(outrider)
+    if complete:
+        refuse_lacking(missing)
     return Release(
         revision=revision,
         digest=digest,
         modules=tree.modules,
         data={bundle.ROOT: outrider},
         manifest=_manifest(tree, outrider, hosts, guesses=not complete),
-        agents=_agents(tree, outrider.get("agents"), complete=complete),
+        agents=_agents(tree, outrider.get("agents")),
+        lacking=missing,
         codes=_codes(tree.modules.values()) | frozenset(catalogue),
         templates=_templates(tree, outrider.get("templates")),
         fixtures=tree.fixtures,
@@ -230,13 +237,13 @@ def _manifest(
         raise ConfigError(f"{file}data.outrider.manifest: {fault}") from fault
 
 
-def _agents(tree: bundle.Tree, document: Json, *, complete: bool) -> dict[str, AgentEntry]:
+def _agents(tree: bundle.Tree, document: Json) -> dict[str, AgentEntry]:
     if document is None:
         return {}
     try:
         if not isinstance(document, dict):
             raise ConfigError("data.outrider.agents is no object by SPIFFE ID")
-        return {name: _agent(name, entry, complete=complete) for name, entry in document.items()}
+        return {name: _agent(name, entry) for name, entry in document.items()}
     except OutriderError as fault:
         raise ConfigError(f"{_data_file(tree, f'{bundle.ROOT}/agents')}{fault}") from fault
 
@@ -257,12 +264,11 @@ def _data_file(tree: bundle.Tree, folder: str) -> str:
     return ""
 
 
-def _agent(name: str, entry: Json, *, complete: bool) -> AgentEntry:
+def _agent(name: str, entry: Json) -> AgentEntry:
     where = f"data.outrider.agents[{name!r}]"
     if not isinstance(entry, dict) or not name or len(name) > 2048:
         raise ConfigError(f"{where} is no object under a SPIFFE ID")
-    needed = _NEEDED + (_NEEDED_IN_PRODUCTION if complete else ())
-    for key in needed:
+    for key in _NEEDED:
         if not _word(entry, key, where):
             raise ConfigError(f"{where}: {key} is missing")
     for key, allowed in (("tier", TIERS), ("status", STATUSES)):

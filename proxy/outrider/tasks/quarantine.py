@@ -1,7 +1,7 @@
 """Who and what is cut off now, whatever policy or grants say.
 
-This version keeps the list in memory and nothing fills it but the process itself; an agent whose
-status in policy data is not active is policy's to deny.
+The list is in memory; who is cut off by name is filled in by those who keep it, who is out by its
+status in the policy's data with each policy.
 """
 
 from enum import StrEnum
@@ -25,6 +25,7 @@ class QuarantineList:
     def __init__(self, *, limit: int = 10_000) -> None:
         self._limit = limit
         self._cut: set[tuple[Scope, str]] = set()
+        self._out: frozenset[str] = frozenset()
 
     def cut(self, scope: Scope, name: str) -> None:
         """Refuse `name` from the next check on. Idempotent. Raises `ValueError` past the bound."""
@@ -36,6 +37,10 @@ class QuarantineList:
         """Let `name` pass again. Idempotent."""
         self._cut.discard((scope, name))
 
+    def out_by_status(self, agents: frozenset[str]) -> None:
+        """Refuse exactly `agents` besides: who is not active in the policy's data."""
+        self._out = agents
+
     def check(
         self,
         *,
@@ -45,6 +50,8 @@ class QuarantineList:
         upstream: str | None = None,
     ) -> None:
         """`Quarantine.check`; the `cause` is the first scope that is cut off."""
+        if self._out and agent in self._out:
+            raise EnforcementError("quarantined", reason=Reason.QUARANTINED, cause="status")
         if not self._cut:
             return
         named = (

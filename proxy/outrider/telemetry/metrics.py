@@ -190,6 +190,9 @@ class Metrics:
         self._revision = self._gauge(
             "policy_revision_info", "The active revision", "bundle", "revision"
         )
+        self._review_overdue = self._gauge(
+            "review_overdue_seconds", "How long the review of our own agent is overdue"
+        )
         self._confirmed = self._gauge(
             "policy_bundle_confirmed_timestamp_seconds", "Last confirmation", "bundle"
         )
@@ -428,6 +431,10 @@ class Metrics:
 
     def policy_confirmed(self, unix_s: float) -> None:
         self._confirmed.labels("outrider").set(unix_s)
+
+    def review_overdue(self, seconds: float) -> None:
+        """How long our own agent's review is overdue; 0 where it is not."""
+        self._review_overdue.set(seconds)
 
     def policy_refused(self, stage: str) -> None:
         self._bundle_failures.labels("outrider", stage).inc()

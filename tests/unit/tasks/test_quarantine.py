@@ -37,3 +37,14 @@ def test_the_list_is_bounded():
     quarantine.cut(Scope.AGENT, "a")
     with pytest.raises(ValueError, match="more than 1"):
         quarantine.cut(Scope.AGENT, "b")
+
+
+def test_who_is_out_by_status_is_refused_until_the_data_says_otherwise():
+    quarantine = QuarantineList()
+    quarantine.out_by_status(frozenset({NAMES["agent"], "spiffe://a/other"}))
+    with pytest.raises(EnforcementError) as refusal:
+        quarantine.check(agent=NAMES["agent"])
+    assert (refusal.value.reason, refusal.value.cause) == (Reason.QUARANTINED, "status")
+    quarantine.check(agent="spiffe://a/b/c")
+    quarantine.out_by_status(frozenset())
+    quarantine.check(**NAMES)
