@@ -27,7 +27,8 @@ TOOLS = (
 FREE = {
     f"OUTRIDER_LISTENERS__{name}__ADDRESSES": '["127.0.0.1:0"]'
     for name in ("EGRESS", "CONTROL", "TELEMETRY")
-}
+} | {"OUTRIDER_POLICY__TIMEOUT_MS": "5000", "OUTRIDER_POLICY__LIST_TIMEOUT_MS": "5000"}
+"""Any ports, and patience: a machine that pauses is not what these tests are about."""
 
 
 def _files(room: Path) -> list[str]:
@@ -54,7 +55,8 @@ async def _init(room: Path, *urls: str) -> Said:
 
 async def _refused(room: Path, *urls: str, agent: str = AGENT) -> str:
     """What is said to one that comes to nothing."""
-    words = ("init", *urls, "--directory", room, "--owner", "me", "--agent", agent)
+    words: list[str | Path] = ["init", *urls, "--directory", room, "--owner", "me"]
+    words += ["--agent", agent]
     said = await asyncio.to_thread(outrider, *words)
     assert (said.code, said.out) == (1, ""), said
     return said.err
