@@ -9,26 +9,32 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+import aiohttp
 from rich.console import Console
 
 from tests.bench import tools
 from tests.conformance import processes
 from tests.scorecard import data, environment, manifest, sidecar, variants
-from tests.scorecard.adaptive import Probe
 from tests.scorecard.agent import BrokenAnswerError
 from tests.scorecard.chain import BrokenRunError
 from tests.scorecard.figures import figures
-from tests.scorecard.replay import Ran
 from tests.scorecard.report import Card, print_report, write_json
-from tests.scorecard.runner import Plan, Played, Runner
+from tests.scorecard.runner import Plan, Runner
 from tests.scorecard.variants import FURTHER, MAIN, Setting, without
 
 BASE = "shipped, no default holds"
 """The setting of which controls are taken away one by one."""
+BROKEN = (
+    BrokenAnswerError, BrokenRunError, processes.BrokenRunError, aiohttp.ClientError, ValueError,
+    OSError,
+)  # fmt: skip
+SAMPLED = 4
+"""One of so many attacks is run for each control that is taken away."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,47 +130,54 @@ def _play(
         engine=options.engine,
         every=options.every,
     )
-    reads = variants.reading_tools()
-    told = Progress(progress, plan.runs)
-    runs: dict[str, Sequence[Ran]] = {}
-    probes: dict[str, Sequence[tuple[Probe, Ran]]] = {}
+    card = Card(runs={}, probes={}, reads=variants.reading_tools(), notes={})
     with sidecar.servers(python, room) as upstreams:
-        runner = Runner(plan=plan, upstreams=upstreams, room=room, step=told.step)
-        todo = list(chosen)
-        while todo:
-            setting = todo.pop(0)
-            told.begin(setting.name)
-            played = _run(runner, setting)
-            runs[setting.name], probes[setting.name] = played.runs, played.probes
-            told.end()
-            if options.whole and setting.name == BASE:
-                todo += _ablations(runs[BASE], reads)
+        stage = Stage(upstreams=upstreams, room=room, progress=progress, card=card)
+        for setting in chosen:
+            stage.run(setting, plan)
+        if options.whole:
+            stage.ablate(replace(plan, every=max(plan.every, SAMPLED)))
     digests = {setting.name: sidecar.policy_digest(setting, room) for setting in chosen}
-    return Card(runs=runs, probes=probes, reads=reads, notes=_notes(options, plan, digests))
+    return replace(card, notes=_notes(options, plan, digests))
 
 
-def _run(runner: Runner, setting: Setting) -> Played:
-    """Raises `BrokenRunError` with the first fault of any run."""
-    try:
-        return runner.run(setting)
-    except* (
-        BrokenAnswerError,
-        BrokenRunError,
-        ValueError,
-        OSError,
-        processes.BrokenRunError,
-    ) as faults:
-        first: BaseException = faults
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise processes.BrokenRunError(f"{setting.name}: {first}") from first
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Runs settings one after another and puts what they come to on the card."""
+
+    upstreams: Mapping[str, str]
+    room: Path
+    progress: Console
+    card: Card
+
+    def run(self, setting: Setting, plan: Plan) -> None:
+        """Raises `BrokenRunError` with the first fault of any run."""
+        told = Progress(self.progress, plan.runs)
+        told.begin(setting.name)
+        runner = Runner(plan=plan, upstreams=self.upstreams, room=self.room, step=told.step)
+        try:
+            played = runner.run(setting)
+        except* BROKEN as faults:
+            raise _broken(setting, faults) from faults
+        self.card.runs[setting.name] = played.runs
+        self.card.probes[setting.name] = played.probes
+        told.end()
+
+    def ablate(self, plan: Plan) -> None:
+        """Take away each control of the library that stopped anything, one by one."""
+        base = [run for run in self.card.runs[BASE] if plan.holds(run)]
+        self.card.runs[f"{BASE}, a sample"] = base
+        whole = figures(base, self.card.reads)
+        for code in sorted({*whole.stopped, *whole.interrupted}):
+            if code[:2].isupper() and code != "EF-00":  # the default deny is no control
+                self.run(without(code), plan)
 
 
-def _ablations(base: Sequence[Ran], reads: frozenset[str]) -> list[Setting]:
-    """One setting for each control of the library that stopped anything."""
-    whole = figures(base, reads)
-    codes = sorted({*whole.stopped, *whole.interrupted})
-    return [without(code) for code in codes if code[:2].isupper()]
+def _broken(setting: Setting, faults: BaseException) -> processes.BrokenRunError:
+    first = faults
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return processes.BrokenRunError(f"{setting.name}: {type(first).__name__}: {first}")
 
 
 def _notes(options: argparse.Namespace, plan: Plan, digests: dict[str, str]) -> dict[str, object]:

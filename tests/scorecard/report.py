@@ -45,10 +45,10 @@ class Card:
     """Everything a run of the scorecard came to. `runs` are by setting, in order; `probes`, the
     adaptive set, count in none of the figures."""
 
-    runs: Mapping[str, Sequence[Ran]]
+    runs: dict[str, Sequence[Ran]]
     reads: frozenset[str]
     notes: Mapping[str, Any]
-    probes: Mapping[str, Sequence[tuple[Probe, Ran]]] = field(default_factory=dict)
+    probes: dict[str, Sequence[tuple[Probe, Ran]]] = field(default_factory=dict)
 
     def of(self, setting: str, suite: str = ALL) -> Figures:
         chosen = (run for run in self.runs[setting] if suite in (ALL, run.suite))

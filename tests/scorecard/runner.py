@@ -1,6 +1,7 @@
 """All runs of one setting: each in a fresh environment, under a task of its own."""
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ LONGEST_FIRST: Final = ("workspace", "slack", "travel", "banking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is run: `every` n-th attack of each suite alone, to look quickly."""
+    """What is run: of `every` n attacks one alone, the same ones each time, to look quickly."""
 
     suites: tuple[Suite, ...]
     kinds: Mapping[str, str]
@@ -37,7 +38,17 @@ class Plan:
     def of(self, suite: Suite) -> list[tuple[Task, Goal | None]]:
         """Each task alone, then each under attack."""
         benign: list[tuple[Task, Goal | None]] = [(task, None) for task in suite.tasks]
-        return benign + list(suite.pairs())[:: self.every]
+        pairs = list(suite.pairs())
+        # drawn, not counted off: the goals come in turn, so every sixth might be the same
+        count = -(-len(pairs) // self.every)
+        drawn = random.Random(suite.name).sample(range(len(pairs)), count)  # noqa: S311 - no secret
+        return benign + [pairs[number] for number in sorted(drawn)]
+
+    def holds(self, run: Ran) -> bool:
+        """Whether a run is one of the plan's."""
+        suite = next(suite for suite in self.suites if suite.name == run.suite)
+        goals = {(task.id, None if goal is None else goal.id) for task, goal in self.of(suite)}
+        return (run.task, run.goal) in goals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

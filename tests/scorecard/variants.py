@@ -18,10 +18,13 @@ from tests.scorecard.manifest import POLICY
 LIBRARY: Final = Path(__file__).resolve().parents[2] / "rego"
 AGENT: Final = "spiffe://scorecard.test/agent"
 ALL_EFFECTS: Final = ("read", "write", "send", "share", "pay", "delete", "admin", "execute")
-DEFAULT_HOLDS: Final = frozenset({"EF-01", "EF-02", "EF-03", "EF-04", "EF-05", "EF-07", "SQ-31"})
+DEFAULT_HOLDS: Final = frozenset(
+    {"EF-01", "EF-02", "EF-03", "EF-04", "EF-05", "EF-06", "EF-07", "EF-08", "SQ-31"}
+)
 """GOVERNANCE §6's own holds, which gate payments and administration by themselves."""
 PROVENANCE: Final = frozenset({"PV-01"})
 STRICT: Final = frozenset({"PV-01", "PV-02"})
+LINKS: Final = frozenset({"PV-01", "PV-05", "SQ-20"})
 
 
 class Granting(StrEnum):
@@ -70,6 +73,7 @@ FURTHER: Final = (
         on=STRICT,
         limits={"PV-02": {"strict": True}},
     ),
+    Setting(name="scope+prov, PV-05, SQ-20 (post-hoc)", granting=Granting.SCOPE, on=LINKS),
     Setting(name="shipped", granting=Granting.TEMPLATE),
     Setting(name="shipped, no default holds", granting=Granting.TEMPLATE, off=DEFAULT_HOLDS),
 )
