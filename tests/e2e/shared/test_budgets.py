@@ -23,8 +23,8 @@ __all__ = ["prefix", "server"]
 
 LIMIT = 12
 CALLS = 16
-IN_PROCESS = 180
-IN_CHILDREN = 20
+IN_PROCESS = 188
+IN_CHILDREN = 12
 
 
 def _held(told: dict[str, Fate], budget: Budget) -> None:
@@ -193,7 +193,8 @@ async def test_seeded_runs_with_killed_processes_keep_the_books_right(server, tm
         path = tmp_path / f"{seed}.sock"
         async with chaos(path, server.path) as proxy:
             proxy.plan, proxy.delay_s = _unruly(random, 0.02), 0.001
-            children = [await _child(path, own, _worker(name, 60, seed=seed)) for name in "ab"]
+            workers = [_worker(name, 60, seed=seed) for name in "ab"]
+            children = await asyncio.gather(*(_child(path, own, one) for one in workers))
             async with asyncio.TaskGroup() as group:
                 for child in children:
                     child.go()
