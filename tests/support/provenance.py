@@ -47,7 +47,7 @@ class Desk:
     events: int = 0
 
     def action(
-        self, tool: str, arguments: JsonObject | None, upstream: str = "crm", **entry: Any
+        self, tool: str, given: JsonObject | None, upstream: str = "crm", **entry: Any
     ) -> tuple[Action, ToolEntry, Manifest]:
         tools = {tool: {"effect": "read", "arguments": ROLES} | entry} if entry else {}
         manifest = a_manifest(**tools)
@@ -57,7 +57,7 @@ class Desk:
             resource_type=ResourceType.TOOL,
             upstream=upstream,
             resource=tool,
-            arguments=arguments,
+            arguments=given,
         )
         return complete(ask, manifest), manifest.upstreams[upstream].tools[tool], manifest
 

@@ -113,6 +113,7 @@ class Leaves:
             if nodes:
                 mark, record = self._marked(value, nodes, mark, record)
             if isinstance(value, dict):
+                mark = mark._replace(creates=False) if mark.creates else mark
                 yield from self._keys(value, nodes, mark, pointer, record)
                 self._members(value, nodes, mark, pointer, record)
             elif isinstance(value, list):
@@ -148,8 +149,6 @@ class Leaves:
         lines = [line for node in nodes for line in node.lines]
         if lines:
             mark = _with_lines(mark, lines)
-        elif mark.creates:
-            mark = mark._replace(creates=False)
         if value is not None and not isinstance(value, list) and _counts(nodes):
             record = self._next()
         return mark, record
@@ -196,7 +195,6 @@ class Leaves:
     ) -> Iterator[Leaf]:
         named = {step for node in nodes for step in node.below}
         structured = bool(named - {EACH})  # then an unnamed key is a name of the tool's own
-        mark = mark._replace(creates=False) if mark.creates else mark
         for key in members:
             if key and key not in named and not (structured and key.isidentifier()):
                 leaf = self._leaf(key, mark, pointer, record)

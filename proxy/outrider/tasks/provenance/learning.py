@@ -23,6 +23,7 @@ MAX_DIGESTS: Final = 1024
 MAX_CREATED: Final = 64
 _STEP_SPECIAL: Final = 24  # leaves that are stored as whole values
 _SHORT_CHARS: Final = 5
+_CUT_CHARS: Final = 64
 _SAID: Final = {FieldLabel.PLATFORM: Label.PLATFORM, FieldLabel.RECORD: Label.RECORD}
 
 
@@ -206,12 +207,12 @@ def _parsed(text: str) -> Generator[None, None, Json]:
 
 
 def _cut(text: str, start: int, end: int) -> int:
-    """Behind the last space of the piece from `start` to `end`, or where an ASCII letter ends."""
+    """Behind the last space of the piece from `start` to `end`, else before an ASCII character,
+    which nothing before it is folded with."""
     if end >= len(text):
         return len(text)
     found = text.rfind(" ", start, end)
     if found > start:
         return found + 1
-    while end > start + 1 and not (text[end].isascii() and text[end - 1].isascii()):
-        end -= 1
-    return end
+    near = range(end, max(start + 1, end - _CUT_CHARS), -1)
+    return next((at for at in near if text[at].isascii()), end)

@@ -154,9 +154,12 @@ class View:
             or not _SEPARATORS.search(leaf)
         ):
             return whole
-        parts = [value_of(part, kind) for part in _SEPARATORS.split(leaf)]
+        texts = _SEPARATORS.split(leaf, maxsplit=MAX_PARTS)
+        if len(texts) > MAX_PARTS:
+            return MADE_UP
+        parts = [value_of(part, kind) for part in texts]
         values = [part for part in parts if part is not None]
-        if not 2 <= len(values) <= MAX_PARTS:
+        if len(values) < 2:
             return whole
         sights = [memory.sight(part, kind, role, self._upstream) for part in values]
         return max(sights, key=lambda one: one.label.rank)

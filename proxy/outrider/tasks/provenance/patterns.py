@@ -24,7 +24,9 @@ _KEYS: Final = {  # by a part that all of a kind have
     "google": ("AIza", re.compile(r"AIza[A-Za-z0-9_-]{35}")),
     "jwt": (
         "eyJ",
-        re.compile(r"eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,8192}"),
+        re.compile(
+            r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,8192}"
+        ),
     ),
     "pem": ("PRIVATE KEY", re.compile(r"-----BEGIN (?:[A-Z]{2,12} ){0,2}PRIVATE KEY-----")),
 }

@@ -9,11 +9,12 @@ from outrider.tasks.provenance.patterns import FEWEST_DIGITS
 MAX_TOKENS: Final = 256
 """Of one value; what comes after is not looked at."""
 
-_URL: Final = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,15}://|(?<![\w.-])www\.)[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}",
-    re.IGNORECASE,
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,15}\Z", re.IGNORECASE)
+_REST: Final = re.compile(r"[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}")
+_BARE: Final = re.compile(r"(?<![\w./-])www\.[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}", re.IGNORECASE)
+_EMAIL: Final = re.compile(
+    r"(?<![\w.+%~!#$&*=?^-])[\w.+%~!#$&*=?^-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
 )
-_EMAIL: Final = re.compile(r"[\w.+%~!#$&*=?^-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?"
     r"(?![A-Za-z0-9])"
@@ -38,9 +39,7 @@ def tokens_in(text: str, *, digits: bool = True) -> Iterator[Token]:
 
 
 def _found(text: str, *, digits: bool) -> Iterator[Token]:
-    if "://" in text or "www." in text or "WWW." in text:
-        for match in _URL.finditer(text):
-            yield Token("url", match[0].rstrip(_TAIL))
+    yield from (Token("url", url.rstrip(_TAIL)) for url in _urls(text))
     if "@" in text:
         for match in _EMAIL.finditer(text):
             yield Token("email", match[0].rstrip(".-"))
@@ -48,6 +47,19 @@ def _found(text: str, *, digits: bool) -> Iterator[Token]:
         spelt = _without_words(match[0])
         if sum(char.isdigit() for char in spelt) >= FEWEST_DIGITS:
             yield Token("iban", spelt)
+
+
+def _urls(text: str) -> Iterator[str]:
+    """What follows a scheme, and what begins with `www.`."""
+    at = text.find("://")
+    while at >= 0:
+        scheme = _SCHEME.search(text, max(0, at - 16), at)
+        rest = _REST.match(text, at + 3)
+        if scheme is not None and rest is not None:
+            yield text[scheme.start() : rest.end()]
+        at = text.find("://", at + 3 if rest is None else rest.end())
+    if "www." in text or "WWW." in text or "Www." in text:
+        yield from (match[0] for match in _BARE.finditer(text))
 
 
 def _without_words(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from outrider.core.jsonvalue import Json
 from outrider.tasks.provenance.forms import (
     LONGEST_SPACED,
