@@ -67,7 +67,7 @@ class PolicyCare:
         await self._cut_offs.cut(scope, name, obligation.reason)
         if scope is Scope.TASK and task is not None and not task.standing:
             await self._registry.end(name, TaskEnd.QUARANTINED, by=BY_POLICY)
-        self._live.cut_others(_is_of(scope, name), Reason.QUARANTINED)
+        self._live.cut_others(is_of(scope, name), Reason.QUARANTINED)
 
     async def _record(
         self,
@@ -108,7 +108,7 @@ def _named(
     return scope, name
 
 
-def _is_of(scope: Scope, name: str) -> Callable[[LiveExchange], bool]:
+def is_of(scope: Scope, name: str) -> Callable[[LiveExchange], bool]:
     """Whether an exchange under way is of what was cut off."""
 
     def picked(entry: LiveExchange) -> bool:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Final
 
-from outrider.app.care import PolicyCare
+from outrider.app.care import PolicyCare, is_of
 from outrider.config.load import Loaded
 from outrider.config.settings import Profile
 from outrider.control.tasks import TaskOperations
@@ -26,6 +26,7 @@ from outrider.tasks.asking import Bounds
 from outrider.tasks.binder import TaskBinder
 from outrider.tasks.cut_off import CutOffs
 from outrider.tasks.own import OwnDesk
+from outrider.tasks.quarantine import Scope
 from outrider.tasks.registering import Registering
 from outrider.tasks.registry import OWN, SWEEP_S, Hooks, TaskRegistry
 from outrider.tasks.shelf import TaskShelf
@@ -184,7 +185,24 @@ class TaskDesk:
     async def _look_after(self) -> None:
         while True:
             await self.registry.sweep()
+            await self._see_cut_offs()
             await asyncio.sleep(SWEEP_S)
+
+    async def _see_cut_offs(self) -> None:
+        """What another sidecar of the store had cut off ends here too."""
+        if not self._sidecar.state.states.shared:
+            return
+        try:
+            self._cut_live(await self.cut_offs.load())
+        except OutriderError as fault:
+            logger.warning(
+                "who is cut off cannot be read",
+                extra={"event": "quarantine_unread", "fault": str(fault)},
+            )
+
+    def _cut_live(self, fresh: tuple[tuple[Scope, str], ...]) -> None:
+        for scope, name in fresh:
+            self._sidecar.live.cut_others(is_of(scope, name), Reason.QUARANTINED)
 
     # --- what it does to others ---
 

@@ -21,14 +21,19 @@ class CutOffs:
         self._states = states
         self._cut = cut
         self._clock = clock
+        self._known: set[str] = set()
 
-    async def load(self) -> int:
-        """Take in what is cut off by now; how many there are. Raises `StoreUnavailableError`."""
-        found = await self._states.items(TABLE)
-        for held in found.values():
-            scope, name = _read(held.value)
-            self._cut.cut(scope, name)
-        return len(found)
+    async def load(self) -> tuple[tuple[Scope, str], ...]:
+        """Take in what is cut off by now; what was not known before. Raises
+        `StoreUnavailableError`."""
+        fresh: list[tuple[Scope, str]] = []
+        for key, held in (await self._states.items(TABLE)).items():
+            if key not in self._known:
+                scope, name = _read(held.value)
+                self._cut.cut(scope, name)
+                self._known.add(key)
+                fresh.append((scope, name))
+        return tuple(fresh)
 
     async def cut(self, scope: Scope, name: str, reason: str) -> None:
         """Cut `name` off. Durable when it returns. Raises `StoreUnavailableError`: it counts here
@@ -38,6 +43,7 @@ class CutOffs:
             {"scope": scope, "name": name, "reason": reason, "at": int(self._clock.unix_s())}
         )
         key = f"{scope.value}:{name}"
+        self._known.add(key)
         # Whoever wrote it first cut it off as well.
         await self._states.swap(TABLE, key, 0, value, durable=True)
 

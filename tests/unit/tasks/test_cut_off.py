@@ -43,7 +43,8 @@ async def test_what_is_cut_off_is_refused_here_and_by_the_next_to_look(
     assert refused(cut, **named)
     there, other = some(states)
     assert not refused(other, **named)
-    assert await there.load() == 1
+    assert await there.load() == ((scope, "x"),)
+    assert await there.load() == ()
     assert refused(other, **named)
     assert not refused(other, agent=AGENT)
 
@@ -53,7 +54,8 @@ async def test_cutting_off_twice_is_once() -> None:
     here, _ = some(states)
     await here.cut(Scope.AGENT, AGENT, "SQ-01")
     await here.cut(Scope.AGENT, AGENT, "SQ-06")
-    assert await here.load() == 1
+    there, _ = some(states)
+    assert await there.load() == ((Scope.AGENT, AGENT),)
 
 
 class Gone(MemoryStates):
