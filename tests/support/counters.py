@@ -54,7 +54,8 @@ def adding(name: str, limit: int | None = None) -> Callable[[Counters], int]:
 
 def a_ledger(states: States, **changes: object) -> Ledger[Counters]:
     given: dict[str, object] = {"table": "books", "clock": FixedClock(), "life_s": LIFE_S}
-    return Ledger(states=states, codec=CountersCodec(), **given | changes)  # type: ignore[arg-type]
+    given["codec"] = CountersCodec()
+    return Ledger(states=states, **given | changes)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -173,12 +173,12 @@ def running(*options: str) -> Iterator[RedisServer]:
 
 
 _AGE: Final = """
-for _, row in ipairs(redis.call('KEYS', 'test:*:k:*')) do
+for _, row in ipairs(redis.call('KEYS', ARGV[2] .. ':*:k:*')) do
   local left = redis.call('PTTL', row)
   if left >= 0 and left <= tonumber(ARGV[1]) then redis.call('DEL', row)
   elseif left >= 0 then redis.call('PEXPIRE', row, left - ARGV[1]) end
 end
-for _, index in ipairs(redis.call('KEYS', 'test:*:index')) do
+for _, index in ipairs(redis.call('KEYS', ARGV[2] .. ':*:index')) do
   for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
     redis.call('ZINCRBY', index, -ARGV[1], key)
   end
@@ -187,6 +187,6 @@ return 'aged'
 """
 
 
-def age(server: RedisServer, milliseconds: int) -> None:
-    """As if so much time had passed for everything that tests put there."""
-    assert "aged" in server.say("EVAL", _AGE, "0", str(milliseconds))
+def age(server: RedisServer, milliseconds: int, prefix: str) -> None:
+    """As if so much time had passed for everything below `prefix`."""
+    assert "aged" in server.say("EVAL", _AGE, "0", str(milliseconds), prefix)

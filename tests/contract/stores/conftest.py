@@ -51,13 +51,13 @@ def _local(kind, clock, path, rows, stack):
 
 
 @pytest.fixture
-def pass_s(kind, clock, request):
+def pass_s(kind, clock, prefix, request):
     """Lets time pass: by the clock; at a server, which has its own, by ageing all it holds."""
     server = request.getfixturevalue("server") if kind == "redis" else None
 
     def passed(seconds):
         clock.pass_s(seconds)
         if server is not None:
-            redis.age(server, round(seconds * 1000))
+            redis.age(server, round(seconds * 1000), prefix)
 
     return passed
