@@ -15,7 +15,8 @@ SHINGLE_BYTES: Final = 16
 SHINGLE_STRIDE: Final = 8
 MAX_SHINGLES: Final = 32_768
 FOUND_SURELY_BYTES: Final = SHINGLE_BYTES + SHINGLE_STRIDE - 1
-"""A value of so many bytes or more is found among the shingles wherever it stood."""
+"""A value of so many bytes or more is found among the shingles wherever it stood; one that differs
+from it in the first or last few may be taken for it."""
 _LONGEST_SOUGHT: Final = 256  # bytes of a value whose shingles are looked for
 _MOST_PLACES: Final = 64  # of a value in one text, looked at for one that stands alone
 

@@ -123,7 +123,7 @@ def test_what_is_told_is_bounded() -> None:
 
 
 def test_a_secret_is_never_a_name_the_task_made() -> None:
-    line = {"path": "$.id", "label": "secret", "creates": True}
+    line: JsonObject = {"path": "$.id", "label": "secret", "creates": True}
     learnt = a_desk().reads({"id": "a-long-secret-value"}, line)
     assert (learnt.created, len(learnt.secrets)) == ((), 1)
 

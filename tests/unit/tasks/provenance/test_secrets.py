@@ -28,6 +28,10 @@ def _b64(text: str, pad: int) -> str:
     return base64.b64encode(b"x" * pad + text.encode() + b"yy").decode()
 
 
+def _lines(text: str, size: int) -> str:
+    return "\r\n".join(text[at : at + size] for at in range(0, len(text), size))
+
+
 def _labels(text: str, size: int) -> str:
     return ".".join(text[at : at + size] for at in range(0, len(text), size)) + ".evil.example"
 
@@ -44,7 +48,9 @@ CAUGHT: dict[str, Callable[[str], str]] = {
     "base64-1": lambda text: _b64(text, 1),
     "base64-2": lambda text: _b64(text, 2),
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64-lines": lambda text: "\r\n".join(_b64(text, 1)[at : at + 8] for at in range(0, 40, 8)),
+    "base64-lines": lambda text: "\r\n".join(
+        _b64(text, 1)[at : at + 8] for at in range(0, 4 * len(text), 8)
+    ),
     "percent": lambda text: quote(text, safe=""),
     "percent-all": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     "json": json.dumps,
