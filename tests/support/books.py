@@ -122,7 +122,7 @@ DESK: JsonObject = {
 
 @dataclass
 class RecordingEvents:
-    """`tasks.page.BookEvents` and `BudgetWatch`, kept in order."""
+    """`tasks.desk.BookEvents` and `BudgetWatch`, kept in order."""
 
     flags: list[str] = field(default_factory=list)
     arguments: list[tuple[Role, Effect]] = field(default_factory=list)

@@ -7,37 +7,43 @@ was refused is given back; what is lost is taken for the worst.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from outrider.core.action import Action
-from outrider.core.catalogue import UNDECLARED, ToolEntry
+from outrider.core.catalogue import UNDECLARED
 from outrider.core.errors import StoreUnavailableError
 from outrider.core.facts import Answered, Facts, Opening
-from outrider.core.grant import covers
 from outrider.core.ids import random_hex
-from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock, States
-from outrider.core.task import BoundTask
 from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import EffectClass
-from outrider.tasks import budgets, history
-from outrider.tasks.behaviour import counting
+from outrider.tasks import history
+from outrider.tasks.behaviour import counting, outcomes
 from outrider.tasks.behaviour.acts import Act
-from outrider.tasks.behaviour.counting import Counted
 from outrider.tasks.behaviour.document import TaskCodec, TaskDocument
-from outrider.tasks.behaviour.summary import Before, summary
+from outrider.tasks.desk import BookEvents, BudgetWatch, Desk
 from outrider.tasks.history import HistoryCodec
 from outrider.tasks.indexes import Indexes, Shelf, in_turns
 from outrider.tasks.ledger import Ledger
 from outrider.tasks.ledger_document import LOST
 from outrider.tasks.memory import MemoryCodec
-from outrider.tasks.page import BookEvents, BookPage, BudgetWatch, Desk
+from outrider.tasks.page import BookPage
 from outrider.tasks.past import NOTHING_TOLD, Past, Told, stable_aim
 from outrider.tasks.provenance.answers import Looked
 from outrider.tasks.running import Running
+from outrider.tasks.telling import (
+    DAY_S,
+    Read,
+    State,
+    counted_in,
+    facts_of,
+    period_of,
+    signals_of,
+    state_of,
+    task_facts,
+)
 
 __all__ = ["BookEvents", "BudgetWatch", "TaskBooks"]
 
@@ -45,8 +51,6 @@ BOOKS: Final = "books"
 HISTORY: Final = "history"
 MEMORY: Final = "memory"
 """Tables of the store."""
-DAY_S: Final = 86_400
-"""How long the budgets of a standing grant run unless it says so (CONTRACTS §4)."""
 BOOKS_LIFE_S: Final = 31 * DAY_S
 """A root's document goes when nothing happened for so long: never before its task ended, which
 lives 30 days at most."""
@@ -64,26 +68,6 @@ def root_key(opening: Opening) -> str:
     if opening.task is not None:
         return f"task:{opening.task.root_id}"
     return history.agent_key(opening.subject.id)
-
-
-def period_of(task: BoundTask | None, now_unix_s: float) -> int:
-    """Which period it is: a standing grant's budgets run for a time, and so do the counts of who
-    works without a task; another task has one period. The first is 1."""
-    if task is not None and not task.standing and task.period_s is None:
-        return 1
-    period_s = DAY_S if task is None or not task.period_s else task.period_s
-    return int(now_unix_s // period_s) + 2
-
-
-@dataclass(slots=True, kw_only=True)
-class _Read:
-    """An exchange's actions as the books see them."""
-
-    key: str
-    shelf: Shelf
-    entries: list[ToolEntry] = field(default_factory=list)
-    looks: list[Looked] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
 
 
 class TaskBooks:
@@ -184,13 +168,11 @@ class TaskBooks:
             document = self._last_known(opening, now)
         told = [Told(signals=NOTHING_TOLD) for _ in opening.actions[:1]]
         read = await self._read(opening, document, opening.actions[:1])
-        state = _state(document, read, opening, _signals_of(opening, read, told, now), now)
-        facts = _facts(read, told, state)
+        state = state_of(document, read, opening, signals_of(opening, read, told, now), now)
+        facts = facts_of(read, told, state)
         if facts:
             return facts[0]
-        ms, signals = int(now * 1000), {**NOTHING_TOLD, "outside_template": False}
-        behaviour = summary(document, Before(document, ms), None, ms, signals)
-        return Facts(behaviour=behaviour, budget=state.budget)
+        return task_facts(document, opening, now)
 
     async def hear(self, agent: str, answered: Answered) -> None:
         now = self._clock.unix_s()
@@ -233,16 +215,16 @@ class TaskBooks:
             await self._tasks.change(key, partial(counting.settle_period, period=period))
             document = await self._tasks.look(key)
         if self._running.began(opening.subject.id, key, task, now):
-            self._desk.flags(await self._tasks.change(key, counting.taint, durable=True))
+            self._desk.flags(await self._tasks.change(key, outcomes.taint, durable=True))
             document = await self._tasks.look(key)
         return document
 
     async def _read(
         self, opening: Opening, document: TaskDocument, actions: tuple[Action, ...]
-    ) -> _Read:
+    ) -> Read:
         """Where the values of the actions' arguments were seen, and what the actions are."""
         key, manifest = root_key(opening), self._manifest()
-        read = _Read(key=key, shelf=self._indexes.of(key, document, opening.task))
+        read = Read(key=key, shelf=self._indexes.of(key, document, opening.task))
         for action in actions:
             entry, looked = entry_of(action.ask, manifest), _NOTHING_LOOKED
             if not action.ask.plumbing and action.ask.arguments:
@@ -253,14 +235,14 @@ class TaskBooks:
             read.acts.append(Act(action, looked))
         return read
 
-    async def _count(self, opening: Opening, read: _Read, told: list[Told], now: float) -> "_State":
+    async def _count(self, opening: Opening, read: Read, told: list[Told], now: float) -> State:
         """Count the actions in."""
         token = random_hex(16)
         count = partial(
-            _counted_in,
+            counted_in,
             read=read,
             opening=opening,
-            signals=_signals_of(opening, read, told, now),
+            signals=signals_of(opening, read, told, now),
             now=now,
             token=token,
         )
@@ -288,11 +270,11 @@ class TaskBooks:
         read = await self._read(opening, document, opening.actions)
         past = Past(self._histories, opening, now, blind=True)
         told = [await past.tell(act) for act in read.acts]
-        state = _state(document, read, opening, _signals_of(opening, read, told, now), now)
+        state = state_of(document, read, opening, signals_of(opening, read, told, now), now)
         return self._page(opening, read, past, told, state)
 
     def _page(
-        self, opening: Opening, read: _Read, past: Past, told: list[Told], state: "_State"
+        self, opening: Opening, read: Read, past: Past, told: list[Told], state: State
     ) -> BookPage:
         return BookPage(
             desk=self._desk,
@@ -303,97 +285,11 @@ class TaskBooks:
             shelf=read.shelf,
             past=past,
             told=told,
-            facts=_facts(read, told, state),
+            facts=facts_of(read, told, state),
             counted=state.counted,
         )
 
 
-# --- facts ----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, kw_only=True)
-class _State:
-    """What a root's document said of some actions; `counted` is None where they were not."""
-
-    behaviours: list[JsonObject]
-    budget: JsonObject | None
-    missed: bool
-    counted: Counted | None = None
-
-
-def _state(
-    document: TaskDocument,
-    read: _Read,
-    opening: Opening,
-    signals: list[JsonObject],
-    now: float,
-) -> _State:
-    """What is told of actions that are not counted in."""
-    ms = int(now * 1000)
-    before = Before(document, ms)
-    behaviours = [
-        summary(document, before, act, ms, known)
-        for act, known in zip(read.acts, signals, strict=True)
-    ]
-    return _State(
-        behaviours=behaviours,
-        budget=_budget(document, opening),
-        missed=read.shelf.misses(document),
-    )
-
-
-def _counted_in(
-    document: TaskDocument,
-    *,
-    read: _Read,
-    opening: Opening,
-    signals: list[JsonObject],
-    now: float,
-    token: str,
-) -> _State:
-    counting.settle_period(document, period_of(opening.task, now))
-    counted = counting.count_in(document, read.acts, signals, int(now * 1000), token)
-    return _State(
-        behaviours=counted.behaviours,
-        budget=_budget(document, opening),
-        missed=read.shelf.misses(document),
-        counted=counted,
-    )
-
-
-def _budget(document: TaskDocument, opening: Opening) -> JsonObject | None:
-    return None if opening.task is None else budgets.told(document, opening.task.lineage)
-
-
-def _facts(read: _Read, told: list[Told], state: _State) -> tuple[Facts, ...]:
-    return tuple(
-        [
-            Facts(
-                behaviour=behaviour,
-                budget=state.budget,
-                provenance=looked.entries,
-                incomplete=looked.incomplete or state.missed,
-                first_seen=known.first_seen,
-            )
-            for behaviour, looked, known in zip(state.behaviours, read.looks, told, strict=True)
-        ]
-    )
-
-
-def _signals_of(opening: Opening, read: _Read, told: list[Told], now: float) -> list[JsonObject]:
-    """For each action the signals that the root's document does not tell."""
-    usual = opening.task.usual if opening.task is not None else None
-    found: list[JsonObject] = []
-    for act, known in zip(read.acts, told, strict=True):
-        outside = (
-            usual is not None
-            and not act.action.ask.plumbing
-            and covers(usual, act.action, now_unix_s=now) is not None
-        )
-        found.append({**known.signals, "outside_template": outside})
-    return found
-
-
 def _hear(document: TaskDocument, *, shelf: Shelf, ms: int) -> int:
     shelf.took_in(document)
-    return counting.hear(document, ms)
+    return outcomes.hear(document, ms)

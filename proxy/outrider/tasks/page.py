@@ -1,9 +1,8 @@
 """One exchange's page in its task's books."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
@@ -12,7 +11,6 @@ from outrider.core.catalogue import UNDECLARED, ToolEntry
 from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.facts import Answered, Ended, Facts, Verdict
 from outrider.core.jsonvalue import JsonObject, as_object
-from outrider.core.ports import Clock
 from outrider.core.task import Allowance, BoundTask
 from outrider.core.vocabulary import (
     OUTCOME_OF,
@@ -28,14 +26,14 @@ from outrider.core.vocabulary import (
     Sensitivity,
 )
 from outrider.tasks import budgets
-from outrider.tasks.behaviour import counting
+from outrider.tasks.behaviour import counting, outcomes
 from outrider.tasks.behaviour.acts import Act
 from outrider.tasks.behaviour.counting import Counted
-from outrider.tasks.behaviour.document import FLAGS, TaskDocument
+from outrider.tasks.behaviour.document import TaskDocument
 from outrider.tasks.budgets import Taken
+from outrider.tasks.desk import Desk
 from outrider.tasks.indexes import Shelf, in_turns
-from outrider.tasks.ledger import Ledger
-from outrider.tasks.memory import MemoryDocument, keys_of, taint_of, wrote
+from outrider.tasks.memory import keys_of, taint_of, wrote
 from outrider.tasks.past import Past, Told
 from outrider.tasks.provenance.answers import Learnt
 
@@ -45,45 +43,6 @@ _JUDGED: Final = frozenset({Outcome.DENIED, Outcome.INVALID})
 """Denials of the action itself; what our own faults and load refuse says nothing of the agent."""
 _MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _NOT_DONE: Final = frozenset({OutcomeStatus.REFUSED, OutcomeStatus.CANCELLED})
-
-
-class BookEvents(Protocol):
-    """What the books have counted; told by `telemetry.metrics`."""
-
-    def flag_set(self, flag: str) -> None:
-        """A flag of a task was set for the first time: a key of `context.behaviour.flags`."""
-
-    def untrusted_argument(self, role: Role, effect: Effect) -> None:
-        """An authority argument labelled `untrusted`, and what became of its action."""
-
-
-class BudgetWatch(Protocol):
-    """Who is told how far the budgets of tasks are used. Called in turn, never waits."""
-
-    def nearing(self, task: str, budget: Budget) -> None:
-        """Four fifths of `budget` of the task are used; told once."""
-
-    def spent(self, task: str, budget: Budget) -> None:
-        """All of `budget` is used, more was asked for and nothing is under way: the task ends.
-        Never told of a standing grant. May be told more than once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What all pages write with."""
-
-    tasks: Ledger[TaskDocument]
-    memories: Ledger[MemoryDocument]
-    clock: Clock
-    events: BookEvents
-    watch: BudgetWatch
-    shared: bool
-
-    def flags(self, fresh: int) -> None:
-        """Tell of flags that were set for the first time."""
-        for bit, name in FLAGS.items():
-            if fresh & bit:
-                self.events.flag_set(name)
 
 
 class BookPage:
@@ -112,6 +71,7 @@ class BookPage:
         self._reserved = False
         self._bytes_in = 0
         self._closed = False
+        self._flags = 0
 
     @property
     def facts(self) -> tuple[Facts, ...]:
@@ -251,7 +211,7 @@ class BookPage:
             self._bytes_in += size
             self._tell_near(taken)
             if fresh:
-                self._desk.flags(fresh)
+                self._tell_flags(fresh)
                 if not self._desk.shared:  # in a shared store it stands already
                     await self._desk.tasks.change(self._key, _nothing, durable=True)
         self._past.made(list(learnt.created))
@@ -309,11 +269,15 @@ class BookPage:
 
     def _ended(self, document: TaskDocument, *, status: OutcomeStatus, more: int) -> None:
         if self._counted is not None:
-            fresh = counting.finish(document, self._acts, self._counted, status, more)
-            if fresh:
-                self._desk.flags(fresh)
+            fresh = outcomes.finish(document, self._acts, self._counted, status, more)
+            self._tell_flags(fresh)
             unused = self._taken if status in _NOT_DONE else UNUSED
             self._settle(document, self._counted.period, unused)
+
+    def _tell_flags(self, fresh: int) -> None:
+        """Once each, however often a change is made again."""
+        self._desk.flags(fresh & ~self._flags)
+        self._flags |= fresh
 
     def _settle(self, document: TaskDocument, period: int, unused: Usage) -> None:
         """The reservation is over; `unused` of it was not used."""
@@ -399,7 +363,7 @@ def _learn(  # noqa: PLR0913 - one name for each thing an answer says
     if taken.short is not None:
         return taken, 0
     shelf.took_in(document)
-    return taken, counting.learn(document, act, number, learnt, size=size, raised=raised)
+    return taken, outcomes.learn(document, act, number, learnt, size=size, raised=raised)
 
 
 def _nothing(document: TaskDocument) -> None:

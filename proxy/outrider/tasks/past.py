@@ -14,7 +14,7 @@ from outrider.core.facts import Answered, Opening
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import ActionEffect, Role
 from outrider.tasks import history
-from outrider.tasks.behaviour.acts import Act, amount_of, mark, values_of
+from outrider.tasks.behaviour.acts import Act, amount_of, mark, place_of, plain, values_of
 from outrider.tasks.behaviour.document import SATURATED
 from outrider.tasks.history import History
 from outrider.tasks.ledger import Ledger
@@ -22,7 +22,6 @@ from outrider.tasks.ledger import Ledger
 CONSENT: Final = "consent"
 _PLACES: Final = frozenset({"email", "url", "iban", "phone"})
 """Types of targets that are destinations once they exist."""
-_SPACES: Final = re.compile(r"[\s-]+")
 _URL: Final = re.compile(rb"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 _MOST_URLS: Final = 32
 _NOWHERE: Final[frozenset[int]] = frozenset()
@@ -193,7 +192,7 @@ class Past:
     def made(self, names: list[str]) -> None:
         """It created these."""
         if names:
-            marks = [mark(_plain(name)) for name in names]
+            marks = [mark(plain(name)) for name in names]
             make = partial(history.make, names=marks, second=self._second)
             self._ledger.change_later(self._whose, make)
 
@@ -227,30 +226,21 @@ _agent_key: Final = lru_cache(maxsize=256)(history.agent_key)
 
 
 def seen_mark(destination: Destination) -> str | None:
-    """What a destination is remembered by: an address whole, else its host; None without one."""
-    if destination.host is None:
-        return None
-    value = destination.value
-    if value is not None and "@" in value and "://" not in value:
-        return mark(_plain(value))
-    return _kept_mark(destination.host)
+    """What a destination is remembered by; None where it cannot be read."""
+    place = place_of(destination)
+    return None if place is None else _kept_mark(place)
 
 
 def marks_of(destination: Destination) -> list[str]:
     """What a destination may have been created as."""
     value = destination.value
-    return [] if value is None else [mark(_plain(value))]
-
-
-def _plain(text: str) -> str:
-    """One spelling of an address, account or number for comparing."""
-    return _SPACES.sub("", text).casefold().removeprefix("mailto:")
+    return [] if value is None else [mark(plain(value))]
 
 
 def payees_of(action: Action) -> list[str]:
     """Whom an action pays: its destinations, else its targets, else the tool's own payee."""
     for role in (Role.DESTINATION, Role.TARGET):
-        found = [mark(_plain(str(value))) for value in values_of(action, role)]
+        found = [mark(plain(str(value))) for value in values_of(action, role)]
         if found:
             return found
     return [mark(action.resource_id)]
@@ -261,7 +251,7 @@ def stable_aim(action: Action) -> str | None:
     values = [*values_of(action, Role.DESTINATION), *values_of(action, Role.TARGET)]
     if not values:
         return None
-    return mark(action.effect, *sorted(_plain(str(value)) for value in values))
+    return mark(action.effect, *sorted(plain(str(value)) for value in values))
 
 
 def _made_by(action: Action, entry: ToolEntry) -> list[str]:

@@ -18,8 +18,9 @@ from outrider.core.vocabulary import (
 from outrider.tasks import budgets
 from outrider.tasks.behaviour import document as limits
 from outrider.tasks.behaviour.acts import HOST_CHARS, Act
-from outrider.tasks.behaviour.counting import Counted, count_in, finish, learn, refuse
+from outrider.tasks.behaviour.counting import Counted, count_in, refuse
 from outrider.tasks.behaviour.document import TaskCodec, TaskDocument
+from outrider.tasks.behaviour.outcomes import finish, learn
 from outrider.tasks.provenance.answers import Learnt, Looked
 from tests.support.builders import a_destination, an_action, an_ask
 
@@ -78,7 +79,7 @@ def count(document: TaskDocument, act: Act, ms: int, token: str = "") -> Counted
 def sums(document: TaskDocument) -> dict[str, Any]:
     """What counts: all but the order of things, what was tried, and numbers of events."""
     told = {name: getattr(document, name) for name in TaskDocument.__slots__}
-    for name in ("ring", "events", "acts", "stamps", "tags", "beacons"):
+    for name in ("ring", "events", "acts", "stamps", "tags", "beacons", "totals"):
         told.pop(name)
     for name in ("calls", "deletes"):
         told[name] = told[name][0]

@@ -8,7 +8,6 @@ from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.facts import Answered
 from outrider.core.ports import Held
 from outrider.core.vocabulary import (
-    Budget,
     Effect,
     FieldLabel,
     ResourceType,

@@ -1,6 +1,7 @@
 """An action as the books count it: what of it matters to counters, sets and sums."""
 
 import hashlib
+import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
@@ -8,7 +9,7 @@ from zlib import crc32
 
 import orjson
 
-from outrider.core.action import Action
+from outrider.core.action import Action, Destination
 from outrider.core.budget import MICRO
 from outrider.core.constraints import resolve
 from outrider.core.jsonvalue import Json
@@ -26,6 +27,7 @@ GUARD: Final = "guard"
 _AIMED: Final = frozenset({Role.TARGET, Role.DESTINATION})
 _OBJECT: Final = frozenset({Role.TARGET, Role.SELECTOR})
 _MOST_AMOUNT: Final = Decimal(2**53) / MICRO
+_SPACES: Final = re.compile(r"[\s-]+")
 _SORTED: Final = orjson.OPT_SORT_KEYS
 
 
@@ -114,6 +116,19 @@ class Act:
     def reading(self) -> Sensitivity | None:
         """How sensitive what it reads is by the manifest's word."""
         return self.sensitivity if self.reads else None
+
+
+def place_of(destination: Destination) -> str | None:
+    """What a destination is told apart by: a mail address whole, else its host; None without."""
+    value = destination.value
+    if destination.host is not None and value is not None and "@" in value and "://" not in value:
+        return plain(value)
+    return destination.host
+
+
+def plain(text: str) -> str:
+    """One spelling of an address, account or number for comparing."""
+    return _SPACES.sub("", text).casefold().removeprefix("mailto:")
 
 
 def kept_host(host: str | None) -> str:

@@ -1,37 +1,30 @@
-"""How the document of a root task changes: by an action, its refusal, its answer and its end.
+"""How the document of a root task changes: by an action, and by its refusal.
 
 Laws: all are plain functions of document and arguments, so that they can be made again on another
 copy; an action is counted in before it is judged; a refusal takes back what it counted, but not
-that it was tried; a flag that was set stays set until the period turns.
+that it was tried.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from outrider.core.jsonvalue import JsonObject
-from outrider.core.vocabulary import ActionEffect, Effect, EffectClass, OutcomeStatus, Sensitivity
+from outrider.core.vocabulary import Effect
 from outrider.tasks.behaviour import beats, objects
-from outrider.tasks.behaviour.acts import GUARD, Act, mark
+from outrider.tasks.behaviour.acts import GUARD, Act, mark, place_of
 from outrider.tasks.behaviour.document import (
     DENIED_AIMS,
     DENIED_TOOLS,
-    EXTERNAL,
     HOSTS,
-    OBJECTS,
     PATTERNS,
     RING,
     SECRET_PLACES,
     SECRETS,
-    SENSITIVE,
     SEVERAL,
-    SUBJECTS,
-    UNTRUSTED,
-    WIDTH,
     TaskDocument,
 )
-from outrider.tasks.behaviour.summary import RANKED, Before, summary
+from outrider.tasks.behaviour.summary import Before, summary
 from outrider.tasks.behaviour.windows import add, take_back
-from outrider.tasks.provenance.answers import Learnt
 
 MINUTE_S: Final = 60
 DENIALS_S: Final = 300
@@ -80,6 +73,7 @@ def _count(document: TaskDocument, act: Act, ms: int, token: str) -> int:
     if not act.counted:
         return 0
     document.events += 1
+    _total(document, act.effect.value, 1)
     hosts = document.hosts
     for host in act.hosts:
         known = hosts.get(host)
@@ -160,8 +154,9 @@ def _carry(document: TaskDocument, act: Act) -> None:
 
 
 def secret_place(act: Act) -> str:
-    """Where a secret goes by this act: the tool, and the destinations outside."""
-    return mark(act.resource, *act.hosts)[:_PLACE_CHARS]
+    """Where a secret goes by this act: the tool, and its destinations."""
+    places = [place_of(destination) or "" for destination in act.action.destinations]
+    return mark(act.resource, *places)[:_PLACE_CHARS]
 
 
 # --- refused --------------------------------------------------------------------------------
@@ -178,7 +173,12 @@ def give_back(document: TaskDocument, acts: list[Act], counted: Counted) -> None
             _uncount(document, act, counted.ms)
 
 
+def _total(document: TaskDocument, what: str, more: int) -> None:
+    document.totals[what] = max(0, document.totals.get(what, 0) + more)
+
+
 def _uncount(document: TaskDocument, act: Act, ms: int) -> None:
+    _total(document, act.effect.value, -1)
     for host in act.hosts:
         known = document.hosts.get(host)
         if known is not None:
@@ -225,12 +225,14 @@ def refuse(
     if counted.period != document.period:
         return
     denied = effect is Effect.DENY
+    if any(counted.events):
+        _total(document, "denied" if denied else "held", 1)
     if denied and judged and any(counted.events):
         add(document.denials, counted.ms // 1000, DENIALS_S)
     for act, number in zip(acts, counted.events, strict=True):
         if not number:
             continue
-        _mark_event(document, number, "denied" if denied else "held")
+        mark_event(document, number, "denied" if denied else "held")
         if not denied:
             _forget_pattern(document, act.pattern)
         elif judged:
@@ -289,122 +291,7 @@ def mark_reserved(document: TaskDocument, counted: Counted, *, reserved: bool) -
     return changed
 
 
-# --- answered and ended ---------------------------------------------------------------------
-
-
-def learn(
-    document: TaskDocument, act: Act, number: int, learnt: Learnt, *, size: int, raised: int
-) -> int:
-    """Take in what part of an answer said; the flags it set for the first time.
-
-    `size` is its bytes, `raised` the rank policy obliged it to have at least, -1 for none.
-    """
-    if not act.counted:
-        return 0
-    document.bytes_in += size
-    if act.kind is EffectClass.READ:
-        document.records += learnt.records
-    _keep(document.subjects, learnt.subjects, SUBJECTS)
-    if learnt.listed:
-        objects.listing(document, learnt.listed, learnt.records)
-    rank = max(raised, _rank(act.reading), _rank(learnt.sensitivity))
-    document.highest = max(document.highest, rank)
-    _label_event(document, number, learnt, rank)
-    before = document.flags
-    if learnt.untrusted:
-        document.flags |= UNTRUSTED
-    if rank >= Sensitivity.CONFIDENTIAL.rank:
-        document.flags |= SENSITIVE
-    if act.outward:
-        document.flags |= EXTERNAL
-    return document.flags & ~before
-
-
-def _rank(sensitivity: Sensitivity | None) -> int:
-    return -1 if sensitivity is None else sensitivity.rank
-
-
-def _label_event(document: TaskDocument, number: int, learnt: Learnt, rank: int) -> None:
-    for event in reversed(document.ring):
-        if event["n"] == number:
-            told = event["told"]
-            known = told["labels"]
-            if isinstance(known, list):
-                told["labels"] = [*known, *[one for one in learnt.labels if one not in known]]
-            if rank > RANKED.index(str(told["sensitivity"])):
-                told["sensitivity"] = RANKED[rank]
-            return
-
-
-def _keep(kept: dict[str, int], found: tuple[str, ...], most: int) -> None:
-    for one in found:
-        if len(kept) >= most:
-            return
-        kept[one[:WIDTH]] = 1
-
-
-def finish(
-    document: TaskDocument, acts: list[Act], counted: Counted, status: OutcomeStatus, more: int
-) -> int:
-    """How it ended; `more` bytes came that no answer told of. The flags set for the first time."""
-    if status is OutcomeStatus.REFUSED or status is OutcomeStatus.CANCELLED:
-        give_back(document, acts, counted)
-    before = document.flags
-    if counted.period == document.period:
-        document.bytes_in += max(0, more)
-    reached = status in (OutcomeStatus.EXECUTED, OutcomeStatus.UNKNOWN)
-    for act, number in zip(acts, counted.events, strict=True):
-        if not number:
-            continue
-        _mark_event(document, number, _WORDS[status])
-        if reached and act.outward:
-            document.flags |= EXTERNAL
-        if reached and act.effect is ActionEffect.READ:
-            _keep(document.objects, tuple(act.objects), OBJECTS)
-    return document.flags & ~before
-
-
-def taint(document: TaskDocument) -> int:
-    """Something untrusted was read; the flags set for the first time."""
-    fresh = UNTRUSTED & ~document.flags
-    document.flags |= UNTRUSTED
-    return fresh
-
-
-def hear(document: TaskDocument, ms: int) -> int:
-    """Something came in for the agent from others; the flags set for the first time."""
-    document.events += 1
-    document.ring.append(
-        {
-            "n": document.events,
-            "ms": ms,
-            "token": "",
-            "reserved": False,
-            "told": {
-                "id": f"evt_{document.events}",
-                "resource": "ingress",
-                "effect": "read",
-                "sensitivity": "internal",
-                "destination": None,
-                "labels": ["untrusted"],
-                "outcome": "ok",
-            },
-        }
-    )
-    del document.ring[:-RING]
-    return taint(document)
-
-
-_WORDS: Final = {
-    OutcomeStatus.EXECUTED: "ok",
-    OutcomeStatus.FAILED: "failed",
-    OutcomeStatus.REFUSED: "refused",
-    OutcomeStatus.CANCELLED: "cancelled",
-    OutcomeStatus.UNKNOWN: "unknown",
-}
-
-
-def _mark_event(document: TaskDocument, number: int, word: str) -> None:
+def mark_event(document: TaskDocument, number: int, word: str) -> None:
     for event in reversed(document.ring):
         if event["n"] == number:
             event["told"]["outcome"] = word

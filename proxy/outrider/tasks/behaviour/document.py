@@ -76,7 +76,7 @@ class TaskDocument:
     __slots__ = (
         "acts", "aims", "beacons", "bytes_in", "calls", "deletes", "denials", "denied", "events",
         "flags", "highest", "hosts", "indexed", "key", "listings", "lost", "objects", "period",
-        "records", "ring", "secrets", "stamps", "subjects", "tags", "tally", "used",
+        "records", "ring", "secrets", "stamps", "subjects", "tags", "tally", "totals", "used",
     )  # fmt: skip
 
     def __init__(self, key: str) -> None:
@@ -109,6 +109,8 @@ class TaskDocument:
         """The second of each of `acts`."""
         self.tally: dict[str, int] = {}
         """How often each of `acts` is among them; not stored."""
+        self.totals: dict[str, int] = {}
+        """Calls by effect, and how many exchanges were denied and held: for the task's summary."""
         self.tags: dict[str, list[int]] = {}
         """Milliseconds of the last, count."""
         self.secrets: dict[str, dict[str, int]] = {}

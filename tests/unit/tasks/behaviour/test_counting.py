@@ -4,23 +4,19 @@ from typing import Any
 
 import pytest
 
-from outrider.core.vocabulary import ActionEffect, Effect, Label, OutcomeStatus, Role, Sensitivity
+from outrider.core.vocabulary import ActionEffect, Effect, Role
 from outrider.tasks.behaviour import counting
 from outrider.tasks.behaviour.acts import Act
-from outrider.tasks.behaviour.counting import Counted, count_in, finish, learn, refuse, undo
+from outrider.tasks.behaviour.counting import Counted, count_in, refuse, undo
 from outrider.tasks.behaviour.document import (
     DENIED_AIMS,
     DENIED_TOOLS,
-    EXTERNAL,
-    RING,
     SATURATED,
     SECRETS,
-    SENSITIVE,
-    UNTRUSTED,
     TaskCodec,
     TaskDocument,
 )
-from outrider.tasks.provenance.answers import Learnt, Looked
+from outrider.tasks.provenance.answers import Looked
 from tests.support.builders import a_destination, an_action, an_ask
 
 ROLES = (("/to", Role.DESTINATION),)
@@ -62,7 +58,7 @@ def test_a_hold_leaves_no_more_than_its_event(act: Act) -> None:
     document, untouched = a_document(), a_document()
     refuse(document, [act], count(document, act), Effect.HOLD, judged=False)
     told = TaskCodec().encode(document)
-    document.ring, document.events = [], 0
+    document.ring, document.events, document.totals = [], 0, {}
     for window in ("calls", "deletes"):
         assert getattr(document, window)[0] == 0
         setattr(document, window, [0])
@@ -149,102 +145,6 @@ def test_what_was_counted_and_nobody_heard_of_is_undone_once() -> None:
     assert (document.calls[0], document.hosts["crm.internal"][1]) == (1, 1)
     undo(document, [act], "never-made")
     assert document.calls[0] == 1
-
-
-@pytest.mark.parametrize(
-    ("act", "learnt", "flags", "highest"),
-    [
-        pytest.param(an_act(), Learnt(untrusted=True), UNTRUSTED, 1, id="untrusted"),
-        pytest.param(an_act(), Learnt(untrusted=False), 0, 1, id="clean"),
-        pytest.param(
-            an_act(sensitivity=Sensitivity.CONFIDENTIAL),
-            Learnt(untrusted=False),
-            SENSITIVE,
-            2,
-            id="confidential-tool",
-        ),
-        pytest.param(
-            an_act(),
-            Learnt(untrusted=False, sensitivity=Sensitivity.SECRET),
-            SENSITIVE,
-            3,
-            id="secret-field",
-        ),
-        pytest.param(
-            an_act(effect=ActionEffect.SEND, sensitivity=Sensitivity.CONFIDENTIAL),
-            Learnt(untrusted=False),
-            0,
-            -1,
-            id="a-send-reads-nothing",
-        ),
-        pytest.param(
-            an_act(effect=ActionEffect.SEND, destinations=(a_destination("b.test", zone="ext"),)),
-            Learnt(untrusted=False),
-            EXTERNAL,
-            -1,
-            id="answered-from-outside",
-        ),
-    ],
-)
-def test_answers_set_flags(act: Act, learnt: Learnt, flags: int, highest: int) -> None:
-    document = a_document()
-    number = count(document, act).events[0]
-    assert learn(document, act, number, learnt, size=1, raised=-1) == flags
-    assert (document.flags, document.highest) == (flags, highest)
-    assert learn(document, act, number, learnt, size=1, raised=-1) == 0
-
-
-def test_policy_may_raise_what_an_answer_is() -> None:
-    document, act = a_document(), an_act()
-    fresh = learn(document, act, 1, Learnt(untrusted=False), size=1, raised=3)
-    assert (fresh, document.highest) == (SENSITIVE, 3)
-
-
-def test_an_event_gets_the_labels_of_its_answer() -> None:
-    document, act = a_document(), an_act()
-    number = count(document, act).events[0]
-    learnt = Learnt(untrusted=True, labels=(Label.RECORD, Label.UNTRUSTED))
-    learn(document, act, number, learnt, size=1, raised=2)
-    told: Any = count(document, act).behaviours[0]
-    event = told["recent"][0]
-    assert (event["labels"], event["sensitivity"]) == (["record", "untrusted"], "confidential")
-
-
-@pytest.mark.parametrize(
-    ("status", "word", "outside"),
-    [
-        pytest.param(OutcomeStatus.EXECUTED, "ok", True, id="executed"),
-        pytest.param(OutcomeStatus.UNKNOWN, "unknown", True, id="unknown"),
-        pytest.param(OutcomeStatus.FAILED, "failed", False, id="failed"),
-        pytest.param(OutcomeStatus.REFUSED, "refused", False, id="refused"),
-        pytest.param(OutcomeStatus.CANCELLED, "cancelled", False, id="cancelled"),
-    ],
-)
-def test_an_end_is_told_in_one_word(status: OutcomeStatus, word: str, outside: bool) -> None:
-    document = a_document()
-    act = an_act(effect=ActionEffect.SEND, destinations=(a_destination("b.test", zone="ext"),))
-    finish(document, [act], count(document, act), status, 5)
-    told: Any = count(document, an_act()).behaviours[0]
-    assert told["recent"][0]["outcome"] == word
-    assert told["flags"]["external_send"] is outside
-    assert told["signals"]["bytes_read"] == 5
-
-
-def test_plumbing_counts_as_a_call_and_as_nothing_else() -> None:
-    document = a_document()
-    ping = Act(an_action(ask=an_ask(plumbing=True)), Looked(entries={}, incomplete=False))
-    counted = count(document, ping)
-    learn(document, ping, 0, Learnt(untrusted=True), size=1, raised=-1)
-    finish(document, [ping], counted, OutcomeStatus.EXECUTED, 0)
-    assert (document.calls[0], document.events, document.hosts, document.flags) == (1, 0, {}, 0)
-
-
-def test_the_ring_is_bounded() -> None:
-    document = a_document()
-    for number in range(50):
-        count(document, an_act(str(number)))
-        counting.hear(document, 0)
-    assert len(document.ring) == RING
 
 
 def test_what_began_in_another_period_takes_nothing_from_this_one() -> None:
