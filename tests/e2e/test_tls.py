@@ -204,6 +204,7 @@ async def test_a_certificate_for_the_callers_host_does_not_do(trust: Trust) -> N
         assert world.desk.connections == 0
 
 
+@pytest.mark.control("SC-03")
 @pytest.mark.parametrize("scheme", ["https", "http"])
 async def test_a_redirect_elsewhere_is_refused_and_not_followed(trust: Trust, scheme: str) -> None:
     async with GuardedUpstream() as elsewhere:

@@ -28,6 +28,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, as_object
 from outrider.policy import bundle, suite
+from outrider.policy.catalogue import FILE as CATALOGUE, catalogue_page, is_outdated
 from outrider.policy.coverage import coverage as measure
 from outrider.policy.engines.embedded import EmbeddedSnapshot
 from outrider.policy.gate import shipped_gate
@@ -152,11 +153,14 @@ def index(
     path: Tree = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if stale.")] = False,
 ) -> None:
-    """Write controls.rego and rules.rego, which name every package that finds something."""
+    """Write what is generated: indexes of packages, settings by code, the catalogue page."""
     folder = path or shipped_rego()
     with faults_in_words(code=1):
         tree = bundle.read(folder, ())
         stale, texts = outdated(tree), indexes(tree)
+        page = catalogue_page(tree)
+        if page is not None and is_outdated(folder, tree):
+            stale, texts = [*stale, CATALOGUE], {**texts, CATALOGUE: page}
     for name in stale:
         if check:
             err.print(f"{plain(name)} is stale: run `outrider policy index`")

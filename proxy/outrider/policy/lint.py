@@ -14,6 +14,7 @@ import orjson
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.policy.archive import read_tree
 from outrider.policy.bundle import Tree, is_openapi, read
+from outrider.policy.catalogue import FILE as CATALOGUE, is_outdated
 from outrider.policy.gate import LoadGate
 from outrider.policy.index import outdated
 from outrider.policy.release import Release, load
@@ -69,6 +70,7 @@ def lint(
         *gate.problems(release),
         *_stray_files([path, *overlays]),
         *(_problem("index", file, 0, "not what `policy index` makes") for file in outdated(tree)),
+        *_page(path, tree),
         *_codes(world, release),
         *_exceptions(as_object(release.data["outrider"]), today),
         *_data(tree, library),
@@ -95,6 +97,11 @@ def _stray_files(layers: Sequence[Path]) -> Iterator[Problem]:
                 continue
             if not path.name.endswith(_KNOWN_SUFFIXES):
                 yield _problem("stray", name, 0, "no engine loads this file")
+
+
+def _page(path: Path, tree: Tree) -> Iterator[Problem]:
+    if path.is_dir() and is_outdated(path, tree):
+        yield _problem("index", CATALOGUE, 0, "not what `policy index` makes")
 
 
 # --- codes ----------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ ROWS = [
 ]  # fmt: skip
 
 
+@pytest.mark.control("GV-04")
 @pytest.mark.parametrize(("module", "effect", "reason"), ROWS)
 async def test_a_row_of_the_table(engine, module, effect, reason):
     found = await outcome(engine, module, {"n": 1, "zero": 0})
@@ -98,6 +99,7 @@ deny contains "x" if %s
 """
 
 
+@pytest.mark.control("GV-04")
 @pytest.mark.parametrize(
     "body",
     [

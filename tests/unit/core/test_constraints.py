@@ -59,6 +59,7 @@ def test_a_required_argument_must_be_there() -> None:
     assert required.first_gap({}) == ("/a", "an argument the grant requires is missing")
 
 
+@pytest.mark.control("TS-03")
 @pytest.mark.parametrize(
     ("arguments", "pointer"),
     [

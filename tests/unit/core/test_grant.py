@@ -17,6 +17,7 @@ def test_an_action_inside_every_dimension_is_covered() -> None:
     assert gap(a_grant()) is None
 
 
+@pytest.mark.control("TS-01")
 @pytest.mark.parametrize(
     ("grant", "sentence"),
     [
@@ -71,6 +72,7 @@ def test_a_host_that_cannot_be_found_is_not_covered_by_the_star_either() -> None
     assert gap(a_grant(destinations=["*"]), an_action(destinations=(a_destination(None),)))
 
 
+@pytest.mark.control("TS-03")
 def test_arguments_are_held_to_their_rule() -> None:
     grant = a_grant(arguments={"crm/get_ticket": {"/ticket_id": {"prefix": "t-"}}})
     assert gap(grant) is None

@@ -481,6 +481,7 @@ def test_what_is_remembered_of_chains_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert len(_inner(context, server=True).judge.taken) <= 2
 
 
+@pytest.mark.control("IA-01")
 def test_a_client_that_shows_nothing_is_refused():
     us = ours()
     with pytest.raises(HandshakeRefusedError) as refused:

@@ -7,6 +7,7 @@ from outrider.pipeline.hygiene import CREDENTIAL_HEADERS, may_set, merged, strip
 from tests.support.builders import a_head
 
 
+@pytest.mark.control("JT-01")
 @pytest.mark.parametrize(
     ("name", "counted"),
     [

@@ -99,6 +99,7 @@ def test_a_kind_that_is_missing_fails(missing):
     assert not found.passed
 
 
+@pytest.mark.control("GV-03")
 def test_a_control_without_a_suite_lacks_them_all():
     found = report({})
     assert found.controls[0].lacks == KINDS

@@ -196,6 +196,7 @@ def test_an_agents_grant_is_parsed_when_the_release_is_loaded():
     assert release.agents["b"].grant is None
 
 
+@pytest.mark.control("IR-01")
 def test_production_demands_the_whole_entry(tmp_path):
     root = write_tree(
         tmp_path,

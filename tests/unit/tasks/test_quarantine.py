@@ -13,6 +13,7 @@ def test_nobody_is_cut_off_at_first():
     QuarantineList().check(**NAMES)
 
 
+@pytest.mark.control("SC-04")
 @pytest.mark.parametrize("scope", list(Scope))
 def test_what_is_cut_off_is_refused_until_lifted(scope):
     quarantine = QuarantineList()

@@ -84,6 +84,7 @@ def test_values_that_are_no_text_do_not_break_a_line(value: object) -> None:
     line_of(a_record(value=value))
 
 
+@pytest.mark.control("AU-04")
 def test_a_secret_does_not_print_itself() -> None:
     text = JsonFormatter().format(
         a_record(token=Secret(b"hunter2-hunter2"), all=[Secret(b"hunter2")])

@@ -667,6 +667,7 @@ def test_a_list_that_the_upstream_does_not_give_is_no_reason_to_call() -> None:
         assert "tools/call" not in sidecar.upstream.methods
 
 
+@pytest.mark.control("IA-02")
 @pytest.mark.parametrize("version", ["2024-11-05", "2099-01-01", 7])
 def test_an_upstream_may_not_choose_a_version_that_is_not_spoken(version: Json) -> None:
     result: JsonObject = {"protocolVersion": version, "capabilities": {}}

@@ -23,6 +23,7 @@ def test_case_16_other_names_are_not(name: object) -> None:
     assert not is_name(name)
 
 
+@pytest.mark.control("SC-02")
 @pytest.mark.parametrize(
     "name",
     ["Search", "SEARCH", "se\u0430rch", "\uff53earch", "searc\u04bb"],
