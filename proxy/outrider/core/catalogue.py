@@ -47,6 +47,16 @@ class Unwrap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """Where a tool's result lists other tools: the steps to the list, those in an item to its
+    name, and their upstream."""
+
+    items: tuple[str, ...]
+    name: tuple[str, ...]
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolEntry:
     """One tool, operation or method. `declared` is False on an upstream's default entry.
 
@@ -67,6 +77,7 @@ class ToolEntry:
     result: tuple[ResultField, ...] = ()
     records: tuple[str, ...] | None = None  # steps below `$` to what is counted
     unwrap: Unwrap | None = None
+    offers: Offers | None = None
     roles: tuple[tuple[str, Role], ...] | None = field(init=False, repr=False, compare=False)
     places: tuple[ArgumentEntry, ...] = field(init=False, repr=False, compare=False)
 

@@ -10,6 +10,7 @@ from outrider.core.catalogue import (
     UNDECLARED,
     ArgumentEntry,
     Manifest,
+    Offers,
     ResultField,
     ToolEntry,
     Unwrap,
@@ -63,6 +64,7 @@ _DEFAULT_KEYS: Final = frozenset({"effect", "reversible", "impact", "sensitivity
 _TOOL_KEYS: Final = _DEFAULT_KEYS | {
     "arguments",
     "confirmed",
+    "offers",
     "records",
     "result",
     "tags",
@@ -72,6 +74,7 @@ _OPERATION_KEYS: Final = _TOOL_KEYS | {"operation_id", "opaque", "array_fields"}
 _ARGUMENT_KEYS: Final = frozenset({"role", "type", "confirmed"})
 _RESULT_KEYS: Final = frozenset({"path", "label", "match", "when", "creates", "confirmed"})
 _WHEN_KEYS: Final = frozenset({"argument", "prefix"})
+_OFFERS_KEYS: Final = frozenset({"items", "name", "upstream"})
 _UNWRAP_KEYS: Final = frozenset({"name", "arguments", "upstream"})
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -202,6 +205,7 @@ def _tool(entry: JsonObject, default: ToolEntry, where: str, *, upstream: str) -
         result=_result(entry, where),
         records=_path(entry, "records", where) if "records" in entry else None,
         unwrap=unwrap,
+        offers=_offers(entry, where, upstream),
     )
 
 
@@ -218,6 +222,23 @@ def _unwrap(entry: JsonObject, where: str, upstream: str) -> Unwrap | None:
     )
 
 
+def _offers(entry: JsonObject, where: str, upstream: str) -> Offers | None:
+    if "offers" not in entry:
+        return None
+    where = f"{where}.offers"
+    said = _known(entry["offers"], _OFFERS_KEYS, where)
+    return Offers(
+        items=_names(said, "items", where),
+        name=_names(said, "name", where),
+        upstream=_text(said, "upstream", where) or upstream,
+    )
+
+
+def _names(entry: JsonObject, key: str, where: str) -> tuple[str, ...]:
+    """A path of names alone, as its steps."""
+    return tuple(_pointer(entry, key, where).split("/")[1:])
+
+
 def _pointer(entry: JsonObject, key: str, where: str) -> str:
     """A path of plain names such as `$.call.tool`, as a JSON pointer."""
     path = _text(entry, key, where) or ""
@@ -232,10 +253,16 @@ def _check_unwraps(upstreams: Mapping[str, UpstreamEntry]) -> None:
         for kind, entries in (("tools", upstream.tools), ("operations", upstream.operations)):
             for name, entry in entries.items():
                 inner = entry.unwrap.upstream if entry.unwrap else upstream.name
+                listed = entry.offers.upstream if entry.offers else upstream.name
+                where = f"{upstream.name}.{kind}.{name}"
                 if not inner.startswith("/") and inner not in upstreams:
                     raise ConfigError(
-                        f"{upstream.name}.{kind}.{name}.unwrap.upstream is {inner!r}; give an "
-                        "upstream of the manifest, or a path such as $.server"
+                        f"{where}.unwrap.upstream is {inner!r}; give an upstream of the manifest, "
+                        "or a path such as $.server"
+                    )
+                if listed not in upstreams:
+                    raise ConfigError(
+                        f"{where}.offers.upstream is {listed!r}; give an upstream of the manifest"
                     )
 
 

@@ -6,6 +6,7 @@ gives no permit, whatever else went well.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from outrider.core.action import Action, Ask
@@ -242,10 +243,12 @@ class Admission:
         task = passage.task.id if passage.task else None
         passage.entry.task, passage.entry.upstream = task, route.upstream
         passage.entry.tools = tuple([action.resource_id for action in actions])
-        for tool in passage.entry.tools:
-            self._parts.quarantine.check(
-                agent=subject.id, task=task, tool=tool, upstream=route.upstream
-            )
+        for action in actions:
+            ask = action.ask
+            check = partial(self._parts.quarantine.check, agent=subject.id, task=task)
+            check(tool=ask.resource_id, upstream=route.upstream)
+            if ask.via is not None:
+                check(tool=ask.via, upstream=ask.upstream)
 
     async def _judge_optional(self, passage: Passage, conversation: Conversation) -> None:
         offer = optional_of(conversation)

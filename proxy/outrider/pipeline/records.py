@@ -84,7 +84,7 @@ def asked_facts(protocol: ProtocolName, resource: str | None) -> JsonObject:
 
 def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:
     ask = action.ask
-    return {
+    facts: JsonObject = {
         "protocol": ask.protocol._value_,
         "name": _short(ask.name),
         "effect": action.effect._value_,
@@ -95,6 +95,9 @@ def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:
         "arguments_digest": arguments_digest,
         "redacted": [pointer for pointer, role in action.roles if role is _CONTENT],
     }
+    if ask.via is not None:
+        facts["via"] = _short(ask.via)
+    return facts
 
 
 def _reason(entry: ReasonEntry) -> Json:

@@ -57,6 +57,7 @@ def told(path: tuple[str, ...], value: Any) -> set[str]:
                 ("arguments", "to"),
                 ("result", "0"),
                 ("unwrap",),
+                ("offers",),
             )
         ],
     ],

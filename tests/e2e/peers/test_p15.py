@@ -5,9 +5,10 @@ from typing import Any, Final
 import pytest
 
 from outrider.core.jsonvalue import JsonObject
-from tests.support.mcp_exchange import FakeUpstream, a_tool, request
+from outrider.tasks.quarantine import Scope
+from tests.support.mcp_exchange import FakeUpstream, a_tool, replies, request
 from tests.support.sidecar import GuardedUpstream, McpUpstream, World, a_world
-from tests.support.sidecar_mcp import call, message_of, reason_of
+from tests.support.sidecar_mcp import call, message_of, reason_of, result
 from tests.support.sidecar_policy import (
     AGENT,
     CRM,
@@ -36,6 +37,7 @@ MANIFEST: Final[JsonObject] = {
             "unwrap": {"name": "$.tool", "arguments": "$.args", "upstream": "desk"},
             "sensitivity": "internal",
         },
+        "find_tool": an_operation(offers={"items": "$.tools", "name": "$.name"}),
         "hidden": an_operation(),
     },
 }
@@ -43,7 +45,7 @@ ELSEWHERE: Final[JsonObject] = {**DESK, "tools": {"ring": an_operation()}}
 
 
 def _crm() -> McpUpstream:
-    tools = [a_tool(name) for name in ("echo", "send", "hidden")]
+    tools = [a_tool(name) for name in ("echo", "send", "hidden", "find_tool")]
     wrapped = [a_tool(name, inputSchema=WRAPPED) for name in ("call_tool", "call_there")]
     return McpUpstream(fake=FakeUpstream(*tools, *wrapped))
 
@@ -71,10 +73,19 @@ async def test_P15_a_call_through_a_meta_tool_is_judged_as_the_call_it_carries(
     engine: str,
 ) -> None:
     async with _world(engine, refused=["crm/hidden"]) as world:
-        assert await _names(world) == ["echo", "hidden", "call_tool", "call_there"]
+        assert await _names(world) == [
+            "echo",
+            "hidden",
+            "find_tool",
+            "call_tool",
+            "call_there",
+        ]
         assert reason_of(await world.raw(world.legacy(_through("echo")))) is None
         record = world.decisions("allow")[-1]
-        assert record["action"]["resource"] == "crm/echo"
+        assert (record["action"]["resource"], record["action"]["via"]) == (
+            "crm/echo",
+            "crm/call_tool",
+        )
         # near miss: the inner tool's effect is not granted, whatever the outer one's is
         async with world.refuses("grant") as refused:
             await world.raw(world.legacy(_through("send")))
@@ -123,3 +134,34 @@ async def test_P15_the_inner_upstream_is_judged_and_the_carrier_is_called() -> N
         # near miss: a tool of that name is declared there only, not here
         async with world.refuses("grant"):
             await world.raw(world.legacy(_through("ring", {})))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_P15_what_a_tool_finds_is_filtered_by_the_rule_of_lists(engine: str) -> None:
+    found: JsonObject = {"tools": [{"name": "echo"}, {"name": "send"}, {"name": "hidden"}]}
+    async with _world(engine, hidden=["crm/hidden"]) as world:
+        await _names(world)
+        value: JsonObject = {"content": [], "structuredContent": found}
+        world.crm.fake.answers["tools/call"] = lambda message: replies(result(message, value))
+        answer: Any = message_of(await world.raw(world.legacy(call("find_tool"))))
+        # `send` is outside the grant, `hidden` is hidden by policy
+        assert answer["result"]["structuredContent"] == {"tools": [{"name": "echo"}]}
+        # near miss: another tool's result may say what it likes
+        other: Any = message_of(await world.raw(world.legacy(call("echo"))))
+        assert other["result"]["structuredContent"] == found
+
+
+@pytest.mark.parametrize("scope", [Scope.TOOL, Scope.UPSTREAM])
+@pytest.mark.parametrize("which", ["inner", "carrier"])
+async def test_P15_what_is_cut_off_is_cut_off_either_way(scope: Scope, which: str) -> None:
+    names = {
+        (Scope.TOOL, "inner"): "desk/ring",
+        (Scope.TOOL, "carrier"): "crm/call_there",
+        (Scope.UPSTREAM, "inner"): "desk",
+        (Scope.UPSTREAM, "carrier"): "crm",
+    }
+    async with _world(desk=ELSEWHERE) as world:
+        await _names(world)
+        world.sidecar.quarantine.cut(scope, names[scope, which])
+        async with world.refuses("quarantined"):
+            await world.raw(world.legacy(call("call_there", {"tool": "ring", "args": {}})))

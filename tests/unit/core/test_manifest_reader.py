@@ -131,8 +131,8 @@ def test_what_nobody_confirmed_makes_no_field_trusted_but_warns_still(whole: boo
 def test_what_nobody_confirmed_counts_as_unsaid(
     confirmed: bool, guesses: bool, expected: Any
 ) -> None:
-    entry = {"effect": "read", "sensitivity": "internal", "confirmed": confirmed}
-    document = {"x": {"tools": {"t": entry}, "operations": {"GET /a": entry}}}
+    entry: Any = {"effect": "read", "sensitivity": "internal", "confirmed": confirmed}
+    document: Any = {"x": {"tools": {"t": entry}, "operations": {"GET /a": entry}}}
     upstream = parse_manifest(document, guesses=guesses).upstreams["x"]
     for found in (upstream.tools["t"], upstream.operations["GET /a"]):
         assert (
@@ -142,7 +142,7 @@ def test_what_nobody_confirmed_counts_as_unsaid(
 
 
 def test_a_guess_lowers_no_sensitivity() -> None:
-    entry = {"effect": "read", "sensitivity": "secret", "confirmed": False}
+    entry: Any = {"effect": "read", "sensitivity": "secret", "confirmed": False}
     found = parse_manifest({"x": {"tools": {"t": entry}}}).upstreams["x"].tools["t"]
     assert found.sensitivity is Sensitivity.SECRET
 
@@ -188,6 +188,12 @@ def operation(key: str, **entry: Any) -> dict[str, Any]:
         (
             tool(unwrap={"name": "$.t", "arguments": "$.a", "upstream": "gone"}),
             "crm.tools.t.unwrap.upstream is 'gone'; give an upstream of the manifest",
+        ),
+        (tool(offers={"items": "$.x"}), "crm.tools.t.offers.name is ''; give a path of names"),
+        (tool(offers={"items": "$.x[*]", "name": "$.n"}), "crm.tools.t.offers.items is '$.x[*]'"),
+        (
+            tool(offers={"items": "$.x", "name": "$.n", "upstream": "gone"}),
+            "crm.tools.t.offers.upstream is 'gone'; give an upstream of the manifest",
         ),
         (tool(confirmed="no"), "crm.tools.t.confirmed is 'no'; give true or false"),
         (tool(arguments={"to": {"role": "content", "confirmed": 0}}), "to.confirmed is 0"),

@@ -20,6 +20,7 @@ from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
+from outrider.protocols.adapters.mcp.finding import found_in
 from outrider.protocols.adapters.mcp.lessons import lesson
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
@@ -255,7 +256,19 @@ class Answering:
             return [*steps, *offer_less(turn, result, lambda: emit(message))]
         if turn.is_modern and result.get("resultType") == "input_required":
             return [*steps, *self._input_required(message, result, emit)]
-        return [*steps, *emit(message)]
+        return [*steps, *self._found(message, result, emit)]
+
+    def _found(self, message: JsonObject, result: JsonObject, emit: Emitter) -> list[Step]:
+        """A result, without the tools it found that its caller may not see."""
+        found = found_in(self.turn, self.desk, result)
+        if found is None:
+            return emit(message)
+
+        def judged(verdicts: tuple[bool, ...]) -> list[Step]:
+            found.keep(verdicts)
+            return emit(message)
+
+        return [Judge(asks=found.asks, phase=Phase.LIST, then=judged)]
 
     # --- what servers ask ---
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject, as_object
-from outrider.core.manifest import Manifest, Zones
+from outrider.core.manifest import Manifest, Zones, parse_manifest
 from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, Reason, ResourceType
 from outrider.protocols.adapters.mcp import spec
 from tests.support.mcp_exchange import (
@@ -474,3 +474,60 @@ def test_roots_that_cannot_be_judged_are_not_told(roots: Json, wire: str) -> Non
     sidecar, answered = _tells_roots(roots, wire, set())
     assert (answered.status, answered.code) == (400, -32602)
     assert sidecar.upstream.methods[-1] != "tools/call"
+
+
+WRAPPING = parse_manifest(
+    {
+        "crm": {
+            "tools": {
+                "run": {"unwrap": {"name": "$.tool", "arguments": "$.args"}},
+                "there": {
+                    "unwrap": {"name": "$.tool", "arguments": "$.args", "upstream": "$.server"}
+                },
+                "echo": {"effect": "read"},
+            }
+        },
+        "mail": {"tools": {"send": {"effect": "send"}}},
+    }
+)
+
+
+def wrapped(name: str, arguments: JsonObject) -> Answered:
+    schema: JsonObject = {"type": "object", "properties": {"tool": {"type": "string"}}}
+    tools = [a_tool("echo"), *(a_tool(one, inputSchema=schema) for one in ("run", "there"))]
+    sidecar = Sidecar(FakeUpstream(*tools), manifest=WRAPPING)
+    return sidecar.post(request("tools/call", {"name": name, "arguments": arguments}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "valid"),
+    [
+        pytest.param({"text": "x"}, True, id="it-fits"),
+        pytest.param({"text": 1}, False, id="it-does-not"),
+    ],
+)
+def test_a_call_through_a_meta_tool_is_held_to_the_inner_tools_schema(
+    arguments: JsonObject, valid: bool
+) -> None:
+    ask = wrapped("run", {"tool": "echo", "args": arguments}).asked[-1]
+    assert (ask.resource_id, ask.via, ask.arguments) == ("crm/echo", "crm/run", arguments)
+    assert ask.schema_valid is valid
+    assert ask.definition is not None
+    assert ask.definition.pinned
+
+
+def test_an_inner_tool_nobody_listed_is_under_the_meta_tools_definition() -> None:
+    ask = wrapped("there", {"server": "mail", "tool": "send"}).asked[-1]
+    assert (ask.resource_id, ask.via, ask.schema_valid) == ("mail/send", "crm/there", None)
+    assert ask.definition is not None
+
+
+def test_a_meta_tool_whose_own_schema_does_not_hold_stays_wrong() -> None:
+    ask = wrapped("run", {"tool": 1, "args": {}}).asked[-1]
+    assert (ask.resource_id, ask.via, ask.schema_valid) == ("crm/run", None, False)
+
+
+def test_an_inner_name_that_looks_like_another_is_refused() -> None:
+    answered = wrapped("run", {"tool": "ech0", "args": {}})
+    assert answered.fault is not None
+    assert (answered.fault.reason, answered.fault.cause) == (Reason.UNRECOGNISED, "lookalike")
