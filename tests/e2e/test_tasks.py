@@ -1,5 +1,6 @@
 """Tasks over a whole sidecar: registered by operators, named by agents, ended for good."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,10 +9,19 @@ import orjson
 import pytest
 
 from outrider.config.paths import shipped_rego
+from tests.support.mcp_exchange import modern
 from tests.support.net import RawAnswer, dialled
 from tests.support.sidecar import World, a_world
-from tests.support.sidecar_mcp import call, reason_of
-from tests.support.sidecar_policy import OTHER, REFUSING, a_policy
+from tests.support.sidecar_mcp import call, hold_answers, reason_of
+from tests.support.sidecar_policy import (
+    AGENT,
+    ENGINES,
+    OTHER,
+    REFUSING,
+    a_policy,
+    an_agent,
+    write_policy,
+)
 
 TEMPLATES: Any = {
     "triage": {
@@ -66,6 +76,14 @@ async def control(world: World, method: str, path: str, body: Any = None) -> tup
     return answer.status, orjson.loads(answer.body)
 
 
+async def refused(world: World, **ask: Any) -> tuple[int, Any]:
+    """A registration that is not taken."""
+    status, said = await control(world, "POST", "/v1/tasks", {"purpose": "triage"} | ask)
+    assert status >= 400
+    assert (await control(world, "GET", "/v1/tasks"))[1] == {"tasks": []}
+    return status, said
+
+
 async def begun(world: World, **ask: Any) -> Any:
     status, task = await control(
         world, "POST", "/v1/tasks", {"purpose": "triage ticket 4711", "template": "triage"} | ask
@@ -78,9 +96,12 @@ async def called(world: World, *fields: str, name: str = "echo") -> RawAnswer:
     return await world.raw(world.modern(call(name), *fields, mcp_name=name))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("by", ["id", "token"])
-async def test_a_registered_task_is_bound_by_header_and_once_ended_refused(by: str) -> None:
-    async with a_task_world() as world:
+async def test_a_registered_task_is_bound_by_header_and_once_ended_refused(
+    by: str, engine: str
+) -> None:
+    async with a_world(a_task_policy(), engine=engine) as world:
         task = await begun(world)
         field = f"Outrider-Task: {task[by]}"
         answer = await called(world, field)
@@ -195,3 +216,83 @@ async def test_another_agents_task_is_answered_as_one_that_is_not_there() -> Non
             assert decision["detail"] == "no such active task of this agent"
             told.append(answer.body.replace(decision["id"].encode(), b"(id)"))
         assert len(set(told)) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_more_than_its_template_gives_waits_for_a_person(engine: str) -> None:
+    async with a_world(a_task_policy(), engine=engine) as world:
+        grant = {**TEMPLATES["triage"]["grant"], "tools": ["crm/*"], "effects": ["read", "send"]}
+        status, said = await refused(world, template="triage", grant=grant)
+        assert (status, said["reason"]) == (409, "held")
+        assert said["reasons"][0]["code"] == "TS-05"
+        assert said["reasons"][0]["message"].startswith("tools, effects of the grant")
+        status, said = await refused(world, template="nothing")
+        assert (status, said["reason"]) == (409, "held")
+        status, said = await refused(world, template="triage", principal="spiffe://acme.test/x")
+        assert (status, said["reason"]) == (403, "policy")
+
+
+async def test_what_was_registered_and_how_it_ended_is_on_the_chain_without_its_anchors() -> None:
+    async with a_task_world() as world:
+        task = await begun(world, anchors=["swordfish"], principal="oidc:alice@corp")
+        await called(world)
+        await control(world, "POST", f"/v1/tasks/{task['id']}/end", {"end": "cancelled"})
+        first, last = world.records("task")
+        assert (first["task"], first["principal"]) == (task["id"], "oidc:alice@corp")
+        assert first["note"]["event"] == "task_registered"
+        assert first["note"]["anchors_digest"].startswith("sha256:")
+        assert (last["note"]["event"], last["note"]["end"]) == ("task_ended", "cancelled")
+        assert "swordfish" not in str(world.records())
+        assert world.metric("tasks_total", end="cancelled") == 1
+        assert world.metric("tasks_active") == 0
+
+
+async def test_an_end_cuts_what_is_under_way() -> None:
+    async with a_task_world() as world:
+        task = await begun(world)
+        hold_answers(world)
+        async with world.client() as client:
+            await client.send(world.modern(call("echo"), mcp_name="echo"))
+            await world.until(lambda: "tools/call" in world.crm.methods)
+            await control(world, "POST", f"/v1/tasks/{task['id']}/end")
+            answer = await client.answer()
+        assert b'"task_ended"' in answer.body
+        await world.quiet()
+        outcome = world.records("outcome")[-1]
+        assert outcome["outcome"]["error"] == "task_ended"
+
+
+async def test_an_offboarded_agents_tasks_end_with_the_policy_that_says_so() -> None:
+    async with a_task_world() as world:
+        task = await begun(world)
+        gone = {AGENT: {**an_agent(), "status": "offboarded"}, OTHER: an_agent()}
+        await asyncio.to_thread(write_policy, world.policy, a_task_policy(agents=gone))
+        await control(world, "POST", "/v1/policy/reload")
+        await world.until(lambda: world.metric("tasks_total", end="quarantined") == 1)
+        _, over = await control(world, "GET", f"/v1/tasks/{task['id']}")
+        assert (over["state"], over["end"]) == ("ended", "quarantined")
+        async with world.refuses("quarantined"):
+            await called(world, f"Outrider-Task: {task['id']}")
+
+
+async def test_where_tasks_are_required_a_standing_grant_is_not_enough() -> None:
+    async with a_task_world(tasks={"required": True}) as world:
+        async with world.refuses("no_task"):
+            await called(world)
+        await begun(world)
+        assert reason_of(await called(world)) is None
+
+
+async def test_a_task_named_in_the_message_is_bound_and_never_leaves() -> None:
+    async with a_task_world() as world:
+        task = await begun(world)
+        await begun(world)
+        message = modern(call("echo"), {"dev.outrider/task": task["id"]})
+        answer = await world.raw(world.modern(message, mcp_name="echo"))
+        assert reason_of(answer) is None
+        assert world.decisions("allow")[-1]["task"] == task["id"]
+        assert task["id"] not in str(world.crm.seen)
+        async with world.refuses("malformed"):
+            await world.raw(
+                world.modern(message, f"Outrider-Task: tsk_{'0' * 32}", mcp_name="echo")
+            )

@@ -308,6 +308,7 @@ class Sidecar:
         record["policy"] = {"revision": policy.revision, "digest": release.digest}
         self.audit.append_nowait(record)
         self.agents.policy_changed(policy)
+        self.tasks.policy_changed(policy)
         self.live.changed()
 
     # --- identity -----------------------------------------------------------------------

@@ -13,7 +13,7 @@ from outrider.core.clock import rfc3339
 from outrider.core.errors import OutriderError
 from outrider.core.facts import Opening
 from outrider.core.jsonvalue import Json, JsonObject, json_digest
-from outrider.core.ports import Books
+from outrider.core.ports import ActivePolicy, Books
 from outrider.core.registration import Caller
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
@@ -41,6 +41,7 @@ logger = logging.getLogger("outrider.tasks")
 
 KEPT_S: Final = 7 * 86_400
 """How long a task is kept after its last change, beyond its longest life: for those who ask."""
+_ACTIVE: Final = "active"
 _NO_DOMAIN: Final = "localhost"
 
 
@@ -228,6 +229,15 @@ class TaskDesk:
 
     async def _summary(self, task: Task) -> JsonObject:
         return await self.summary(task)
+
+    def policy_changed(self, policy: ActivePolicy) -> None:
+        """Tasks of agents that are not active any more end."""
+
+        def serves(agent: str) -> bool:
+            entry = policy.agents.get(agent)
+            return entry is not None and entry.status == _ACTIVE
+
+        self._sidecar.jobs.start("agents gone", self.registry.end_unless(serves, by=OWN))
 
     def budget_spent(self, task: str) -> None:
         """A budget of `task` is used up: it ends, and whoever asked last is answered first."""

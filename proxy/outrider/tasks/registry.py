@@ -217,6 +217,16 @@ class TaskRegistry:
         self._hooks.active(len(self._watched))
         return after
 
+    async def end_unless(self, serves: Callable[[str], bool], *, by: str) -> None:
+        """End, as quarantined, every task under way here whose agent `serves` says no more to."""
+        for name in tuple(self._watched):
+            try:
+                task = await self.shelf.find(name)
+                if task is not None and not serves(task.agent):
+                    await self.end(name, TaskEnd.QUARANTINED, by=by)
+            except OutriderError as fault:
+                _tell_late(fault)
+
     async def _end_child(self, name: str) -> None:
         try:
             task = await self.shelf.find(name)

@@ -229,3 +229,12 @@ async def test_ending_what_is_not_there_is_unknown_and_not_tried_again():
             await registry.tasks.end("tsk_9", TaskEnd.COMPLETED, by="x")
         await registry.tasks.sweep()
         assert registry.records == []
+
+
+async def test_tasks_of_agents_that_are_gone_end_as_quarantined():
+    async with a_registry() as registry:
+        gone, stays = await register(registry), await register(registry, agent=OTHER)
+        await registry.tasks.end_unless(lambda agent: agent == OTHER, by="outrider")
+        assert (await registry.tasks.shelf.get(gone.id)).end is TaskEnd.QUARANTINED
+        assert registry.cut[-1] == ({gone.id}, TaskEnd.QUARANTINED)
+        assert [one.id for one in await registry.tasks.listed()] == [stays.id]
