@@ -47,9 +47,25 @@ findings contains f if {
 	some f in data.outrider.controls.breaker.findings
 }
 
-findings contains f if some f in data.outrider.controls.canonical_form.findings
+findings contains f if {
+	not data.outrider.lib.stays_at_upstream
+	some f in data.outrider.controls.canonical_form.findings
+}
 
-findings contains f if some f in data.outrider.controls.command_source.findings
+findings contains f if {
+	input.resource.properties.destination.ip_class == "link_local"
+	some f in data.outrider.controls.canonical_form.findings
+}
+
+findings contains f if {
+	not data.outrider.lib.plain_entry
+	some f in data.outrider.controls.canonical_form.findings
+}
+
+findings contains f if {
+	not data.outrider.lib.plain_arguments
+	some f in data.outrider.controls.command_source.findings
+}
 
 findings contains f if {
 	input.resource.type == "tool"
@@ -62,7 +78,11 @@ findings contains f if {
 	some f in data.outrider.controls.cut_chain.findings
 }
 
-findings contains f if some f in data.outrider.controls.delegated_reach.findings
+findings contains f if {
+	not input.context.delegation == null
+	not input.context.delegation.depth == 0
+	some f in data.outrider.controls.delegated_reach.findings
+}
 
 findings contains f if {
 	input.context.task.state == "ended"
@@ -85,9 +105,22 @@ findings contains f if {
 	some f in data.outrider.controls.fitting_approval.findings
 }
 
-findings contains f if some f in data.outrider.controls.identity_scope.findings
+findings contains f if {
+	not input.subject.properties.environment == input.context.environment
+	not input.subject.properties.environment == null
+	some f in data.outrider.controls.identity_scope.findings
+}
 
-findings contains f if some f in data.outrider.controls.identity_status.findings
+findings contains f if {
+	input.subject.properties.status in {"offboarded", "quarantined"}
+	some f in data.outrider.controls.identity_status.findings
+}
+
+findings contains f if {
+	not data.outrider.lib.agent_stands
+	data.outrider.lib.agent.status in {"offboarded", "quarantined"}
+	some f in data.outrider.controls.identity_status.findings
+}
 
 findings contains f if {
 	not input.resource.type == "tool"
@@ -115,7 +148,10 @@ findings contains f if {
 	some f in data.outrider.controls.outside_template.findings
 }
 
-findings contains f if some f in data.outrider.controls.overdue_review.findings
+findings contains f if {
+	not data.outrider.lib.agent_stands
+	some f in data.outrider.controls.overdue_review.findings
+}
 
 findings contains f if {
 	not input.resource.properties.definition == null
@@ -221,7 +257,7 @@ _not_phase_list contains f if {
 }
 
 _not_phase_list contains f if {
-	not data.outrider.lib.remembers_nothing
+	not data.outrider.lib.plain_arguments
 	some f in data.outrider.controls.poisoned_memory.findings
 }
 
@@ -243,11 +279,13 @@ _not_phase_list contains f if {
 
 _not_phase_list contains f if {
 	input.action.properties.class == "read"
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	some f in data.outrider.controls.secret_in_read.findings
 }
 
 _not_phase_list contains f if {
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	some f in data.outrider.controls.spread_secret.findings
 }
@@ -313,6 +351,7 @@ _not_phase_list_and_not_is_handshake contains f if {
 
 _not_phase_list_and_not_is_handshake contains f if {
 	not input.context.behaviour.signals.distinct_subjects == 0
+	not input.context.behaviour.signals.distinct_subjects == 1
 	some f in data.outrider.controls.other_tenant.findings
 }
 
@@ -440,6 +479,7 @@ _not_class_read contains f if {
 }
 
 _not_class_read contains f if {
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.stays_inside
 	some f in data.outrider.controls.leaked_secret.findings
 }

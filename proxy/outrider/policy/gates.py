@@ -97,7 +97,7 @@ def _gate(body: JsonObject) -> Gate:
         field, constants = asked
         if literal.kind == "NotExpr":
             conditions.append(f"not {_held(field, constants)}")
-        elif field == EFFECT and effects is None and constants:
+        elif field == EFFECT and effects is None and all(map(_is_word, constants or [""])):
             effects = frozenset(constants)
         else:
             conditions.append(_held(field, constants))
@@ -113,7 +113,8 @@ def _held(field: str, constants: Sequence[str]) -> str:
 
 
 def _asked(literal: Node) -> tuple[str, list[str]] | None:
-    """A field and the constants a literal holds it against, none where it is asked by itself.
+    """A field and what a literal holds it against (constants, or another field); nothing where it
+    is asked by itself.
 
     None for other forms. OPA reads `not … in …` otherwise than regorus, so it is not said again.
     """
@@ -130,7 +131,7 @@ def _asked(literal: Node) -> tuple[str, list[str]] | None:
         field, listed = _membership(condition)
     else:
         return None
-    constants = [constant for node in listed if (constant := _constant(node)) is not None]
+    constants = [known for node in listed if (known := _constant(node) or _field(node))]
     if field is None or not constants or len(constants) < len(listed):
         return None
     return field, sorted(set(constants))
@@ -175,6 +176,10 @@ def _constant(node: Node) -> str | None:
         case _:
             text = constant_text(node)
             return f'"{text}"' if text is not None and _is_plain(text) else None
+
+
+def _is_word(constant: str) -> bool:
+    return constant.startswith('"')
 
 
 def _is_plain(text: str) -> bool:

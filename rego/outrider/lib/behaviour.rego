@@ -34,15 +34,21 @@ carries_no_secret if {
 }
 
 # METADATA
-# description: Whether the source of every argument is known, and is not what memory kept.
-remembers_nothing if {
+# description: |
+#   Whether every argument is known to be of the common kind: no secret in it, no command, not from
+#   memory. What looks for one of these asks this first.
+plain_arguments if {
 	is_object(input.action.properties.provenance)
 	every entry in input.action.properties.provenance {
+		entry.secrets == []
+		not entry.role == "command"
 		_is_no_memory(entry)
 	}
 }
 
 _is_no_memory(entry) if {
+	entry.sources == []
+} else if {
 	is_array(entry.sources)
 	every source in entry.sources {
 		substring(source, 0, 4) != "mem_"

@@ -80,6 +80,14 @@ stays_inside if {
 }
 
 # METADATA
+# description: Whether the action reaches its upstream and nothing else that an argument names.
+stays_at_upstream if {
+	is_array(input.action.properties.destinations)
+	count(input.action.properties.destinations) == 1
+	input.action.properties.destinations[0].pointer == null
+}
+
+# METADATA
 # description: Whether at least one argument, beside the upstream itself, names a destination.
 addressed if {
 	is_array(input.action.properties.destinations)
@@ -95,4 +103,18 @@ default is_plain(_) := false
 is_plain(name) if {
 	is_string(name)
 	regex.match(`^[!-~]([ -~]*[!-~])?$`, name)
+}
+
+# METADATA
+# description: |
+#   What `data.outrider.agents` says of the subject. Undefined for one it does not name.
+agent := data.outrider.agents[input.subject.id]
+
+# METADATA
+# description: Whether the subject is named there as active, with a review that is not overdue.
+agent_stands if {
+	agent.status == "active"
+	is_string(agent.review_by)
+	is_string(input.context.time.rfc3339)
+	agent.review_by >= substring(input.context.time.rfc3339, 0, 10)
 }

@@ -25,6 +25,19 @@ entry := operation if {
 
 # METADATA
 # description: |
+#   Whether the manifest names what is called and gives it no argument that is a path, a URL or a
+#   credential. What looks for one of these asks this first.
+plain_entry if {
+	is_object(entry.arguments)
+	every declared in entry.arguments {
+		not declared.role == "credential"
+		not declared.type == "path"
+		not declared.type == "url"
+	}
+}
+
+# METADATA
+# description: |
 #   The values of every argument the manifest gives the role `role`, by name; null where the call
 #   does not bring it, and while listing. Empty where the manifest declares none.
 arguments_of(role) := {name: argument.value |

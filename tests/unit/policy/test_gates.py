@@ -50,7 +50,16 @@ def gated(condition):
         pytest.param([PAY, "true"], PLAIN, id="one-rule-names-none"),
         pytest.param(["not " + PAY], gated("not " + PAY), id="negated"),
         pytest.param(['input.action.properties.effect != "pay"'], PLAIN, id="unequal"),
-        pytest.param(["input.action.properties.effect == input.action.name"], PLAIN, id="no-word"),
+        pytest.param(
+            ["not input.subject.type == input.action.name"],
+            gated("not input.subject.type == input.action.name"),
+            id="another-field-to-compare",
+        ),
+        pytest.param(
+            ["input.action.properties.effect == input.action.name"],
+            gated("input.action.properties.effect == input.action.name"),
+            id="the-effect-and-another-field",
+        ),
         pytest.param([TOOL], gated(TOOL), id="another-field"),
         pytest.param([f"{TOOL}; {PAY}"], gated(f"{PAY}\n\t{TOOL}"), id="effects-come-first"),
         pytest.param([f"{TOOL}; {PAY}", PAY], gated(PAY), id="what-another-covers"),
@@ -121,6 +130,8 @@ def test_what_is_no_read_is_known_to_be_none_without_being_asked():
     assert gates(f"findings contains 1 if {PAY}")[0].implied == {f"not {READ}"}
     assert gates(f"findings contains 1 if {READ}")[0].implied == frozenset()
     assert gates("findings contains 1")[0].implied == frozenset()
+    other = "findings contains 1 if input.action.properties.effect == input.action.name"
+    assert gates(other)[0].implied == frozenset()
 
 
 def test_a_gate_covers_another_that_asks_at_least_as_much():

@@ -15,20 +15,25 @@ import data.outrider.lib
 # id: JT-01
 # custom:
 #   refs: [ASI03, NHI2, NHI7, T3, AML.T0083, AML.T0098]
-findings contains lib.finding("JT-01", "deny", "the agent brings a credential of its own", {"pointer": pointer}) if {
-	not _needs_none
-	some pointer in _brought
-}
-
-_needs_none if data.outrider.manifest[input.resource.properties.upstream].credential == "none"
-
-_brought contains lib.pointer(name) if {
+findings contains lib.finding("JT-01", "deny", _message, {"pointer": lib.pointer(name)}) if {
 	is_object(input.action.properties.arguments)
-	some name in data.outrider.rules["JT-01"].limits.headers
-	input.action.properties.arguments[name]
+	some name, _ in input.action.properties.arguments
+	startswith(name, "header.")
+	name in data.outrider.rules["JT-01"].limits.headers
+	not _needs_none
 }
 
-_brought contains lib.pointer(name) if {
+# METADATA
+# id: JT-01
+# custom:
+#   refs: [ASI03, NHI2, NHI7, T3, AML.T0083, AML.T0098]
+findings contains lib.finding("JT-01", "deny", _message, {"pointer": lib.pointer(name)}) if {
+	not data.outrider.lib.plain_entry
 	some name, value in lib.arguments_of("credential")
 	value != null
+	not _needs_none
 }
+
+_message := "the agent brings a credential of its own"
+
+_needs_none if data.outrider.manifest[input.resource.properties.upstream].credential == "none"

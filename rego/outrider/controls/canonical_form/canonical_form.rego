@@ -15,6 +15,7 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI05]
 findings contains lib.finding("CE-02", "deny", message, {"pointer": place.pointer}) if {
+	not data.outrider.lib.stays_at_upstream
 	is_array(input.action.properties.destinations)
 	some place in input.action.properties.destinations
 	is_string(place.pointer)
@@ -34,6 +35,7 @@ findings contains lib.finding("CE-02", "deny", "the upstream is an address of th
 # custom:
 #   refs: [ASI05]
 findings contains lib.finding("CE-02", "deny", _crooked, {"pointer": lib.pointer(name)}) if {
+	not data.outrider.lib.plain_entry
 	some name, value in data.outrider.lib.paths
 	lib.leads_elsewhere(value)
 }

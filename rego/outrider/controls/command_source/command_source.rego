@@ -15,6 +15,7 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI05, T11, AML.M0032]
 findings contains lib.finding("CE-01", "deny", "the command stood in untrusted content", {"pointer": pointer}) if {
+	not data.outrider.lib.plain_arguments
 	is_object(input.action.properties.provenance)
 	some pointer, entry in input.action.properties.provenance
 	entry.role == "command"

@@ -15,7 +15,8 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI03, T3]
 findings contains lib.finding("DL-01", "deny", "this is further down than the grant delegates", {}) if {
-	_is_delegated
+	not input.context.delegation == null
+	not input.context.delegation.depth == 0
 	lib.over(object.get(input, ["context", "delegation", "depth"], null), _depth)
 }
 
@@ -24,13 +25,9 @@ findings contains lib.finding("DL-01", "deny", "this is further down than the gr
 # custom:
 #   refs: [ASI03, T3]
 findings contains lib.finding("DL-01", "deny", "a hop of the delegation is not valid any more", {}) if {
-	_is_delegated
-	not _is_valid
-}
-
-_is_delegated if {
 	not input.context.delegation == null
 	not input.context.delegation.depth == 0
+	not _is_valid
 }
 
 _is_valid if {

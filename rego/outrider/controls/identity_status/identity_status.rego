@@ -24,5 +24,6 @@ findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quara
 # custom:
 #   refs: [NHI1, ASI10, GOVERN 1.7]
 findings contains lib.finding("ID-03", "deny", "the agent is offboarded or quarantined", {}) if {
+	not data.outrider.lib.agent_stands
 	data.outrider.lib.agent.status in {"offboarded", "quarantined"}
 }

@@ -17,6 +17,7 @@ import data.outrider.lib
 #   refs: [T1, AML.T0086, NHI2]
 findings contains lib.finding("PV-04", "deny", "a secret would leave in this argument", {"pointer": pointer}) if {
 	not input.action.properties.class == "read"
+	not data.outrider.lib.plain_arguments
 	is_object(input.action.properties.provenance)
 	some pointer, entry in input.action.properties.provenance
 	not entry.secrets == []

@@ -24,6 +24,7 @@ findings contains lib.finding("SQ-18", "deny", "this belongs to another tenant",
 #   refs: [ASI01, ASI02, ASI08, T2]
 findings contains lib.finding("SQ-18", "deny", "this task has read about too many people", {}) if {
 	not input.context.behaviour.signals.distinct_subjects == 0
+	not input.context.behaviour.signals.distinct_subjects == 1
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.is_handshake
 	not _are_few_people

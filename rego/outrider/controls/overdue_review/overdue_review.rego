@@ -16,6 +16,8 @@ import data.outrider.lib
 # custom:
 #   refs: [NHI1, NHI5, GOVERN 1.5]
 findings contains lib.finding("GV-05", _weight, "the agent's review is overdue", {}) if {
+	not data.outrider.lib.agent_stands
+
 	# Days compare as text; what the time is need not be parsed until one is overdue.
 	review_by := data.outrider.lib.agent.review_by
 	is_string(review_by)
@@ -28,6 +30,7 @@ findings contains lib.finding("GV-05", _weight, "the agent's review is overdue",
 #   refs: [NHI1, NHI5, GOVERN 1.5]
 findings contains lib.finding("GV-05", "hold", "nobody says when the agent is reviewed", {}) if {
 	not input.action.properties.class == "read"
+	not data.outrider.lib.agent_stands
 	is_object(data.outrider.lib.agent)
 	not _has_a_day
 	not data.outrider.lib.outside_production

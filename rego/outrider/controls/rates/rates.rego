@@ -36,6 +36,7 @@ _is_slow if {
 	lib.within(input.context.behaviour.counters.calls_60s, 0, _most(limits))
 }
 
-_most(limits) := limits.by_class[data.outrider.lib.agent.class] if {
-	is_number(limits.by_class[data.outrider.lib.agent.class])
+_most(limits) := most if {
+	most := limits.by_class[data.outrider.lib.agent.class]
+	is_number(most)
 } else := limits.calls_60s

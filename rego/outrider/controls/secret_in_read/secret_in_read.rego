@@ -18,6 +18,7 @@ import data.outrider.lib
 findings contains lib.finding("SQ-32", "deny", "a secret stands in what is asked for", {"pointer": at}) if {
 	input.action.properties.class == "read"
 	not input.action.properties.phase == "list"
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	some at, entry in input.action.properties.provenance
 	not entry.secrets == []
@@ -41,6 +42,7 @@ _stays_at_home(entry) if {
 findings contains lib.finding("SQ-32", "deny", "nobody has looked for secrets in what is asked for", {}) if {
 	input.action.properties.class == "read"
 	not input.action.properties.phase == "list"
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	not _was_looked_at
 }

@@ -19,6 +19,7 @@ findings contains lib.finding("SQ-06", "deny", "a secret would go to a second pl
 	lib.notify("rotate", "critical"),
 ]}) if {
 	not input.action.properties.phase == "list"
+	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	not _goes_to_one_place
 }
