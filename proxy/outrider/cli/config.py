@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +22,9 @@ from outrider.config.load import Loaded, schema
 from outrider.config.places import check_files, warnings
 from outrider.config.shown import as_yaml, in_force
 from outrider.core.errors import ConfigError
+from outrider.policy.manifest_lint import lint_manifest
+
+_SHOWN: Final = 5
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and describe settings.")
 
@@ -43,7 +46,7 @@ def check(
     )
     for line in _identity(loaded):
         out.print(f"[dim]identity:[/] {plain(line)}", soft_wrap=True)
-    for line in warnings(loaded):
+    for line in (*warnings(loaded), *_unanswered(loaded)):
         out.print(f"[yellow]warning:[/] {plain(line)}", soft_wrap=True)
 
 
@@ -91,6 +94,20 @@ def _check_policy(loaded: Loaded) -> None:
         raise ConfigError(
             f"policy cannot be loaded: {fault} (policy.path and policy.overlay: {layers})"
         ) from fault
+
+
+def _unanswered(loaded: Loaded) -> Iterator[str]:
+    """What the production profile would refuse, or take for the worst: who is missing, guesses."""
+    release = source_of(loaded).load()
+    guesses = [one for one in lint_manifest(release, {}) if one.check == "unconfirmed"]
+    if guesses:
+        yield (
+            f"{len(guesses)} guesses in the manifest are not confirmed, the first: "
+            f"{guesses[0].message}; see `outrider manifest lint`"
+        )
+    yield from release.lacking[:_SHOWN]
+    if len(release.lacking) > _SHOWN:
+        yield f"and {len(release.lacking) - _SHOWN} more that nobody answers for"
 
 
 @app.command()

@@ -8,6 +8,7 @@ import pytest
 
 from outrider.config.load import load, validate
 from tests.support.command import outrider, write_settings
+from tests.support.policy import write_tree
 
 
 def test_a_wrong_file_names_key_value_and_range_and_exits_2(tmp_path: Path) -> None:
@@ -136,6 +137,20 @@ def test_an_overlay_that_can_be_loaded_is_told_as_good(tmp_path: Path) -> None:
     file.write_text("owner: team-crm\noperations: {GET /x: {effect: read}}\n")
     said = outrider("config", "check", write_settings(tmp_path, policy={"overlay": ["overlay"]}))
     assert (said.code, said.err) == (0, "")
+
+
+@pytest.mark.control("GV-01")
+def test_guesses_and_whoever_is_missing_are_warned_of(tmp_path: Path) -> None:
+    write_tree(
+        tmp_path / "overlay",
+        {"outrider/manifest/crm/data.yaml": "tools: {t: {effect: read, confirmed: false}}\n"},
+    )
+    said = outrider("config", "check", write_settings(tmp_path, policy={"overlay": ["overlay"]}))
+    assert said.code == 0, said
+    assert (
+        "warning: 1 guesses in the manifest are not confirmed, the first: crm.tools.t" in said.out
+    )
+    assert "warning: data.outrider.manifest.crm: owner is missing" in said.out
 
 
 def test_a_file_that_the_start_could_not_read_is_a_fault_with_its_path(tmp_path: Path) -> None:
