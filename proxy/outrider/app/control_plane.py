@@ -95,7 +95,7 @@ class ControlPlane:
             ),
             Check(
                 name="store",
-                missing=lambda: say("the store does not answer", unless=sidecar.store.healthy()),
+                missing=lambda: say("the store does not answer", unless=sidecar.state.stored()),
             ),
             Check(name="drain", missing=lambda: say("draining", unless=not sidecar.draining)),
         )

@@ -398,7 +398,7 @@ class Sidecar:
             self._lag_beat_s = self.clock.monotonic_s()
             if self.listening:
                 self.listeners.relieve(self._pressure.level)
-            self.metrics.store(self.loaded.settings.stores.kind, ok=self.store.healthy())
+            self.metrics.store(self.loaded.settings.stores.kind, ok=self.state.stored())
             confirmed_s = self.keeper.status().confirmed_unix_s
             if confirmed_s is not None:
                 self.metrics.policy_confirmed(confirmed_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -29,7 +30,8 @@ from outrider.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Opened once, closed last. `token` is the operator's; `inputs_key` opens stored inputs."""
+    """Opened once, closed last. `token` is the operator's; `inputs_key` opens stored inputs;
+    `stored` is whether everything that keeps state answered last."""
 
     key: Secret
     inputs_key: Secret
@@ -37,6 +39,7 @@ class State:
     audit: FileAuditLog
     store: MemoryStore | SqliteStore
     states: States
+    stored: Callable[[], bool]
     pins: PinTable
     sessions: SessionTable
     seals: Seals
@@ -52,7 +55,7 @@ async def open_state(
     token = await asyncio.to_thread(_token, loaded)
     audit = await _open_audit(loaded, clock, metrics, inputs_key)
     stack.push_async_callback(audit.close)
-    store, states = await _open_store(loaded, clock, stack)
+    store, states, stored = await _open_store(loaded, clock, stack)
     pins, sessions = PinTable(), SessionTable()
     pins.load(await store.items("pins"))
     sessions.load(await store.items("mcp_sessions"))
@@ -63,6 +66,7 @@ async def open_state(
         audit=audit,
         store=store,
         states=states,
+        stored=stored,
         pins=pins,
         sessions=sessions,
         seals=Seals(key=key.reveal()[:32], clock=clock),
@@ -102,21 +106,22 @@ async def _open_audit(
 
 async def _open_store(
     loaded: Loaded, clock: Clock, stack: AsyncExitStack
-) -> tuple[MemoryStore | SqliteStore, States]:
+) -> tuple[MemoryStore | SqliteStore, States, Callable[[], bool]]:
     settings = loaded.settings.stores
     if settings.kind == "memory":
-        return MemoryStore(), MemoryStates(clock=clock)
+        memory = MemoryStore()
+        return memory, MemoryStates(clock=clock), memory.healthy
     file = SqliteFile(path=loaded.data(settings.path))
     await file.start()
     stack.push_async_callback(file.close)
     if settings.kind == "sqlite":
-        return SqliteStore(file), SqliteStates(file, clock=clock)
+        return SqliteStore(file), SqliteStates(file, clock=clock), file.healthy
     link = RedisLink(
         await asyncio.to_thread(_redis_place, loaded), timeout_s=settings.redis.timeout_ms / 1000
     )
     stack.push_async_callback(link.close)
     states = RedisStates(link, prefix=settings.redis.prefix, replicas=settings.redis.replicas)
-    return SqliteStore(file), states
+    return SqliteStore(file), states, lambda: file.healthy() and link.healthy()
 
 
 def _redis_place(loaded: Loaded) -> RedisPlace:

@@ -19,7 +19,7 @@ from outrider.stores.resp import Reply, ServerError
 from outrider.stores.tables import STATE_BYTES, checked_key, checked_state, checked_value
 
 WIPED: Final = "wiped"
-_PAGE: Final = 256
+_PAGE: Final = 64
 
 _EPOCH: Final = b"""
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
@@ -163,26 +163,33 @@ class RedisStates:
 
     async def items(self, table: str) -> dict[str, Held]:
         found: dict[str, Held] = {}
-        index, epoch = self._name(checked_state(table), "index"), self._name(table, "epoch")
-        seen = await self._epoch(table)
-        for start in range(0, int(self._rows), _PAGE):
-            asked = (b"ZRANGE", index, b"%d" % start, b"%d" % (start + _PAGE - 1))
-            page = await self._link.call(*asked)
-            if not isinstance(page, list):
-                raise self._refusal(table, page)
-            for raw in page:
-                key = raw.decode() if isinstance(raw, bytes) else ""
-                (reply,) = await self._run(_READ, (self._row(table, key), epoch), (seen, b"0"))
+        # The keys in one piece: between two pages a row could slip through.
+        index = await self._link.call(
+            b"ZRANGE", self._name(checked_state(table), "index"), b"0", self._rows
+        )
+        if not isinstance(index, list):
+            raise self._refusal(table, index)
+        keys = [raw.decode() for raw in index if isinstance(raw, bytes)]
+        for start in range(0, len(keys), _PAGE):
+            page = keys[start : start + _PAGE]
+            for key, reply in zip(page, await self._read_all(table, page), strict=True):
                 match reply:
                     case [int() as version, bytes() as value]:
                         found[key] = Held(version=version, value=value)
                     case 0:
-                        continue
+                        continue  # its life ended meanwhile
                     case _:
                         raise self._refusal(table, reply)
-            if len(page) < _PAGE:
-                break
         return found
+
+    async def _read_all(self, table: str, keys: list[str]) -> list[Reply]:
+        """The rows of `keys`, asked for in one piece."""
+        epoch, name = await self._epoch(table), self._name(table, "epoch")
+        first, *rest = [(self._row(table, key), name) for key in keys]
+        replies = await self._run(_READ, first, (epoch, b"0"))  # after that the script is known
+        digest = _DIGESTS[_READ]
+        asked = tuple((b"EVALSHA", digest, b"2", *names, epoch, b"0") for names in rest)
+        return replies + (await self._link.calls(asked) if asked else [])
 
     async def _epoch(self, table: str) -> bytes:
         """What tells this server's state from one that began anew."""

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 LINE_BYTES: Final = 4_096
 BULK_BYTES: Final = 1 << 20
-ITEMS: Final = 4_096
+ITEMS: Final = 16_384
 DEPTH: Final = 4
 _END: Final = b"\r\n"
 

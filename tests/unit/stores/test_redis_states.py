@@ -84,11 +84,24 @@ async def test_without_replicas_nothing_is_waited_for():
 
 
 async def test_a_row_that_went_between_the_pages_is_left_out():
-    link = ScriptedLink(b"e", [b"a", b"b"], [3, b"x"], 0)
+    link = ScriptedLink([b"a", b"b"], b"e", [3, b"x"], 0)
     assert await RedisStates(link).items("books") == {"a": Held(version=3, value=b"x")}
 
 
 @pytest.mark.parametrize("page", [None, ServerError("NOPERM no"), 3])
 async def test_items_that_cannot_be_read_are_not_left_out(page):
     with pytest.raises(StoreUnavailableError):
-        await RedisStates(ScriptedLink(b"e", page)).items("books")
+        await RedisStates(ScriptedLink(page)).items("books")
+
+
+async def test_a_row_that_cannot_be_read_is_not_left_out():
+    link = ScriptedLink([b"a", b"b"], b"e", [3, b"x"], None)
+    with pytest.raises(StoreUnavailableError):
+        await RedisStates(link).items("books")
+
+
+async def test_many_rows_are_read_a_page_at_a_time():
+    keys = [b"%d" % number for number in range(100)]
+    link = ScriptedLink(keys, b"e", *([1, b"x"] for _ in range(100)))
+    assert len(await RedisStates(link).items("books")) == 100
+    assert [parts[0] for parts in link.asked].count(b"ZRANGE") == 1
