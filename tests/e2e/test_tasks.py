@@ -242,6 +242,9 @@ async def test_what_was_registered_and_how_it_ended_is_on_the_chain_without_its_
         assert first["note"]["event"] == "task_registered"
         assert first["note"]["anchors_digest"].startswith("sha256:")
         assert (last["note"]["event"], last["note"]["end"]) == ("task_ended", "cancelled")
+        assert (last["note"]["calls"], last["note"]["denials"]) == ({"read": 1}, 0)
+        assert last["note"]["destinations"]["127.0.0.1"]["calls"] == 1
+        assert last["note"]["in_bounds"] is True
         assert "swordfish" not in str(world.records())
         assert world.metric("tasks_total", end="cancelled") == 1
         assert world.metric("tasks_active") == 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final
 
 from outrider.app.care import PolicyCare, is_of
@@ -13,7 +13,7 @@ from outrider.core.clock import rfc3339
 from outrider.core.errors import OutriderError
 from outrider.core.facts import Opening
 from outrider.core.jsonvalue import Json, JsonObject, json_digest
-from outrider.core.ports import ActivePolicy, Books
+from outrider.core.ports import ActivePolicy
 from outrider.core.registration import Caller
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
@@ -24,6 +24,7 @@ from outrider.pipeline.records import base
 from outrider.policy.registration import TaskDecisions
 from outrider.tasks.asking import Bounds
 from outrider.tasks.binder import TaskBinder
+from outrider.tasks.books import TaskBooks
 from outrider.tasks.cut_off import CutOffs
 from outrider.tasks.own import OwnDesk
 from outrider.tasks.quarantine import Scope
@@ -42,6 +43,8 @@ logger = logging.getLogger("outrider.tasks")
 KEPT_S: Final = 7 * 86_400
 """How long a task is kept after its last change, beyond its longest life: for those who ask."""
 _ACTIVE: Final = "active"
+_ASTRAY: Final = frozenset({TaskEnd.BUDGET, TaskEnd.QUARANTINED})
+"""Ends that say of a task that it did not stay within its bounds."""
 _NO_DOMAIN: Final = "localhost"
 
 
@@ -51,8 +54,7 @@ class TaskDesk:
     def __init__(self, sidecar: "Sidecar") -> None:
         loaded, clock = sidecar.loaded, sidecar.clock
         self._sidecar = sidecar
-        self.books: Books | None = None
-        self.summary: Callable[[Task], Awaitable[JsonObject]] = _nothing_known
+        self.books: TaskBooks | None = None
         self.signer = OwnSigner(
             keeper=sidecar.identity.keeper,
             own_id=loaded.settings.identity.spiffe_id,
@@ -228,7 +230,12 @@ class TaskDesk:
         await self._sidecar.audit.append(record, durable=True)
 
     async def _summary(self, task: Task) -> JsonObject:
-        return await self.summary(task)
+        """What the books know of a task that ended. Of its root's books: children are in them."""
+        if self.books is None:
+            return {}
+        said = await self.books.account(task.root_id, task.id)
+        astray = said["denials"] or said["holds"] or said["lost"] or task.end in _ASTRAY
+        return {**said, "in_bounds": not astray}
 
     def policy_changed(self, policy: ActivePolicy) -> None:
         """Tasks of agents that are not active any more end."""
@@ -276,7 +283,3 @@ async def _into(done: "asyncio.Future[Task]", work: Coroutine[None, None, Task])
 def _may_be_ephemeral(loaded: Loaded) -> bool:
     settings = loaded.settings
     return settings.identity.source == "none" and settings.profile is not Profile.PRODUCTION
-
-
-async def _nothing_known(task: Task) -> JsonObject:
-    return {}

@@ -15,12 +15,14 @@ from outrider.core.catalogue import UNDECLARED
 from outrider.core.errors import StoreUnavailableError
 from outrider.core.facts import Answered, Facts, Opening
 from outrider.core.ids import random_hex
+from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock, States
 from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import EffectClass
 from outrider.tasks import history
 from outrider.tasks.behaviour import counting, outcomes
+from outrider.tasks.behaviour.account import told_of
 from outrider.tasks.behaviour.acts import Act
 from outrider.tasks.behaviour.document import TaskCodec, TaskDocument
 from outrider.tasks.desk import BookEvents, BudgetWatch, Desk
@@ -173,6 +175,11 @@ class TaskBooks:
         if facts:
             return facts[0]
         return task_facts(document, opening, now)
+
+    async def account(self, root: str, task: str) -> JsonObject:
+        """What a root task and its children did until now, and what of its limits `task`, one of
+        them, used: for the record of its end. Raises `StoreUnavailableError`."""
+        return told_of(await self._tasks.look(f"task:{root}"), task)
 
     async def hear(self, agent: str, answered: Answered) -> None:
         now = self._clock.unix_s()
