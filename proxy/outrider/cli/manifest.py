@@ -11,6 +11,7 @@ import typer
 from outrider.cli.common import JsonOption, faults_in_words, out, plain, print_json
 from outrider.cli.files import read_file
 from outrider.cli.manifest_suggest import suggest
+from outrider.cli.mcp_lists import list_tools
 from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
@@ -48,7 +49,7 @@ def lint(  # noqa: PLR0913, PLR0917 - one parameter for each option
     template: Annotated[str | None, typer.Option(help="Prove this template's grant alone.")] = None,
     tools: Annotated[
         list[str] | None,
-        typer.Option(help="UPSTREAM=FILE: its recorded tools/list, to hold paths against."),
+        typer.Option(help="UPSTREAM=FILE or =URL: its tools/list, to hold paths against."),
     ] = None,
     draft: Annotated[
         bool, typer.Option("--draft", help="Let stand what nobody confirmed yet.")
@@ -101,21 +102,27 @@ async def _prove(
 
 
 def read_lists(given: Sequence[str]) -> Lists:
-    """Recorded lists, `UPSTREAM=FILE` each: an array of tools, `{tools}`, or a whole answer to
-    tools/list. Raises `ConfigError`."""
+    """Lists, `UPSTREAM=FILE` or `UPSTREAM=URL` each. A file holds an array of tools, `{tools}`, or
+    a whole answer to tools/list. Raises `ConfigError`."""
     found: dict[str, dict[str, JsonObject]] = {}
     for one in given:
         upstream, equals, file = one.partition("=")
         if not equals or not upstream or not file:
-            raise ConfigError(f"--tools {one}: give UPSTREAM=FILE")
-        document = read_file(Path(file))
-        result = as_object(as_object(document).get("result", document))
-        listed = document if isinstance(document, list) else result.get("tools")
-        tools = {str(tool.get("name")): tool for tool in map(as_object, as_list(listed))}
+            raise ConfigError(f"--tools {one}: give UPSTREAM=FILE or UPSTREAM=URL")
+        live = file.startswith(("http://", "https://"))
+        listed = list_tools(file).tools if live else _recorded(Path(file))
+        tools = {str(tool.get("name")): tool for tool in listed}
         if not tools:
             raise ConfigError(f"{file}: no tools are listed there")
         found.setdefault(upstream, {}).update(tools)
     return found
+
+
+def _recorded(file: Path) -> list[JsonObject]:
+    document = read_file(file)
+    result = as_object(as_object(document).get("result", document))
+    listed = document if isinstance(document, list) else result.get("tools")
+    return [as_object(tool) for tool in as_list(listed)]
 
 
 def _subjects(

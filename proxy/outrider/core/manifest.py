@@ -59,9 +59,11 @@ def complete(ask: Ask, manifest: Manifest) -> Action:
     caller of an upstream needs (`Ask.plumbing`) can be undone and does little harm, whatever is
     said of the upstream's tools: a cancelled call is cancelled by nobody's leave.
     """
-    ask = unwrapped(ask, manifest)
-    upstream = manifest.upstreams.get(ask.upstream)
     entry = entry_of(ask, manifest)
+    if entry.unwrap is not None:
+        ask = unwrapped(ask, manifest)
+        entry = entry_of(ask, manifest)
+    upstream = manifest.upstreams.get(ask.upstream)
     settled = _settled(ask, entry)
     mild = ask.plumbing or settled is ActionEffect.READ
     roles = entry.roles

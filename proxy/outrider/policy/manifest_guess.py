@@ -130,6 +130,8 @@ def _look(schema: JsonObject, root: JsonObject, at: tuple[str, ...], found: Json
     for name, value in as_object(schema.get("properties")).items():
         if len(found) >= MAX_ARGUMENTS:
             return
+        if not name or name == "*":
+            continue  # no manifest can name it
         inner, path = _item_of(_local(value, root), root, (*at, name))
         if "properties" in inner and len(at) < MAX_DEPTH:
             _look(inner, root, path, found)
