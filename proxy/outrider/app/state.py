@@ -110,18 +110,25 @@ async def _open_store(
     settings = loaded.settings.stores
     if settings.kind == "memory":
         memory = MemoryStore()
-        return memory, MemoryStates(clock=clock), memory.healthy
+        return memory, MemoryStates(clock=clock, rows=settings.rows), memory.healthy
     file = SqliteFile(path=loaded.data(settings.path))
     await file.start()
     stack.push_async_callback(file.close)
     if settings.kind == "sqlite":
-        return SqliteStore(file), SqliteStates(file, clock=clock), file.healthy
+        states = SqliteStates(file, clock=clock, rows=settings.rows)
+        return SqliteStore(file), states, file.healthy
     link = RedisLink(
         await asyncio.to_thread(_redis_place, loaded), timeout_s=settings.redis.timeout_ms / 1000
     )
     stack.push_async_callback(link.close)
-    states = RedisStates(link, prefix=settings.redis.prefix, replicas=settings.redis.replicas)
-    return SqliteStore(file), states, lambda: file.healthy() and link.healthy()
+    shared = RedisStates(
+        link,
+        prefix=settings.redis.prefix,
+        rows=settings.rows,
+        replicas=settings.redis.replicas,
+        replicas_timeout_ms=max(1, settings.redis.timeout_ms // 2),
+    )
+    return SqliteStore(file), shared, lambda: file.healthy() and link.healthy()
 
 
 def _redis_place(loaded: Loaded) -> RedisPlace:

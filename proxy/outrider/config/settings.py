@@ -432,8 +432,8 @@ class Redis:
     tasks did, and the password."""
     username: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
     """The server's user (ACL); default: its default user. It needs GET, SET, HGET, HSET, DEL,
-    PERSIST, PEXPIRE, ZADD, ZREM, ZCOUNT, ZRANGE, ZREMRANGEBYSCORE, TIME, EVAL, EVALSHA and PING,
-    on keys that begin with `prefix`."""
+    PERSIST, PEXPIRE, ZADD, ZREM, ZCOUNT, ZRANGE, ZREMRANGEBYSCORE, TIME, EVAL, EVALSHA, PING,
+    and with `replicas` WAIT, on keys that begin with `prefix`."""
     password_file: str | None = None
     """File of its password (0600)."""
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "outrider"
@@ -457,6 +457,9 @@ class Stores:
     """File of the store, under `data_dir` if relative. No two sidecars may share one."""
     redis: Redis = field(default_factory=Redis)
     """The server, for kind `redis`."""
+    rows: Annotated[int, Field(ge=100, le=16_000)] = 10_000
+    """Documents that each table may hold: tasks under way, agents that are remembered. A full one
+    refuses further ones with `store_unavailable`. Sidecars that share a store give the same."""
     on_loss: Literal["refuse", "read"] = "refuse"
     """While the store cannot be asked: `refuse` every call, or let those of class `read` go on by
     what was last known. Never more."""
