@@ -20,6 +20,7 @@ from outrider.tasks.provenance.forms import written
 STEP_LEAVES: Final = 128
 STEP_CHARS: Final = 16 << 10
 """So many leaves, or characters of them, are taken in one go."""
+_STEP_ITEMS: Final = 1024
 _PROVENANCE: Final = {
     FieldLabel.PLATFORM: Label.PLATFORM,
     FieldLabel.RECORD: Label.RECORD,
@@ -93,7 +94,7 @@ class Leaves:
     its outermost lists.
     """
 
-    __slots__ = ("_declared", "_plan", "_stack", "chars", "pointers", "records", "texts")
+    __slots__ = ("_declared", "_names", "_plan", "_stack", "chars", "pointers", "records", "texts")
 
     def __init__(self, entry: ToolEntry, plan: Node) -> None:
         self._plan = plan
@@ -103,6 +104,7 @@ class Leaves:
         self.texts: list[str] = []
         self.pointers: list[str] = []
         self.chars = 0
+        self._names: set[str] = set()
 
     def of(self, value: Json, mark: Mark) -> Iterator[Leaf | None]:
         """`mark` is what holds where no line says anything."""
@@ -115,15 +117,19 @@ class Leaves:
             if isinstance(value, dict):
                 mark = mark._replace(creates=False) if mark.creates else mark
                 yield from self._keys(value, nodes, mark, pointer, record)
-                self._members(value, nodes, mark, pointer, record)
+                yield from self._members(value, nodes, mark, pointer, record)
             elif isinstance(value, list):
-                self._items(value, nodes, mark, pointer, record)
+                yield from self._items(value, nodes, mark, pointer, record)
             elif value is not None and not isinstance(value, bool) and value != "":
                 leaf = self._leaf(value, mark, pointer, record)
                 if leaf is not None:
                     yield leaf
-            if self.chars >= STEP_CHARS or len(self.texts) >= STEP_LEAVES:
+            if self.is_full:
                 yield None
+
+    @property
+    def is_full(self) -> bool:
+        return self.chars >= STEP_CHARS or len(self.texts) >= STEP_LEAVES
 
     def taken(self) -> tuple[list[str], list[str]]:
         """What gathered, which is handed over."""
@@ -159,7 +165,7 @@ class Leaves:
 
     def _items(
         self, items: list[Json], nodes: _Nodes, mark: Mark, pointer: str, record: int
-    ) -> None:
+    ) -> Iterator[None]:
         """A list's items: each a record of its own where the list is what is counted."""
         counted = _counts(nodes) or (not self._declared and record == 0)
         below = tuple(node.below[EACH] for node in nodes if EACH in node.below)
@@ -168,14 +174,20 @@ class Leaves:
         first = self.records + 1
         if counted:
             self.records += len(items)
-        self._stack += [
-            (item, below, mark, f"{pointer}/{index}", first + index if counted else record)
-            for index, item in enumerate(items)
-        ][::-1]
+        rest: list[_Place] = []
+        for start in range(0, len(items), _STEP_ITEMS):
+            rest += [
+                (item, below, mark, f"{pointer}/{index}", first + index if counted else record)
+                for index, item in enumerate(items[start : start + _STEP_ITEMS], start)
+            ]
+            if start:
+                yield
+        rest.reverse()
+        self._stack += rest
 
     def _members(
         self, members: JsonObject, nodes: _Nodes, mark: Mark, pointer: str, record: int
-    ) -> None:
+    ) -> Iterator[None]:
         """Plain texts gather at once; the rest is put on the stack, the first on top."""
         plain = _is_plain(mark)
         rest: list[_Place] = []
@@ -185,21 +197,34 @@ class Leaves:
             if plain and not below and isinstance(value, str) and len(value) <= STEP_CHARS:
                 if value:
                     self.gather(value, at)
+                    if self.is_full:
+                        yield
             else:
                 rest.append((value, below, mark, at, record))
+                if len(rest) % _STEP_ITEMS == 0:
+                    yield
         rest.reverse()
         self._stack += rest
 
     def _keys(
         self, members: JsonObject, nodes: _Nodes, mark: Mark, pointer: str, record: int
-    ) -> Iterator[Leaf]:
+    ) -> Iterator[Leaf | None]:
+        """The names that are values; of those nothing is said of, each once an answer."""
+        if not nodes and _is_plain(mark) and members.keys() <= self._names:
+            return
         named = {step for node in nodes for step in node.below}
         structured = bool(named - {EACH})  # then an unnamed key is a name of the tool's own
+        plain = _is_plain(mark)
         for key in members:
-            if key and key not in named and not (structured and key.isidentifier()):
-                leaf = self._leaf(key, mark, pointer, record)
-                if leaf is not None:
-                    yield leaf
+            if not key or key in named or (structured and key.isidentifier()):
+                continue
+            if not plain:
+                yield Leaf(key, pointer, mark, record)
+            elif key not in self._names:
+                self._names.add(key)
+                self.gather(key, pointer)
+                if self.is_full:
+                    yield None
 
 
 _LISTED: Final = Mark(listed=True)

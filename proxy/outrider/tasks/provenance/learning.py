@@ -42,6 +42,7 @@ class Lesson:
         self._leaves = Leaves(entry, plan_of(entry, arguments))
         self._forced = False
         self._labels: set[Label] = set()
+        self._short: set[str] = set()
         self._sensitivity: Sensitivity | None = None
         self._found_secrets: dict[str, None] = {}
         self._subjects: dict[str, None] = {}
@@ -126,9 +127,16 @@ class Lesson:
             return
         self._labels.add(Label.UNTRUSTED)
         self._memory.heard.add(fold_many(texts), self._event, pointers)
-        for text, pointer in zip(texts, pointers, strict=True):
-            if len(text) <= _SHORT_CHARS:
-                self._memory.keep_short(text, self._event, pointer, self._upstream)
+        if not self._memory.seen.has_room_for_short:
+            return
+        found = {
+            text: pointer
+            for text, pointer in zip(texts, pointers, strict=True)
+            if len(text) <= _SHORT_CHARS and text not in self._short
+        }
+        for text, pointer in found.items():
+            self._memory.keep_short(text, self._event, pointer, self._upstream)
+        self._short |= found.keys()
 
     def _note(self, leaf: Leaf, found: Value | None) -> None:
         """What a leaf says besides where it is from."""

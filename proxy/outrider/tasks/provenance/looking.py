@@ -53,7 +53,7 @@ class View:
         self._secrets = memory.secrets
         self._entries: JsonObject = {}
         self._objects: dict[str, str] = {}
-        self._marks = Marks(run=True, digits=True)
+        self._marks = Marks(run=True, card=True, iban=True)
 
     def take(self) -> Generator[None, None, Looked]:
         arguments = self._arguments
@@ -61,14 +61,17 @@ class View:
             return Looked(entries={}, incomplete=self._memory.is_incomplete)
         self._marks = marks_of(arguments)
         found: Found = {}
-        if self._marks.run or self._marks.digits or self._memory.secrets:
+        if self._marks.run or self._marks.card or self._memory.secrets:
             found = yield from self._secrets_in(list(_strings(arguments, "")))
         for argument in self._entry.arguments:
             name = argument.pointer[1:]
-            value = arguments.get(name)
-            if isinstance(value, str) and "/" not in name and "~" not in name:
-                yield from self._enter(argument.pointer, value, argument, found)
-                continue
+            if "/" not in name and "~" not in name:
+                value = arguments.get(name)
+                if value is None:
+                    continue
+                if not isinstance(value, list):
+                    yield from self._enter(argument.pointer, value, argument, found)
+                    continue
             for pointer, inner in self._values(argument):
                 yield from self._enter(pointer, inner, argument, found)
         for pointer, names in found.items():
@@ -169,7 +172,7 @@ class View:
     def _tokens(self, texts: list[str]) -> list[JsonObject]:
         found: dict[Token, tuple[Value, Sight]] = {}
         for text in texts:
-            for token in tokens_in(text, digits=self._marks.digits):
+            for token in tokens_in(text, iban=self._marks.iban):
                 value = value_of(token.text, token.kind) if token not in found else None
                 if value is not None:
                     sight = self._memory.sight(value, token.kind, Role.CONTENT, self._upstream)
@@ -198,7 +201,7 @@ class View:
     def _secrets_in(self, texts: list[tuple[str, str, bool]]) -> Generator[None, None, Found]:
         """By the pointer of each leaf, the ids of what it carries or carries a part of."""
         found: Found = {}
-        if self._marks.run or self._marks.digits:
+        if self._marks.run or self._marks.card:
             for pointer, text, _ in texts:
                 for name in patterns_in(text, self._marks, self._memory.digest):
                     found.setdefault(pointer, {})[name] = None

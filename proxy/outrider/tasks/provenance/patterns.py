@@ -35,7 +35,14 @@ _CLASSES: Final = bytes(
     65 if (chr(code).isalnum() and code < 128) or code in b"_-+/=." else 32 for code in range(256)
 )
 _RUN: Final = b"A" * 16
+_SHAPES: Final = bytes(
+    48 if 48 <= code <= 57 else 65 if chr(code).isalpha() and code < 128 else 32
+    for code in range(256)
+)
 _NO_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
+_CARD_RUN: Final = b"0" * 13
+_IBAN_HEAD: Final = b"AA00"
+_IBAN_CHARS: Final = 34
 FEWEST_DIGITS: Final = 10
 """What is spelt like an IBAN or a card has so many."""
 _MOST: Final = 16  # of one kind in one value
@@ -46,10 +53,11 @@ _ISSUERS: Final = re.compile(
 
 
 class Marks(NamedTuple):
-    """What a text may hold, told at little cost: a long run as keys have, digits enough."""
+    """What a text may hold, told at little cost: a long run as keys have, a card, an IBAN."""
 
     run: bool
-    digits: bool
+    card: bool
+    iban: bool
 
 
 def marks_of(arguments: JsonObject) -> Marks:
@@ -57,11 +65,21 @@ def marks_of(arguments: JsonObject) -> Marks:
     try:
         data = orjson.dumps(arguments)
     except orjson.JSONEncodeError:
-        return Marks(run=True, digits=True)
-    return Marks(
-        run=_RUN in data.translate(_CLASSES),
-        digits=len(data.translate(None, _NO_DIGITS)) >= FEWEST_DIGITS,
-    )
+        return Marks(run=True, card=True, iban=True)
+    run = _RUN in data.translate(_CLASSES)
+    if len(data.translate(None, _NO_DIGITS)) < FEWEST_DIGITS:
+        return Marks(run=run, card=False, iban=False)
+    shape = data.translate(_SHAPES, b" -")
+    return Marks(run=run, card=_CARD_RUN in shape, iban=_may_hold_iban(shape))
+
+
+def _may_hold_iban(shape: bytes) -> bool:
+    at = shape.find(_IBAN_HEAD)
+    while at >= 0:
+        if shape.count(b"0", at, at + _IBAN_CHARS) >= FEWEST_DIGITS:
+            return True
+        at = shape.find(_IBAN_HEAD, at + 2)
+    return False
 
 
 def patterns_in(text: str, marks: Marks, digest: Callable[[bytes], str]) -> Iterator[str]:
@@ -70,7 +88,7 @@ def patterns_in(text: str, marks: Marks, digest: Callable[[bytes], str]) -> Iter
         if mark in text:
             for match in islice(pattern.finditer(text), _MOST):
                 yield f"key_{kind}_{digest(match[0].encode())}"
-    if marks.digits:
+    if marks.card:
         for match in islice(_CARD.finditer(text), _MOST):
             number = match[0].replace(" ", "").replace("-", "")
             if _ISSUERS.fullmatch(number) and _is_luhn(number):

@@ -27,10 +27,10 @@ class Token(NamedTuple):
     text: str
 
 
-def tokens_in(text: str, *, digits: bool = True) -> Iterator[Token]:
-    """Each of them once, in the order of their kinds. `digits`: it has enough of them for IBANs."""
+def tokens_in(text: str, *, iban: bool = True) -> Iterator[Token]:
+    """Each of them once, in the order of their kinds. Without `iban` none is sought."""
     seen: set[Token] = set()
-    for token in _found(text, digits=digits):
+    for token in _found(text, iban=iban):
         if token not in seen:
             if len(seen) == MAX_TOKENS:
                 return
@@ -38,12 +38,12 @@ def tokens_in(text: str, *, digits: bool = True) -> Iterator[Token]:
             yield token
 
 
-def _found(text: str, *, digits: bool) -> Iterator[Token]:
+def _found(text: str, *, iban: bool) -> Iterator[Token]:
     yield from (Token("url", url.rstrip(_TAIL)) for url in _urls(text))
     if "@" in text:
         for match in _EMAIL.finditer(text):
             yield Token("email", match[0].rstrip(".-"))
-    for match in _IBAN.finditer(text) if digits else ():
+    for match in _IBAN.finditer(text) if iban else ():
         spelt = _without_words(match[0])
         if sum(char.isdigit() for char in spelt) >= FEWEST_DIGITS:
             yield Token("iban", spelt)

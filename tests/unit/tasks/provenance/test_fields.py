@@ -159,6 +159,31 @@ def test_what_gathers_is_handed_over_in_bounded_steps() -> None:
     assert sizes == [STEP_LEAVES] * 3
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({f"k{number}": "v" for number in range(5000)}, id="texts"),
+        pytest.param({f"k{number}": [] for number in range(5000)}, id="containers"),
+        pytest.param([[] for _ in range(5000)], id="a-list"),
+    ],
+)
+def test_a_wide_container_takes_many_steps(value: Json) -> None:
+    leaves = _read(value)
+    most = steps = 0
+    for _ in leaves.of(value, PLAIN):
+        most = max(most, len(leaves.taken()[0]))
+        steps += 1
+    assert most <= STEP_LEAVES
+    assert steps >= 4
+
+
+def test_a_name_that_comes_again_is_taken_once_but_where_something_is_said_of_it() -> None:
+    value: Json = [{"n": "1"}, {"n": "2"}]
+    assert [leaf.value for leaf in _leaves(value)] == ["n", "1", "2"]
+    said = _leaves(value, _line(label=P))
+    assert [leaf.value for leaf in said] == ["n", "1", "n", "2"]
+
+
 def test_a_long_text_comes_by_itself() -> None:
     (leaf,) = _leaves("x" * (STEP_CHARS + 1))
     assert leaf.pointer == ""

@@ -77,9 +77,13 @@ def test_spellings_of_one_card_have_one_id() -> None:
 @pytest.mark.parametrize(
     ("text", "marks"),
     [
-        ("plain words and 12 of them", Marks(run=False, digits=False)),
-        ("a" * 16, Marks(run=True, digits=False)),
-        ("1 2 3 4 5 6 7 8 9 0", Marks(run=False, digits=True)),
+        ("plain words and 12 of them", Marks(run=False, card=False, iban=False)),
+        ("a" * 16, Marks(run=True, card=False, iban=False)),
+        ("1 2 3 4 5 6 7 8 9 0", Marks(run=False, card=False, iban=False)),
+        ("1 2 3 4-5 6 7 8 9 0 1 2 3", Marks(run=False, card=True, iban=False)),
+        ("ticket 4711 and then some more words " * 9, Marks(run=False, card=False, iban=False)),
+        ("pay DE89 3704 0044 0532", Marks(run=False, card=True, iban=True)),
+        ("GB82 WEST 1234 5698 7654", Marks(run=False, card=False, iban=True)),
     ],
 )
 def test_marks_are_told_of_all_arguments_at_once(text: str, marks: Marks) -> None:
@@ -87,10 +91,12 @@ def test_marks_are_told_of_all_arguments_at_once(text: str, marks: Marks) -> Non
 
 
 def test_what_cannot_be_written_has_all_marks() -> None:
-    assert marks_of({"a": "\ud800"}) == Marks(run=True, digits=True)
+    assert marks_of({"a": "\ud800"}) == Marks(run=True, card=True, iban=True)
 
 
 def test_so_many_of_one_kind_are_told() -> None:
     text = " ".join(f"AKIA{number:016}".replace("0", "A").replace("1", "B") for number in range(99))
-    found = list(patterns_in(text, Marks(run=True, digits=False), lambda data: data.hex()))
+    found = list(
+        patterns_in(text, Marks(run=True, card=False, iban=False), lambda data: data.hex())
+    )
     assert len(found) <= 16

@@ -32,5 +32,5 @@ def test_each_is_told_once_and_so_many() -> None:
     assert len(list(tokens_in(many))) == MAX_TOKENS
 
 
-def test_without_enough_digits_no_iban_is_looked_for() -> None:
-    assert list(tokens_in("DE89370400440532013000", digits=False)) == []
+def test_an_iban_is_sought_where_one_may_be() -> None:
+    assert list(tokens_in("DE89370400440532013000", iban=False)) == []
