@@ -395,7 +395,10 @@ _not_phase_list_and_not_class_read contains f if {
 	some f in data.outrider.controls.trace_removal.findings
 }
 
-_not_phase_list_and_not_class_read contains f if some f in data.outrider.controls.working_hours.findings
+_not_phase_list_and_not_class_read contains f if {
+	not data.outrider.lib.no_calendar
+	some f in data.outrider.controls.working_hours.findings
+}
 
 _not_effect_read contains f if {
 	input.action.properties.effect == "admin"
@@ -457,7 +460,10 @@ _not_effect_read contains f if {
 	some f in data.outrider.controls.untrusted_link.findings
 }
 
-_not_class_read contains f if some f in data.outrider.controls.calendar.findings
+_not_class_read contains f if {
+	not data.outrider.lib.no_calendar
+	some f in data.outrider.controls.calendar.findings
+}
 
 _not_class_read contains f if {
 	not input.context.behaviour.highest_sensitivity_read == null

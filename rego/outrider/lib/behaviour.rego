@@ -25,6 +25,10 @@ is_handshake if {
 }
 
 # METADATA
+# description: Whether the calendar names no hours, windows or freezes.
+no_calendar if data.outrider.calendar == {"hours": {}, "windows": {}, "freezes": {}}
+
+# METADATA
 # description: Whether every argument was looked at for secrets, and none carries one.
 carries_no_secret if {
 	is_object(input.action.properties.provenance)

@@ -27,9 +27,22 @@ leads_elsewhere(path) if {
 }
 
 # METADATA
+# description: Whether `host` can be no address, by its first character and for want of a colon.
+# scope: document
+default is_a_name(_) := false
+
+is_a_name(host) if {
+	is_string(host)
+	first := substring(host, 0, 1)
+	not first in {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+	indexof(host, ":") == -1
+}
+
+# METADATA
 # description: Whether `host` is an address, and in one of `networks`.
 # scope: document
 within_networks(host, networks) if {
+	not is_a_name(host)
 	regex.match(`^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$`, host)
 	some network in networks
 	_is_of_one_kind(network, host)

@@ -19,6 +19,7 @@ findings contains lib.finding("CE-02", "deny", message, {"pointer": place.pointe
 	is_array(input.action.properties.destinations)
 	some place in input.action.properties.destinations
 	is_string(place.pointer)
+	not _is_plain_name(place)
 	message := _objection(place)
 }
 
@@ -41,6 +42,14 @@ findings contains lib.finding("CE-02", "deny", _crooked, {"pointer": lib.pointer
 }
 
 _crooked := "the path leads elsewhere than it says"
+
+# The common case, by one look: a name that is not among those forbidden.
+_is_plain_name(place) if {
+	lib.is_a_name(place.host)
+	not _is_listed(place.host)
+}
+
+_is_listed(host) if host in _limits.hosts
 
 _objection(place) := "the destination can be read in more than one way" if {
 	not _is_readable(place)
@@ -66,8 +75,9 @@ default _limits := {
 	"private": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"],
 }
 
-_limits := data.outrider.rules["CE-02"].limits if {
-	is_array(data.outrider.rules["CE-02"].limits.hosts)
-	is_array(data.outrider.rules["CE-02"].limits.own)
-	is_array(data.outrider.rules["CE-02"].limits.private)
+_limits := found if {
+	found := data.outrider.rules["CE-02"].limits
+	is_array(found.hosts)
+	is_array(found.own)
+	is_array(found.private)
 }

@@ -17,8 +17,9 @@ import data.outrider.lib
 findings contains lib.finding("PV-06", "deny", _message, {"pointer": lib.pointer(name)}) if {
 	not input.action.properties.class == "read"
 	is_object(input.action.properties.arguments)
-	some name in _names
-	_asks(input.action.properties.arguments[name])
+	some name, value in input.action.properties.arguments
+	_asks(value)
+	name in _names
 	not _is_heeded(name)
 }
 
@@ -26,7 +27,10 @@ _message := "nothing says that this tool heeds a dry run"
 
 default _names := ["dry_run", "preview"]
 
-_names := data.outrider.rules["PV-06"].limits.names if is_array(data.outrider.rules["PV-06"].limits.names)
+_names := found if {
+	found := data.outrider.rules["PV-06"].limits.names
+	is_array(found)
+}
 
 _asks(value) if value in {true, 1}
 
