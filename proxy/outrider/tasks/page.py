@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-import orjson
-
 from outrider.core.budget import UNUSED, Usage
 from outrider.core.catalogue import UNDECLARED, ToolEntry
 from outrider.core.errors import EnforcementError, StoreUnavailableError
@@ -27,7 +25,7 @@ from outrider.core.vocabulary import (
 )
 from outrider.tasks import budgets
 from outrider.tasks.behaviour import counting, outcomes
-from outrider.tasks.behaviour.acts import Act
+from outrider.tasks.behaviour.acts import Act, spelt_of
 from outrider.tasks.behaviour.counting import Counted
 from outrider.tasks.behaviour.document import TaskDocument
 from outrider.tasks.budgets import Taken
@@ -310,12 +308,7 @@ def _most_tokens(arguments: JsonObject) -> int | None:
 
 def _size(answered: Answered) -> int:
     size = sum([len(text) for text in answered.texts])
-    if answered.value is not None:
-        try:
-            size += len(orjson.dumps(answered.value))
-        except orjson.JSONEncodeError:
-            size += len(repr(answered.value))
-    return size
+    return size if answered.value is None else size + len(spelt_of(answered.value))
 
 
 def _raised(answered: Answered) -> int:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final
 
-import orjson
-
 from outrider.core.action import Action, Destination
 from outrider.core.budget import MICRO
 from outrider.core.catalogue import ToolEntry
@@ -14,7 +12,7 @@ from outrider.core.facts import Answered, Opening
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import ActionEffect, Role
 from outrider.tasks import history
-from outrider.tasks.behaviour.acts import Act, amount_of, mark, place_of, plain, values_of
+from outrider.tasks.behaviour.acts import Act, amount_of, mark, place_of, plain, spelt_of, values_of
 from outrider.tasks.behaviour.document import SATURATED
 from outrider.tasks.history import History
 from outrider.tasks.ledger import Ledger
@@ -148,7 +146,7 @@ class Past:
         if not known.consents:
             return bool(known.lost_s > self._second - history.CONSENT_S)
         agent = _kept_mark(self._agent)
-        addresses = _addresses(orjson.dumps(act.action.ask.arguments))
+        addresses = _addresses(spelt_of(act.action.ask.arguments))
         return history.others_consent(known, addresses, agent, self._second)
 
     async def _pay(self, action: Action, told: Told) -> None:
@@ -200,7 +198,7 @@ class Past:
         """Note the addresses of an answer by which somebody is to consent."""
         if CONSENT not in act.tags:
             return
-        text = orjson.dumps([answered.value, *answered.texts])
+        text = spelt_of([answered.value, *answered.texts])
         addresses = _addresses(text)
         if addresses and not self._blind:
             await self._ledger.change(

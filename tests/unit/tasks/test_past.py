@@ -109,3 +109,13 @@ async def test_the_sum_of_a_payee_is_kept_across_tasks_and_by_principal() -> Non
         office.task = a_root("tsk_3", principal="oidc:bob@acme.test")
         other = await office.call("pay", pay)
     assert [signals(facts)["amount_target_24h"] for facts in (second, other)] == [20, 10]
+
+
+async def test_what_has_no_json_form_is_looked_through_all_the_same() -> None:
+    office = an_office()
+    async with at_work(office):
+        page = await office.open("login")
+        await page.learn(Answered(action=0, value={"url": CODE, "odd": "\ud800", "n": 2**70}))
+        office.agent = {"id": "spiffe://acme.test/ns/support/sa/other"}
+        facts = await office.facts("open", {"id": CODE, "n": 2**70})
+    assert signals(facts)["consent_other_agent"] is True

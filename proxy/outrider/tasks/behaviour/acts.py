@@ -74,7 +74,7 @@ class Act:
         self.hosts = hosts
         self.external = external
         self.host = action.destinations[-1].host if action.destinations else None
-        spelt = _spelt(ask.arguments)
+        spelt = spelt_of(ask.arguments)
         self.sent = 0 if ask.arguments is None else len(spelt)
         self.urls = b"://" in spelt
         self.pattern = f"{crc32(spelt, _seed(self.resource, self.effect)):08x}"
@@ -138,11 +138,12 @@ def kept_host(host: str | None) -> str:
     return host if len(host) <= HOST_CHARS and host.isascii() else mark(host)
 
 
-def _spelt(arguments: Json) -> bytes:
+def spelt_of(value: Json) -> bytes:
+    """The JSON of `value` with its names in order; never raises."""
     try:
-        return orjson.dumps(arguments, option=_SORTED)
+        return orjson.dumps(value, option=_SORTED)
     except orjson.JSONEncodeError:  # a number or text without a JSON form of its own
-        return repr(arguments).encode("utf-8", "backslashreplace")
+        return repr(value).encode("utf-8", "backslashreplace")
 
 
 @lru_cache(maxsize=1024)
