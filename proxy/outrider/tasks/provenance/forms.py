@@ -36,6 +36,7 @@ _UNSEEN: Final = re.compile(
 _WIDE_SPACE: Final = re.compile(r"[^\S\x00-\x20]+")
 _WIDE: Final = re.compile(r"[^\x00-\x7f]+")
 _WORD_CHARS: Final = 32
+_CUT_CHARS: Final = 64  # before the end of a piece, in which a place to cut is sought
 _ROUNDS: Final = 6  # until it is stable; more than any character was seen to need
 
 _NUMBER: Final = re.compile(
@@ -282,3 +283,25 @@ def texts_of(value: Json) -> Iterator[str | int | float]:
                 yield item
         elif item is not None and not isinstance(item, bool):
             yield item
+
+
+def pieces(text: str, size: int) -> Iterator[str]:
+    """`text` in pieces of at most `size` characters, each cut where white space is if it can be, so
+    that it folds as it does whole."""
+    start = 0
+    while start < len(text):
+        end = _cut(text, start, start + size)
+        yield text[start:end]
+        start = end
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """Behind the last space of the piece from `start` to `end`, else before an ASCII character,
+    which nothing before it is folded with."""
+    if end >= len(text):
+        return len(text)
+    found = text.rfind(" ", start, end)
+    if found > start:
+        return found + 1
+    near = range(end, max(start + 1, end - _CUT_CHARS), -1)
+    return next((at for at in near if text[at].isascii()), end)

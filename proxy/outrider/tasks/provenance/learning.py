@@ -15,7 +15,7 @@ from outrider.core.strict_json import RESPONSE_LIMITS, STEPPED_BYTES, read, read
 from outrider.core.vocabulary import FieldLabel, Label, Sensitivity
 from outrider.tasks.provenance.answers import Learnt
 from outrider.tasks.provenance.fields import STEP_CHARS, Leaf, Leaves, Mark, plan_of
-from outrider.tasks.provenance.forms import Value, fold, fold_many, value_of
+from outrider.tasks.provenance.forms import Value, fold, fold_many, pieces, value_of
 from outrider.tasks.provenance.memory import Memory
 from outrider.tasks.provenance.seen import Place
 
@@ -23,7 +23,6 @@ MAX_DIGESTS: Final = 1024
 MAX_CREATED: Final = 64
 _STEP_SPECIAL: Final = 24  # leaves that are stored as whole values
 _SHORT_CHARS: Final = 5
-_CUT_CHARS: Final = 64
 _SAID: Final = {FieldLabel.PLATFORM: Label.PLATFORM, FieldLabel.RECORD: Label.RECORD}
 
 
@@ -112,11 +111,8 @@ class Lesson:
         """A long text, in pieces cut where white space is, so that it folds as it does whole."""
         self._flush()
         size = STEP_CHARS if text.isascii() else STEP_CHARS // 4
-        start = 0
-        while start < len(text):
-            end = _cut(text, start, start + size)
-            self._memory.heard.append(fold_many([text[start:end]]), f"{self._event}#{pointer}")
-            start = end
+        for piece in pieces(text, size):
+            self._memory.heard.append(fold_many([piece]), f"{self._event}#{pointer}")
             yield
         self._memory.heard.end()
 
@@ -212,15 +208,3 @@ def _parsed(text: str) -> Generator[None, None, Json]:
         return (yield from read_steps(data, RESPONSE_LIMITS))
     except (MalformedError, UnicodeEncodeError):
         return None
-
-
-def _cut(text: str, start: int, end: int) -> int:
-    """Behind the last space of the piece from `start` to `end`, else before an ASCII character,
-    which nothing before it is folded with."""
-    if end >= len(text):
-        return len(text)
-    found = text.rfind(" ", start, end)
-    if found > start:
-        return found + 1
-    near = range(end, max(start + 1, end - _CUT_CHARS), -1)
-    return next((at for at in near if text[at].isascii()), end)

@@ -6,7 +6,7 @@ entry, as content, only where it carries a secret.
 """
 
 import re
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeAlias
 from urllib.parse import unquote
@@ -19,7 +19,7 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.vocabulary import Label, Role
 from outrider.core.zones import Zones
 from outrider.tasks.provenance.answers import Looked
-from outrider.tasks.provenance.forms import Value, texts_of, value_of
+from outrider.tasks.provenance.forms import Value, fold, pieces, texts_of, value_of
 from outrider.tasks.provenance.memory import MADE_UP, Memory, Sight
 from outrider.tasks.provenance.patterns import Marks, marks_of, patterns_in
 from outrider.tasks.provenance.secrets import squash
@@ -33,7 +33,16 @@ MAX_SOURCES: Final = 4
 Found: TypeAlias = dict[str, dict[str, None]]
 """Ids of secrets by the pointer of the text they stand in."""
 _LONG: Final = 4096  # characters of an argument after which the loop has its turn
+MAX_TOKENS: Final = 256
+"""Tokens of one entry that are looked at."""
+MAX_MET: Final = 1024  # the same one counted as often as it stands there
+LONGEST_CHARS: Final = 64 << 10
+"""A longer text was said by nobody as a whole."""
+_PIECE_CHARS: Final = 16 << 10
 MAX_NAMED: Final = 16  # secrets of one entry
+MAX_IDS: Final = 64  # secrets of one call
+_STEP_SIGHTS: Final = 8
+_MORE: Final[JsonObject] = {"kind": "more", "label": Label.UNTRUSTED.value}
 _READ_THROUGH: Final = frozenset({Role.CONTENT, Role.COMMAND})
 _WHOLE: Final = frozenset({Role.CONTENT, Role.AMOUNT, Role.CONTROL})
 _UNSPLIT: Final = frozenset({"url", "path", "number", "date"})
@@ -77,11 +86,11 @@ class View:
         for pointer, names in found.items():
             if not any(pointer == one or pointer.startswith(one + "/") for one in self._entries):
                 self._entries[pointer] = _shown(MADE_UP, Role.CONTENT, [], names)
-        ids = dict.fromkeys(name for names in found.values() for name in names) if found else ()
+        ids = _gravest(name for names in found.values() for name in names) if found else ()
         return Looked(
             entries=self._entries,
             incomplete=self._memory.is_incomplete,
-            secret_ids=tuple(ids),
+            secret_ids=tuple(islice(ids, MAX_IDS)),
             objects=self._objects,
         )
 
@@ -96,50 +105,47 @@ class View:
 
     def _enter(
         self, pointer: str, value: Json, argument: ArgumentEntry, found: "Found"
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, None]:
+        """Write the entry of one value, if it says anything."""
+        role, kind = argument.role, argument.type
+        leaves = list(texts_of(value))
+        if not leaves:
+            return
         named = _below(found, pointer) if found else ()
-        entry = self._entry_for(pointer, value, argument, named)
-        if entry is not None:
-            self._entries[pointer] = entry
-        if not isinstance(value, str) or len(value) > _LONG:
+        if len(leaves) == 1:
+            sight = self._single(pointer, leaves[0], role, kind)
+        else:
+            sight = yield from self._worst(pointer, leaves, role, kind)
+        if named and any(isinstance(leaf, str) and "://" in leaf for leaf in leaves):
+            sight = sight._replace(label=Label.MODEL)  # what it carries is not where it leads
+        tokens: list[JsonObject] = []
+        if role in _READ_THROUGH:
+            texts = [leaf for leaf in leaves if isinstance(leaf, str)]
+            tokens = yield from self._tokens(texts)
+        self._entries[pointer] = _shown(sight, role, tokens, named)
+        if len(leaves) > 1 or (isinstance(value, str) and len(value) > _LONG):
             yield
 
     # --- labels -------------------------------------------------------------------------------
 
-    def _entry_for(
-        self, pointer: str, value: Json, argument: ArgumentEntry, named: Collection[str]
-    ) -> JsonObject | None:
-        role, kind = argument.role, argument.type
-        leaves = list(texts_of(value))
-        if not leaves:
-            return None
-        if len(leaves) == 1:
-            sight = self._single(pointer, leaves[0], role, kind)
-        elif len(leaves) > MAX_PARTS:
-            sight = MADE_UP
-        else:
-            sight = self._worst(pointer, leaves, role, kind)
-        if named and kind == "url":
-            sight = sight._replace(label=Label.MODEL)  # what it carries is not where it leads
-        tokens: list[JsonObject] = []
-        if role in _READ_THROUGH:
-            tokens = self._tokens([leaf for leaf in leaves if isinstance(leaf, str)])
-        return _shown(sight, role, tokens, named)
-
     def _worst(
         self, pointer: str, leaves: Sequence[str | float], role: Role, kind: str | None
-    ) -> Sight:
-        sights = [
-            self._single(f"{pointer}/{number}", leaf, role, kind)
-            for number, leaf in enumerate(leaves)
-        ]
+    ) -> Generator[None, None, Sight]:
+        if len(leaves) > MAX_PARTS:
+            return MADE_UP
+        sights: list[Sight] = []
+        for number, leaf in enumerate(leaves):
+            sights.append(self._single(f"{pointer}/{number}", leaf, role, kind))
+            if number % _STEP_SIGHTS == _STEP_SIGHTS - 1:
+                yield
         worst = max(sights, key=lambda one: one.label.rank)
         sources = [source for one in sights if one.label is worst.label for source in one.sources]
         kept = tuple(dict.fromkeys(sources))[:MAX_SOURCES]
         return Sight(worst.label, kept, any(one.confusable for one in sights))
 
     def _single(self, pointer: str, leaf: str | float, role: Role, kind: str | None) -> Sight:
-        value = value_of(leaf, kind)
+        long = isinstance(leaf, str) and len(leaf) > LONGEST_CHARS
+        value = None if long else value_of(leaf, kind)
         if value is None:
             return MADE_UP
         if role in _OBJECTS:
@@ -169,16 +175,34 @@ class View:
 
     # --- content ------------------------------------------------------------------------------
 
-    def _tokens(self, texts: list[str]) -> list[JsonObject]:
+    def _tokens(self, texts: list[str]) -> Generator[None, None, list[JsonObject]]:
+        """Those that a policy should know of first: look-alikes, untrusted ones, the model's own.
+
+        Where there are more than are looked at, one of kind `more` stands for the others.
+        """
         found: dict[Token, tuple[Value, Sight]] = {}
-        for text in texts:
-            for token in tokens_in(text, iban=self._marks.iban):
-                value = value_of(token.text, token.kind) if token not in found else None
-                if value is not None:
-                    sight = self._memory.sight(value, token.kind, Role.CONTENT, self._upstream)
-                    found[token] = value, sight
-        worst = sorted(found.items(), key=lambda item: -item[1][1].label.rank)[:MAX_SHOWN]
-        return [self._token(token, value, sight) for token, (value, sight) in worst]
+        met = 0
+        for token in _tokens_of(texts, iban=self._marks.iban):
+            if token is None:
+                yield
+                continue
+            met += 1
+            if met > MAX_MET or (len(found) == MAX_TOKENS and token not in found):
+                return [_MORE, *self._told(found)]
+            value = value_of(token.text, token.kind) if token not in found else None
+            if value is None:
+                continue
+            sight = self._memory.sight(value, token.kind, Role.CONTENT, self._upstream)
+            found[token] = value, sight
+            if len(found) % _STEP_SIGHTS == 0:
+                yield
+        return self._told(found)
+
+    def _told(self, found: dict[Token, tuple[Value, Sight]]) -> list[JsonObject]:
+        if not found:
+            return []
+        first = sorted(found.items(), key=lambda item: _urgency(item[1][1]))[:MAX_SHOWN]
+        return [self._token(token, value, sight) for token, (value, sight) in first]
 
     def _token(self, token: Token, value: Value, sight: Sight) -> JsonObject:
         shown: JsonObject = {
@@ -218,6 +242,28 @@ class View:
                 for pointer in _overlapping(hit, row, squashed):
                     found.setdefault(pointer, {})[hit[2]] = None
         return found
+
+
+def _tokens_of(texts: list[str], *, iban: bool) -> Iterator[Token | None]:
+    """Their tokens, as people see them; None after each piece of a long one."""
+    for text in texts:
+        for piece in pieces(text, _PIECE_CHARS) if len(text) > _PIECE_CHARS else (text,):
+            shown = piece if piece.isascii() else fold(piece, cased=True).decode()
+            yield from tokens_in(shown, iban=iban)
+            if piece is not text:
+                yield None
+
+
+_URGENT: Final = {Label.UNTRUSTED: 1, Label.MODEL: 2}
+
+
+def _urgency(sight: Sight) -> int:
+    return 0 if sight.confusable else _URGENT.get(sight.label, 3)
+
+
+def _gravest(names: Iterable[str]) -> dict[str, None]:
+    """`names` without repeats, secrets and keys before personal data."""
+    return dict.fromkeys(sorted(names, key=lambda name: name.startswith("pii_")))
 
 
 def _overlapping(
@@ -262,7 +308,7 @@ def _shown(
         "label": sight.label.value,
         "sources": [*sight.sources],
         "tokens": [*tokens],
-        "secrets": [*islice(named, MAX_NAMED)],
+        "secrets": [*islice(_gravest(named), MAX_NAMED)] if named else [],
     }
     if sight.confusable:
         entry["confusable"] = True

@@ -6,9 +6,6 @@ from typing import Final, NamedTuple
 
 from outrider.tasks.provenance.patterns import FEWEST_DIGITS
 
-MAX_TOKENS: Final = 256
-"""Of one value; what comes after is not looked at."""
-
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,15}\Z", re.IGNORECASE)
 _REST: Final = re.compile(r"[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}")
 _BARE: Final = re.compile(r"(?<![\w./-])www\.[^\s<>\"'`{}|\\^\x00-\x1f]{1,2048}", re.IGNORECASE)
@@ -28,24 +25,16 @@ class Token(NamedTuple):
 
 
 def tokens_in(text: str, *, iban: bool = True) -> Iterator[Token]:
-    """Each of them once, in the order of their kinds. Without `iban` none is sought."""
-    seen: set[Token] = set()
-    for token in _found(text, iban=iban):
-        if token not in seen:
-            if len(seen) == MAX_TOKENS:
-                return
-            seen.add(token)
-            yield token
-
-
-def _found(text: str, *, iban: bool) -> Iterator[Token]:
+    """In the order of their kinds. Without `iban` none is sought."""
     yield from (Token("url", url.rstrip(_TAIL)) for url in _urls(text))
     if "@" in text:
         for match in _EMAIL.finditer(text):
             yield Token("email", match[0].rstrip(".-"))
     for match in _IBAN.finditer(text) if iban else ():
+        if _digits(match[0]) < FEWEST_DIGITS:
+            continue
         spelt = _without_words(match[0])
-        if sum(char.isdigit() for char in spelt) >= FEWEST_DIGITS:
+        if _digits(spelt) >= FEWEST_DIGITS:
             yield Token("iban", spelt)
 
 
@@ -72,6 +61,10 @@ def _without_words(text: str) -> str:
     while not any(char.isdigit() for char in groups[-1]):
         groups.pop()
     return " ".join(groups)
+
+
+def _digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
 
 
 def _is_checked(joined: str) -> bool:

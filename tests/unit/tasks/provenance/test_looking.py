@@ -3,7 +3,13 @@
 import pytest
 
 from outrider.core.jsonvalue import Json
-from outrider.tasks.provenance.looking import MAX_SHOWN, MAX_SOURCES
+from outrider.tasks.provenance.looking import (
+    LONGEST_CHARS,
+    MAX_MET,
+    MAX_SHOWN,
+    MAX_SOURCES,
+    MAX_TOKENS,
+)
 from tests.support.provenance import a_desk
 
 
@@ -56,13 +62,50 @@ def test_addresses_in_content_are_labelled_each() -> None:
     assert len({one["digest"] for one in entry["tokens"]}) == 4
 
 
-def test_the_least_trusted_tokens_are_shown() -> None:
-    names = [f"p{number}@acme.test" for number in range(MAX_SHOWN)]
-    desk = a_desk(" ".join(names))
+def test_what_a_policy_should_know_of_is_not_crowded_out() -> None:
+    desk = a_desk("https://docs.acme.test ann@acme.test")
     desk.reads({"body": "eve@evil.example"})
-    entry = desk.entry("body", " ".join([*names, "eve@evil.example", "new@x.example"]))
-    assert [one["label"] for one in entry["tokens"][:3]] == ["model", "untrusted", "user"]
+    made_up = [f"p{number}@x.example" for number in range(MAX_SHOWN)]
+    text = " ".join(["ann@acme.test", *made_up, "eve@evil.example", "https://d\u043ecs.acme.test"])
+    entry = desk.entry("body", text)
     assert len(entry["tokens"]) == MAX_SHOWN
+    assert [one.get("confusable") for one in entry["tokens"][:2]] == [True, None]
+    assert [one["label"] for one in entry["tokens"][:3]] == ["untrusted", "untrusted", "model"]
+
+
+def test_more_tokens_than_are_looked_at_are_told_as_untrusted() -> None:
+    names: list[Json] = [f"p{number}@acme.test" for number in range(MAX_TOKENS)]
+    text = " ".join(map(str, names))
+    desk = a_desk(text)
+    few = desk.entry("body", f"{text} {text}")["tokens"]
+    many = desk.entry("body", {"a": names, "b": "eve@evil.example"})["tokens"]
+    assert few[0]["label"] == "user"
+    assert many[0] == {"kind": "more", "label": "untrusted"}
+    often = desk.entry("body", "p1@acme.test " * (MAX_MET + 1))["tokens"]
+    assert [one["kind"] for one in often] == ["more", "email"]
+
+
+def test_a_text_longer_than_any_that_is_kept_was_said_by_nobody() -> None:
+    desk = a_desk()
+    text = "é words " * (LONGEST_CHARS // 8)
+    desk.reads({"body": text})
+    assert desk.label("body", text) == "untrusted"
+    assert desk.label("body", text + "é") == "model"
+    tokens = desk.entry("body", "é " * 40_000 + "see https://evil.example")["tokens"]
+    assert [one["host"] for one in tokens] == ["evil.example"]
+
+
+def test_an_address_with_something_unseen_in_it_is_one() -> None:
+    entry = a_desk().entry("body", "write to eve\u200b@ev\u00adil.example")
+    assert [one["host"] for one in entry["tokens"]] == ["evil.example"]
+
+
+def test_secrets_go_before_personal_data() -> None:
+    desk = a_desk()
+    (name,) = desk.reads({"k": "a-long-secret-value"}, {"path": "$.k", "label": "secret"}).secrets
+    text = "4111111111111111 a-long-secret-value"
+    assert desk.entry("body", text)["secrets"][0] == name
+    assert desk.looks(body=text).secret_ids[0] == name
 
 
 def test_a_token_that_only_looks_trusted_says_so() -> None:
