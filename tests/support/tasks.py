@@ -160,7 +160,7 @@ class Registry:
 
     def __post_init__(self) -> None:
         self.states = self.states or MemoryStates(clock=self.clock)
-        shelf = TaskShelf(states=self.states, clock=self.clock, keep_s=86_400)
+        shelf = TaskShelf(states=self.states, clock=self.clock)
         hooks = Hooks(
             record=self._record,
             cut=self._cut,

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("outrider.tasks")
 
-KEPT_S: Final = 7 * 86_400
-"""How long a task is kept after its last change, beyond its longest life: for those who ask."""
 _ACTIVE: Final = "active"
 _ASTRAY: Final = frozenset({TaskEnd.BUDGET, TaskEnd.QUARANTINED})
 """Ends that say of a task that it did not stay within its bounds."""
@@ -61,11 +59,7 @@ class TaskDesk:
             ephemeral=_may_be_ephemeral(loaded),
         )
         self.tokens = TaskTokens(signer=self.signer, trust_domain=self._trust_domain, clock=clock)
-        shelf = TaskShelf(
-            states=sidecar.state.states,
-            clock=clock,
-            keep_s=loaded.settings.tasks.max_life_s + KEPT_S,
-        )
+        shelf = TaskShelf(states=sidecar.state.states, clock=clock)
         hooks = Hooks(
             record=self._record,
             cut=self._cut,

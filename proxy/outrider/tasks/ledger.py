@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from outrider.core.ports import Clock, States
-from outrider.tasks.ledger_document import Codec, Place
+from outrider.tasks.ledger_document import Codec, Life, Place
 from outrider.tasks.ledger_shared import SharedKeeper
 from outrider.tasks.ledger_sole import SoleKeeper
 
@@ -50,7 +50,7 @@ class Ledger(Generic[T]):
         table: str,
         codec: Codec[T],
         clock: Clock,
-        life_s: int | None = None,
+        life_s: Life[T] = None,
         entries: int = 10_000,
     ) -> None:
         place = Place(

@@ -9,7 +9,7 @@ import secrets
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from outrider.core.ports import Clock, Held, States
 
@@ -39,18 +39,27 @@ class Codec(Protocol[T]):
         """Never empty, and within what a store takes for one value (256 KiB as shipped)."""
 
 
+Life: TypeAlias = int | Callable[[T], int] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Generic[T]):
     """Where the documents of one kind are kept, how and by whom. `life_s` is counted from a
-    document's last write, None keeps it; `entries` bounds those held in memory."""
+    document's last write, and may be said for each; None keeps it. `entries` bounds those held in
+    memory."""
 
     states: States
     table: str
     codec: Codec[T]
     clock: Clock
-    life_s: int | None
+    life_s: Life[T]
     entries: int
     writer: bytes = field(default_factory=lambda: secrets.token_bytes(8))
+
+    def life_of(self, document: T) -> int | None:
+        """How long `document` is kept from now on."""
+        life_s = self.life_s
+        return life_s(document) if callable(life_s) else life_s
 
 
 Writers = dict[bytes, int]

@@ -234,8 +234,9 @@ class SoleKeeper(Generic[T]):
             number = self._number
             document = place.codec.encode(entry.document)
             data, writers = sealed(document, entry.writers, place.writer, number)
+            life_s = place.life_of(entry.document)
             held = await place.states.swap(
-                place.table, entry.key, entry.version, data, life_s=place.life_s, durable=durable
+                place.table, entry.key, entry.version, data, life_s=life_s, durable=durable
             )
             if held is None:
                 entry.version, entry.writers, entry.settled = entry.version + 1, writers, number

@@ -81,6 +81,7 @@ class Attempt(Generic[T]):
     mark: tuple[int, int]
     writers: Writers
     results: tuple[Result[T], ...]
+    life_s: int | None
     durable: bool
 
 
@@ -166,7 +167,7 @@ class Swapper(Generic[T]):
         data = None if reads else self._place.codec.encode(document)
         landed: bool | None
         if data is not None and _mark(data) != entry.mark:
-            attempt = self._attempt(entry, data, results)
+            attempt = self._attempt(entry, document, data, results)
             entry.fresh = False  # ahead of the store, until it is known
             landed = await self._sent(entry, attempt, first=True)
         else:
@@ -185,17 +186,18 @@ class Swapper(Generic[T]):
         return False
 
     def _attempt(
-        self, entry: Entry[T], document: bytes, results: tuple[Result[T], ...]
+        self, entry: Entry[T], document: T, encoded: bytes, results: tuple[Result[T], ...]
     ) -> Attempt[T]:
         self._number += 1
-        data, writers = sealed(document, entry.writers, self._place.writer, self._number)
+        data, writers = sealed(encoded, entry.writers, self._place.writer, self._number)
         return Attempt(
             expected=entry.version,
             number=self._number,
             data=data,
-            mark=_mark(document),
+            mark=_mark(encoded),
             writers=writers,
             results=results,
+            life_s=self._place.life_of(document),
             durable=any(result.item.durable for result in results),
         )
 
@@ -210,7 +212,7 @@ class Swapper(Generic[T]):
                     entry.key,
                     attempt.expected,
                     attempt.data,
-                    life_s=place.life_s,
+                    life_s=attempt.life_s,
                     durable=attempt.durable,
                 )
             except StoreUnavailableError as fault:
@@ -231,7 +233,7 @@ class Swapper(Generic[T]):
             entry.version = attempt.expected + 1
             entry.writers, entry.mark = attempt.writers, attempt.mark
             entry.settled = attempt.number
-            entry.until_unix_s = self._until()
+            entry.until_unix_s = self._until(attempt.life_s)
             entry.fresh = entry.age == self._losses()
             return True
         _, _, writers = opened_of(held)
@@ -256,7 +258,7 @@ class Swapper(Generic[T]):
         entry.mark = _mark(data or LOST)
         entry.version, entry.writers = version, writers
         entry.settled = writers.get(self._place.writer, 0)
-        entry.until_unix_s = self._until()
+        entry.until_unix_s = self._until(self._place.life_of(entry.document))
         entry.fresh, entry.age = True, self._losses()
 
     def _forgot(self, entry: Entry[T], version: int, writers: Writers) -> bool:
@@ -269,8 +271,7 @@ class Swapper(Generic[T]):
             return entry.version > 0 and (until is None or self._place.clock.unix_s() < until)
         return writers.get(self._place.writer, 0) < entry.settled and len(writers) < WRITERS
 
-    def _until(self) -> float | None:
-        life_s = self._place.life_s
+    def _until(self, life_s: int | None) -> float | None:
         return None if life_s is None else self._place.clock.unix_s() + life_s
 
     def _losses(self) -> int:

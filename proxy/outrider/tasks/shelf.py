@@ -15,7 +15,7 @@ import orjson
 from outrider.core.errors import EnforcementError
 from outrider.core.jsonvalue import as_list, as_object
 from outrider.core.ports import Clock, States
-from outrider.core.vocabulary import Reason
+from outrider.core.vocabulary import Reason, TaskState
 from outrider.tasks.ledger import Ledger
 from outrider.tasks.ledger_document import opened
 from outrider.tasks.task import Slot, SlotCodec, Task
@@ -23,6 +23,12 @@ from outrider.tasks.task import Slot, SlotCodec, Task
 logger = logging.getLogger("outrider.tasks")
 
 TABLE: Final = "tasks"
+ENDED_S: Final = 3600
+"""How long a task that has ended is told from one that never was."""
+UNENDED_S: Final = 86_400
+"""How long past its deadline a task is kept that nobody has ended: a sidecar may be down."""
+LISTS_S: Final = 32 * 86_400
+"""How long the list of an agent is kept: longer than any task may live."""
 _LIST: Final = "agent:"
 _UNKNOWN: Final = "no such task"
 
@@ -66,15 +72,22 @@ def _read_under(data: bytes | None) -> Under:
 class TaskShelf:
     """Tasks over versioned states. `run` writes them; what is changed here is durable."""
 
-    def __init__(self, *, states: States, clock: Clock, keep_s: int) -> None:
-        """`keep_s`: how long a task is kept after its last change."""
+    def __init__(self, *, states: States, clock: Clock) -> None:
         self._states = states
+        self._clock = clock
         self._tasks: Ledger[Slot] = Ledger(
-            states=states, table=TABLE, codec=SlotCodec(), clock=clock, life_s=keep_s
+            states=states, table=TABLE, codec=SlotCodec(), clock=clock, life_s=self._kept_s
         )
         self._under: Ledger[Under] = Ledger(
-            states=states, table=TABLE, codec=_UnderCodec(), clock=clock, life_s=keep_s
+            states=states, table=TABLE, codec=_UnderCodec(), clock=clock, life_s=LISTS_S
         )
+
+    def _kept_s(self, slot: Slot) -> int:
+        """Room is for those that live: a task that has ended is kept for those who still ask."""
+        task = slot.task
+        if task is None or task.state is TaskState.ENDED:
+            return ENDED_S
+        return max(0, int(task.deadline_unix_s - self._clock.unix_s())) + UNENDED_S
 
     @property
     def shared(self) -> bool:

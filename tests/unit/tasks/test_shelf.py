@@ -6,7 +6,7 @@ from outrider.core.errors import EnforcementError
 from outrider.core.vocabulary import TaskEnd, TaskState
 from outrider.stores.memory import MemoryStates
 from outrider.tasks.lifecycle import ended
-from outrider.tasks.shelf import TABLE, UnknownTaskError
+from outrider.tasks.shelf import ENDED_S, TABLE, UNENDED_S, UnknownTaskError
 from tests.support.builders import NOW_UNIX_S, FixedClock
 from tests.support.tasks import ID, OTHER, a_registered_task, a_registry
 
@@ -80,3 +80,17 @@ async def test_a_list_that_cannot_be_read_names_nothing():
     async with a_registry(states=states, clock=clock) as again:
         assert await again.tasks.shelf.all_under_way() == ()
         assert await again.tasks.shelf.under_way(a_registered_task().agent) == ()
+
+
+async def test_a_task_that_has_ended_makes_room_within_the_hour_and_one_that_lives_does_not():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    async with a_registry(states=states, clock=clock) as registry:
+        shelf = registry.tasks.shelf
+        await shelf.put(a_registered_task())
+        await shelf.put(a_registered_task(id="tsk_2"))
+        await shelf.change(ID, _end)
+    clock.pass_s(ENDED_S + 1)
+    assert set(await states.items(TABLE)) == {"tsk_2"}
+    clock.pass_s(UNENDED_S)
+    assert set(await states.items(TABLE)) == set()
