@@ -150,20 +150,32 @@ def _records_left(document: TaskDocument, bounded: Sequence[Allowance]) -> int |
 
 
 def told(document: TaskDocument, lineage: Sequence[Allowance]) -> JsonObject:
-    """`context.task.budget`: what the task itself used, what is asked about not counted in."""
-    own = lineage[0] if lineage else None
-    if own is None or not own.limits.bounded:
+    """`context.task.budget`, what is asked about not counted in: of each budget, what the task of
+    the lineage used that has the least of it left."""
+    bounded = [one for one in lineage if one.limits.bounded]
+    if not bounded:
         return _UNBOUNDED
-    kept = document.used.get(own.task) or [0] * len(ORDER)
     found: JsonObject = {}
     for place, budget in enumerate(ORDER):
-        limit = own.limits.of(budget)
-        money = budget is Budget.SPEND
-        one: JsonObject = {
-            "used": kept[place] / MICRO if money else kept[place],
-            "limit": limit / MICRO if money and limit is not None else limit,
-        }
-        if money:
-            one["unit"] = own.limits.unit
-        found[budget.value] = one
+        found[budget.value] = _told(document, bounded, place, budget)
     return found
+
+
+def _told(
+    document: TaskDocument, bounded: Sequence[Allowance], place: int, budget: Budget
+) -> JsonObject:
+    first = bounded[0]
+    used, limit, unit = _used(document, first, place), first.limits.of(budget), first.limits.unit
+    for one in bounded[1:]:
+        most, known = one.limits.of(budget), _used(document, one, place)
+        if most is not None and (limit is None or most - known < limit - used):
+            used, limit, unit = known, most, one.limits.unit
+    if budget is not Budget.SPEND:
+        return {"used": used, "limit": limit}
+    whole = None if limit is None else limit / MICRO
+    return {"used": used / MICRO, "limit": whole, "unit": unit}
+
+
+def _used(document: TaskDocument, one: Allowance, place: int) -> int:
+    kept = document.used.get(one.task)
+    return 0 if kept is None else kept[place]

@@ -43,7 +43,21 @@ def test_a_child_draws_from_its_root_too() -> None:
     lineage = (*of("child", calls=5), *of("root", calls=1))
     assert reserve(document, lineage, Usage(calls=1)).short is None
     assert reserve(document, lineage, Usage(calls=1)).short == ("root", Budget.CALLS)
-    assert told(document, lineage)["calls"] == {"used": 1, "limit": 5}
+    assert told(document, lineage)["calls"] == {"used": 1, "limit": 1}
+    assert told(document, lineage[:1])["calls"] == {"used": 1, "limit": 5}
+
+
+def test_of_each_budget_the_least_that_is_left_is_told() -> None:
+    document = a_document()
+    lineage = (*of("child", calls=5, records=9), *of("root", calls=9, records=5, bytes=7))
+    reserve(document, lineage, Usage(calls=2))
+    assert told(document, lineage) == {
+        "calls": {"used": 2, "limit": 5},
+        "spend": {"used": 0, "limit": None, "unit": None},
+        "tokens": {"used": 0, "limit": None},
+        "records": {"used": 0, "limit": 5},
+        "bytes": {"used": 0, "limit": 7},
+    }
 
 
 def test_a_used_budget_is_over_once_nothing_is_under_way() -> None:
