@@ -222,6 +222,8 @@ class TaskDesk:
             **facts,
         }
         await self._sidecar.audit.append(record, durable=True)
+        if event == "ended" and task.parent is None and self.books is not None:
+            await self.books.retire(task.id)
 
     async def _summary(self, task: Task) -> JsonObject:
         """What the books know of a task that ended. Of its root's books: children are in them."""

@@ -24,7 +24,7 @@ from outrider.tasks import history
 from outrider.tasks.behaviour import counting, outcomes
 from outrider.tasks.behaviour.account import told_of
 from outrider.tasks.behaviour.acts import Act
-from outrider.tasks.behaviour.document import TaskCodec, TaskDocument
+from outrider.tasks.behaviour.document import OVER, TaskCodec, TaskDocument
 from outrider.tasks.desk import BookEvents, BudgetWatch, Desk
 from outrider.tasks.history import HistoryCodec
 from outrider.tasks.indexes import Indexes, Shelf, in_turns
@@ -56,6 +56,8 @@ MEMORY: Final = "memory"
 BOOKS_LIFE_S: Final = 31 * DAY_S
 """A root's document goes when nothing happened for so long: never before its task ended, which
 lives 30 days at most."""
+OVER_S: Final = 3600
+"""How long the books of a root task are kept once it has ended: what is under way may end too."""
 ENTRIES: Final = 2048
 """Documents of each kind in memory. One is a few KB, 64 at most."""
 HISTORY_LIFE_S: Final = 31 * DAY_S
@@ -99,7 +101,7 @@ class TaskBooks:
             table=BOOKS,
             codec=TaskCodec(),
             clock=clock,
-            life_s=life_s,
+            life_s=lambda document: min(life_s, OVER_S) if document.over else life_s,
             entries=ENTRIES,
         )
         self._histories = Ledger(
@@ -180,6 +182,15 @@ class TaskBooks:
         """What a root task and its children did until now, and what of its limits `task`, one of
         them, used: for the record of its end. Raises `StoreUnavailableError`."""
         return told_of(await self._tasks.look(f"task:{root}"), task)
+
+    async def retire(self, root: str) -> None:
+        """A root task has ended and was accounted for: its books make room. Raises
+        `StoreUnavailableError`."""
+
+        def over(document: TaskDocument) -> None:
+            document.totals[OVER] = 1
+
+        await self._tasks.change(f"task:{root}", over)
 
     async def hear(self, agent: str, answered: Answered) -> None:
         now = self._clock.unix_s()

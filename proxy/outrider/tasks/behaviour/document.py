@@ -46,6 +46,7 @@ SATURATED: Final = 2**53 - 1
 UNTRUSTED, SENSITIVE, EXTERNAL = 1, 2, 4
 ALL_FLAGS: Final = UNTRUSTED | SENSITIVE | EXTERNAL
 FLAGS: Final = {UNTRUSTED: "untrusted_read", SENSITIVE: "sensitive_read", EXTERNAL: "external_send"}
+OVER: Final = "over"
 SEVERAL: Final = "*"
 """Stands for more than one, where only one is told apart."""
 
@@ -110,7 +111,8 @@ class TaskDocument:
         self.tally: dict[str, int] = {}
         """How often each of `acts` is among them; not stored."""
         self.totals: dict[str, int] = {}
-        """Calls by effect, and how many exchanges were denied and held: for the task's summary."""
+        """Calls by effect, how many exchanges were denied and held, for the task's summary; and
+        `over` once that was told."""
         self.tags: dict[str, list[int]] = {}
         """Milliseconds of the last, count."""
         self.secrets: dict[str, dict[str, int]] = {}
@@ -120,6 +122,11 @@ class TaskDocument:
         self.ring: list[Event] = []
         self.used: dict[str, list[int]] = {}
         """Of each task of the lineage with limits, what `tasks.budgets` keeps."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the root task has ended: nobody asks for its books any more."""
+        return bool(self.totals.get(OVER))
 
     def turn(self, period: int) -> None:
         """Begin a new period: nothing counts any more but the numbers that name events."""

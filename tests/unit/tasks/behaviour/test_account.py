@@ -2,7 +2,10 @@
 
 import orjson
 
+from outrider.stores.memory import MemoryStates
+from outrider.tasks.books import OVER_S
 from tests.support.books import DENIED, HELD, NOT_SENT, a_root, an_office, at_work, limits
+from tests.support.builders import FixedClock
 
 TICKETS = {"items": [{"id": "t-1"}, {"id": "t-2"}]}
 
@@ -32,3 +35,16 @@ async def test_of_a_task_that_did_nothing_nothing_is_told() -> None:
         said = await office.books.account("tsk_9", "tsk_9")
     assert (said["calls"], said["destinations"], said["denials"]) == ({}, {}, 0)
     assert said["labels"] == {"flags": [], "highest_sensitivity_read": None}
+
+
+async def test_the_books_of_a_root_that_has_ended_make_room() -> None:
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    office = an_office(states=states, clock=clock, task=a_root())
+    async with at_work(office):
+        await office.call("open", {"id": "t-1"})
+        await office.books.retire("tsk_1")
+    await office.books.close()
+    assert set(await states.items("books")) == {"task:tsk_1"}
+    clock.pass_s(OVER_S)
+    assert await states.items("books") == {}
