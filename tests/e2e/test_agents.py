@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.support.mcp_exchange import request
+from tests.support.net import dialled
 from tests.support.sidecar import BY_TOKEN, World, a_world
 from tests.support.sidecar_mcp import call, hold_answers, reason_of
 from tests.support.sidecar_policy import AGENT, OTHER, a_policy, an_agent, write_policy
@@ -54,6 +56,25 @@ async def test_the_inventory_sets_who_spoke_against_who_is_declared() -> None:
             OTHER: (False, ["overdue"]),
             stranger: (True, ["unknown"]),
         }
+
+
+@pytest.mark.control("GV-01")
+async def test_the_inventory_is_told_to_operators_alone() -> None:
+    async with a_world() as world:
+        await world.raw(world.legacy(request("tools/list")))
+        port = int(world.sidecar.control.addresses[0].rpartition(":")[2])
+        token = world.sidecar.state.token.reveal().decode()
+        answers = []
+        for bearer in (token, "x" * 43):
+            async with dialled(port) as client:
+                await client.send(
+                    f"GET /v1/agents HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                    f"Authorization: Bearer {bearer}\r\n\r\n".encode()
+                )
+                answers.append(await client.answer())
+        rows = orjson.loads(answers[0].body)["agents"]
+        assert [row["id"] for row in rows if row["seen"]] == [AGENT]
+        assert (answers[1].status, b"acme.test" in answers[1].body) == (401, False)
 
 
 @pytest.mark.control("GV-05")
