@@ -176,7 +176,7 @@ class TaskDesk:
 
     async def start(self) -> None:
         """Take up what was under way. Raises `StoreUnavailableError`."""
-        await self.registry.load()
+        await self.registry.load(self.signer.issuer)
         await self.standing.load()
 
     async def _look_after(self) -> None:

@@ -248,10 +248,14 @@ class TaskRegistry:
             self._watched[task.id] = task.deadline_unix_s
             self._hooks.active(len(self._watched))
 
-    async def load(self) -> None:
-        """Look after what the store says is under way. Raises `StoreUnavailableError`."""
+    async def load(self, own_agent: str | None) -> None:
+        """Look after what the store says is under way; of a store that others share, after our own
+        agent's tasks and those that nobody ended in time. Raises `StoreUnavailableError`."""
+        now_unix_s = self._clock.unix_s()
         for task in await self.listed():
-            self.watch(task)
+            late = task.deadline_unix_s <= now_unix_s
+            if not self.shelf.shared or task.agent == own_agent or late:
+                self.watch(task)
 
     async def sweep(self) -> None:
         """One round: end what is due, end what could not be ended before, see others' ends."""

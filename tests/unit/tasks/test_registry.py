@@ -84,7 +84,7 @@ async def test_after_a_restart_deadlines_are_looked_after():
     async with a_registry(states=states, clock=clock) as registry:
         task = await register(registry)
     async with a_registry(states=states, clock=clock) as again:
-        await again.tasks.load()
+        await again.tasks.load(None)
         assert again.active == 1
         clock.pass_s(3600)
         await again.tasks.sweep()
@@ -238,3 +238,20 @@ async def test_tasks_of_agents_that_are_gone_end_as_quarantined():
         assert (await registry.tasks.shelf.get(gone.id)).end is TaskEnd.QUARANTINED
         assert registry.cut[-1] == ({gone.id}, TaskEnd.QUARANTINED)
         assert [one.id for one in await registry.tasks.listed()] == [stays.id]
+
+
+async def test_of_a_shared_store_a_start_looks_after_its_own_agents_tasks_and_late_ones():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock, shared=True)
+    async with a_registry(states=states, clock=clock) as registry:
+        own = await register(registry)
+        await register(registry, agent=OTHER)
+        late = await register(registry, agent=OTHER, deadline="2026-11-23T09:31:00Z")
+        clock.pass_s(60)
+        async with a_registry(states=states, clock=clock) as again:
+            await again.tasks.load(AGENT)
+            assert again.active == 2
+            await again.tasks.sweep()
+            assert (await again.tasks.shelf.get(late.id)).end is TaskEnd.EXPIRED
+            assert again.active == 1
+            assert (await again.tasks.shelf.get(own.id)).end is None
