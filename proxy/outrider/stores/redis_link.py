@@ -53,31 +53,38 @@ class RedisLink:
         """True while the last command was answered."""
         return self._healthy
 
-    async def call(self, *parts: bytes) -> Reply:
+    async def call(self, *parts: bytes, again: bool = False) -> Reply:
         """The server's reply; its errors are values (`ServerError`).
 
         Raises `StoreUnavailableError`: with cause `unknown` the command may have been carried out,
-        or may still be; else it was not.
+        or may still be; else it was not. With `again` it is one that may be carried out twice: it
+        is sent once more where the connection is cut before the reply.
         """
-        return (await self.calls((parts,)))[0]
+        return (await self.calls((parts,), again=again))[0]
 
-    async def calls(self, commands: "tuple[tuple[bytes, ...], ...]") -> list[Reply]:
+    async def calls(
+        self, commands: "tuple[tuple[bytes, ...], ...]", *, again: bool = False
+    ) -> list[Reply]:
         """The replies to `commands`, which go in one piece, one behind the other."""
-        wire = self._current()
+        data = [command(*parts) for parts in commands]
+        wire: _Wire | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                if wire is None:
+                wire = self._current() or await self._connected()
+                try:
+                    replies = [await future for future in wire.send(data)]
+                except StoreUnavailableError as fault:
+                    if not again or fault.cause != UNKNOWN:
+                        raise
+                    wire = None
                     wire = await self._connected()
-                futures = wire.send([command(*parts) for parts in commands])
-                replies = [await future for future in futures]
+                    replies = [await future for future in wire.send(data)]
         except TimeoutError:
             self._healthy = False
-            sent = wire is not None
-            if wire is not None:
-                wire.end("no reply in time")
-            raise StoreUnavailableError(
-                "the store did not answer in time", cause=UNKNOWN if sent else None
-            ) from None
+            if wire is None:
+                raise StoreUnavailableError("the store cannot be reached in time") from None
+            wire.end("no reply in time")
+            raise StoreUnavailableError("the store did not answer in time", cause=UNKNOWN) from None
         except StoreUnavailableError:
             self._healthy = False
             raise

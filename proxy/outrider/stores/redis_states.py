@@ -117,7 +117,7 @@ class RedisStates:
     async def read(self, table: str, key: str, known: int = 0) -> Held | None:
         epoch = await self._epoch(checked_state(table))
         keys = (self._row(table, checked_key(key)), self._name(table, "epoch"))
-        (reply,) = await self._run(_READ, keys, (epoch, b"%d" % known))
+        (reply,) = await self._run(_READ, keys, (epoch, b"%d" % known), again=True)
         match reply:
             case 0:
                 return None
@@ -165,7 +165,7 @@ class RedisStates:
         found: dict[str, Held] = {}
         # The keys in one piece: between two pages a row could slip through.
         index = await self._link.call(
-            b"ZRANGE", self._name(checked_state(table), "index"), b"0", self._rows
+            b"ZRANGE", self._name(checked_state(table), "index"), b"0", self._rows, again=True
         )
         if not isinstance(index, list):
             raise self._refusal(table, index)
@@ -186,10 +186,11 @@ class RedisStates:
         """The rows of `keys`, asked for in one piece."""
         epoch, name = await self._epoch(table), self._name(table, "epoch")
         first, *rest = [(self._row(table, key), name) for key in keys]
-        replies = await self._run(_READ, first, (epoch, b"0"))  # after that the script is known
+        # After the first the script is known.
+        replies = await self._run(_READ, first, (epoch, b"0"), again=True)
         digest = _DIGESTS[_READ]
         asked = tuple((b"EVALSHA", digest, b"2", *names, epoch, b"0") for names in rest)
-        return replies + (await self._link.calls(asked) if asked else [])
+        return replies + (await self._link.calls(asked, again=True) if asked else [])
 
     async def _epoch(self, table: str) -> bytes:
         """What tells this server's state from one that began anew."""
@@ -197,7 +198,7 @@ class RedisStates:
         if seen is not None:
             return seen
         fresh = secrets.token_hex(16).encode()
-        (reply,) = await self._run(_EPOCH, (self._name(table, "epoch"),), (fresh,))
+        (reply,) = await self._run(_EPOCH, (self._name(table, "epoch"),), (fresh,), again=True)
         if not isinstance(reply, bytes):
             raise self._refusal(table, reply)
         return self._epochs.setdefault(table, reply)
@@ -208,13 +209,14 @@ class RedisStates:
         keys: tuple[bytes, ...],
         values: tuple[bytes, ...],
         *then: tuple[bytes, ...],
+        again: bool = False,
     ) -> list[Reply]:
         asked = (b"EVALSHA", _DIGESTS[script], b"%d" % len(keys), *keys, *values)
-        replies = await self._link.calls((asked, *then))
+        replies = await self._link.calls((asked, *then), again=again)
         if isinstance(replies[0], ServerError) and replies[0].code == "NOSCRIPT":
             # It was not carried out: the server does not know the script yet.
             asked = (b"EVAL", script, b"%d" % len(keys), *keys, *values)
-            replies = await self._link.calls((asked, *then))
+            replies = await self._link.calls((asked, *then), again=again)
         return replies
 
     def _check_replicas(self, after: list[Reply]) -> None:

@@ -190,3 +190,15 @@ async def test_what_waits_is_bounded(tmp_path):
         wire._full = False
         server.answers = [b":1\r\n"]
         assert await link.call(b"A") == 1
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+async def test_what_may_be_sent_again_is_sent_once_more(tmp_path, cuts):
+    async with a_link(tmp_path) as (link, server):
+        server.answers = [b"cut"] * cuts + [b":7\r\n"]
+        if cuts == 1:
+            assert await link.call(b"GET", again=True) == 7
+        else:
+            with pytest.raises(StoreUnavailableError):
+                await link.call(b"GET", again=True)
+    assert server.got.count([b"GET"]) == 2

@@ -22,12 +22,13 @@ class ScriptedLink:
     def drop(self):
         self.dropped += 1
 
-    async def calls(self, commands):
+    async def calls(self, commands, *, again=False):
+        self.again = again
         self.asked += commands
         return [self.answers.pop(0) for _ in commands]
 
-    async def call(self, *parts):
-        return (await self.calls((parts,)))[0]
+    async def call(self, *parts, again=False):
+        return (await self.calls((parts,), again=again))[0]
 
 
 async def test_a_script_the_server_does_not_know_is_told_once_and_carried_out():
@@ -105,3 +106,12 @@ async def test_many_rows_are_read_a_page_at_a_time():
     link = ScriptedLink(keys, b"e", *([1, b"x"] for _ in range(100)))
     assert len(await RedisStates(link).items("books")) == 100
     assert [parts[0] for parts in link.asked].count(b"ZRANGE") == 1
+
+
+async def test_only_what_may_be_done_twice_is_ever_sent_again():
+    link = ScriptedLink(b"e", 0, 1)
+    states = RedisStates(link)
+    await states.read("books", "a")
+    assert link.again
+    await states.swap("books", "a", 0, b"x")
+    assert not link.again
