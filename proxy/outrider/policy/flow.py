@@ -81,9 +81,8 @@ class Flow:
     @property
     def outside(self) -> tuple[str, ...]:
         """The external hosts the sink reaches."""
-        return tuple(
-            place.host or "?" for place in self.sink.destinations if place.zone != "internal"
-        )
+        hosts = [place.host or "?" for place in self.sink.destinations if place.zone != "internal"]
+        return tuple(dict.fromkeys(hosts))
 
 
 def placed(manifest: Manifest, grant: Grant) -> Manifest:

@@ -138,8 +138,8 @@ def looks_like_meta(entry: JsonObject, known: JsonObject) -> bool:
 def _platform(entry: JsonObject) -> Iterator[tuple[str, str]]:
     for line in map(as_object, as_list(entry.get("result"))):
         path = str(line.get("path"))
-        if line.get("label") != "platform":
-            continue
+        if line.get("label") != "platform" or line.get("confirmed") is True:
+            continue  # a person's word that nobody else writes there
         last = path.rpartition(".")[2].removesuffix("[*]")
         if last in ("$", "*", ""):
             yield "platform", f"{path} takes in fields that others write: name each field"

@@ -48,7 +48,7 @@ def test_the_way_leads_from_untrusted_text_over_what_is_sensitive_to_the_outside
     flow = found()[0]
     assert flow.steps == ("mail/read", "mail/vault", "mail/send")
     assert flow.highest is Sensitivity.SECRET
-    assert flow.outside == ("attacker.example", "attacker.example")
+    assert flow.outside == ("attacker.example",)
     assert flow.sink.ask.arguments == {
         "to": "a@attacker.example",
         "parts": [{"url": "https://attacker.example/"}],

@@ -152,6 +152,11 @@ def test_what_is_whole_is_let_be(upstream: Any, lists: Any) -> None:
     assert lint(upstream, lists) == []
 
 
+def test_a_person_may_vouch_for_a_field() -> None:
+    line = {"path": "$.title", "label": "platform", "confirmed": True}
+    assert lint(tool(result=[line])) == []
+
+
 def test_a_draft_may_hold_guesses() -> None:
     assert lint(tool(confirmed=False), draft=True) == []
 
