@@ -31,7 +31,6 @@ WITHOUT = {
     "core/catalogue.py",
     "core/obligation.py",
     "core/ports.py",
-    "core/subject.py",
     "identity/causes.py",
     "identity/events.py",
     "identity/reasons.py",
