@@ -55,8 +55,12 @@ class EngineName(StrEnum):
 
 
 @app.command(name="test")
-def run_tests(
+def run_tests(  # noqa: PLR0913, PLR0917 - its options
     path: Tree = None,
+    overlay: Annotated[
+        list[Path] | None,
+        typer.Option(help="Laid over it; then only the suites it brings are run. May be repeated."),
+    ] = None,
     engine: Annotated[
         EngineName | None, typer.Option(help="Only this engine (default: all that are here).")
     ] = None,
@@ -68,7 +72,7 @@ def run_tests(
     """Run every test rule and suite; exit 1 if one fails, or if there is none."""
     folder = path or shipped_rego()
     with faults_in_words():
-        tree, release = bundle.read(folder, ()), load(folder)
+        tree, release = suite.tree_to_test(folder, overlay or ()), load(folder, overlay or ())
         binary = None if engine is EngineName.EMBEDDED else _opa(config, needed=engine is not None)
         results: list[suite.TestResult] = []
         if engine is not EngineName.OPA:

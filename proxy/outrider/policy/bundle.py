@@ -21,6 +21,7 @@ from outrider.policy.archive import read_tree
 from outrider.policy.bounds import check_bounds
 from outrider.policy.manifest_guess import guess_operation
 from outrider.policy.openapi import FILE, expanded
+from outrider.policy.packs import SUFFIX, Pack, change_rules, unpack
 
 ROOT: Final = "outrider"
 _DATA_FILES: Final = frozenset({"data.json", "data.yaml"})
@@ -72,27 +73,44 @@ def read(path: Path, overlays: Sequence[Path] = ()) -> Tree:
     """Read `path` and lay each of `overlays` over it, in order.
 
     A file of an overlay replaces the file of the same name below it (a `data.json` also a
-    `data.yaml`); files only one of them has stay. Raises `ConfigError` naming the file.
+    `data.yaml`); files only one of them has stay. A `.yaml` file is a pack (`policy.packs`).
+    Raises `ConfigError` naming the file.
     """
     files: dict[str, bytes] = {}
+    packs: list[Pack] = []
     for layer in (path, *overlays):
-        _lay_over(files, _policy_files(read_tree(layer)))
+        if layer.suffix == SUFFIX and layer.is_file():
+            packs.append(unpack(layer.stem, read_yaml(_layer_text(layer), layer.name)))
+            _lay_over(files, packs[-1].files)
+            files[f"packs/{layer.name}"] = layer.read_bytes()
+        else:
+            _lay_over(files, _policy_files(read_tree(layer)))
     texts = {name: _text(name, content) for name, content in files.items()}
     modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
     released = {name: text for name, text in modules.items() if not is_test(name)}
     tests = {name: text for name, text in modules.items() if is_test(name)}
     check_bounds(released)
     check_bounds(tests)
+    data = _expanded(_merge(texts), texts)
+    for pack in packs:
+        change_rules(data, pack)
     return Tree(
         modules=released,
         tests=tests,
         suites={name: text for name, text in texts.items() if name.endswith(".suite.yaml")},
-        data=_expanded(_merge(texts), texts),
+        data=data,
         fixtures=_fixtures(texts),
         declared=_object(".manifest", read_json(texts.get(".manifest", "{}"), ".manifest")),
         catalogue=read_yaml(texts.get("controls.yaml", ""), "controls.yaml"),
         files=files,
     )
+
+
+def _layer_text(layer: Path) -> str:
+    try:
+        return _text(layer.name, layer.read_bytes())
+    except OSError as fault:
+        raise ConfigError(f"policy {layer} cannot be read: {fault.strerror}") from fault
 
 
 def is_test(name: str) -> bool:

@@ -17,6 +17,7 @@ from outrider.policy.bundle import Tree, is_openapi, read
 from outrider.policy.catalogue import FILE as CATALOGUE, is_outdated
 from outrider.policy.gate import LoadGate
 from outrider.policy.index import outdated
+from outrider.policy.packs import SUFFIX as PACK
 from outrider.policy.release import Release, load
 from outrider.policy.syntax import (
     REFERENCES,
@@ -90,6 +91,8 @@ def _problem(check: str, file: str, line: int, message: str) -> Problem:
 def _stray_files(layers: Sequence[Path]) -> Iterator[Problem]:
     """Data files that nobody loads: bundle mode reads data.json and data.yaml alone."""
     for layer in layers:
+        if layer.suffix == PACK and layer.is_file():
+            continue
         for name in read_tree(layer):
             path = PurePosixPath(name)
             inside = path.parts[0] == "outrider"

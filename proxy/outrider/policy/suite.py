@@ -6,7 +6,7 @@ read has failed; no tests at all is a failure too.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 from xml.sax.saxutils import quoteattr
 
@@ -17,7 +17,7 @@ from outrider.core.decision import Decision
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Clock, Snapshot
-from outrider.policy.bundle import Tree, read_yaml
+from outrider.policy.bundle import Tree, read, read_yaml
 from outrider.policy.release import Release
 from outrider.policy.result import Source, decide
 from outrider.policy.syntax import parse
@@ -108,6 +108,17 @@ class Case:
     codes: frozenset[str] | None
     obligations: frozenset[str] | None
     reason: str | None
+
+
+def tree_to_test(path: Path, overlays: Sequence[Path] = ()) -> Tree:
+    """The tree at `path` with its tests; under `overlays` with the suites alone that they bring,
+    as the others are about the tree without them. Raises `ConfigError`."""
+    tree = read(path, overlays)
+    if not overlays:
+        return tree
+    without = read(path).suites
+    brought = {name: text for name, text in tree.suites.items() if without.get(name) != text}
+    return replace(tree, tests={}, suites=brought)
 
 
 async def run_tests(
