@@ -110,7 +110,7 @@ def test_a_person_goes_before_all_and_a_record_before_the_platform(
     desk.reads({"v": value, "text": f"say {value}"})
     labels = {entry["label"] for entry in desk.looks(**arguments).entries.values()}  # type: ignore[index,call-overload]
     assert labels <= {"record", "platform"}
-    desk.index.endorse(str(value), role=_role(name), kind=ROLES[name].get("type"), source="apr_1")
+    desk.index.endorse(value, role=_role(name), kind=ROLES[name].get("type"), source="apr_1")
     labels = {entry["label"] for entry in desk.looks(**arguments).entries.values()}  # type: ignore[index,call-overload]
     assert labels <= {"user"}
 

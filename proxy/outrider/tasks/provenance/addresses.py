@@ -100,10 +100,7 @@ def host_form(host: str) -> str:
 def _a_label(label: str) -> str:
     if label.isascii():
         return label
-    try:
-        return "xn--" + label.encode("punycode").decode("ascii")
-    except UnicodeError:
-        return label
+    return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def shown_host(host: str) -> str:
@@ -126,10 +123,9 @@ def _plain(text: str) -> str:
     """`text` with unreserved characters decoded, so often that none is left, and escapes upper."""
     if "%" not in text:
         return text
-    for _ in range(8):
+    before = ""
+    while text != before:  # each round that changes anything makes it shorter, or upper case
         before, text = text, _ESCAPE.sub(_unescaped, text)
-        if text == before:
-            break
     return text
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from outrider.tasks.provenance.forms import compact_of, fold
+from outrider.tasks.provenance.forms import fold
 from outrider.tasks.provenance.tokens import tokens_in
 
 _NUMBERS: Final = re.compile(
@@ -23,6 +23,5 @@ def values_in(text: str) -> Iterator[str]:
     for match in _NUMBERS.finditer(text):
         found[match[0]] = None
     for match in _JOINED.finditer(text):
-        if compact_of(match[0]) is not None:
-            found[match[0]] = None
+        found[match[0]] = None
     yield from list(found)[:MAX_VALUES]

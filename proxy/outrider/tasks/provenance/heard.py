@@ -113,8 +113,6 @@ class Heard:
 
     def _source(self, at: int) -> str:
         segment = bisect_right(self._starts, at) - 1
-        if segment < 0:
-            return "#"
         event, pointers = self._pointers[segment]
         if not pointers:
             return event

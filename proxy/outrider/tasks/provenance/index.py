@@ -48,7 +48,7 @@ class Index:
             for value in values_in(text):
                 self._memory.keep(value, Place(Label.USER, source, b"", "", exact=True))
 
-    def endorse(self, value: str, *, role: Role, kind: str | None, source: str) -> None:
+    def endorse(self, value: str | float, *, role: Role, kind: str | None, source: str) -> None:
         """A person trusts `value` in arguments of this role and type: `user`, from `apr_…`."""
         found = value_of(value, kind)
         if found is not None:

@@ -86,7 +86,8 @@ class Memory:
     # --- taking in ----------------------------------------------------------------------------
 
     def keep(self, text: str | float, place: Place, *, hidden: bool = False) -> Value | None:
-        """Store a whole value. `hidden` (a secret) keeps nothing of it but a digest."""
+        """Store a whole value of a place that is trusted; a secret (`hidden`) of any place, and of
+        that nothing but a digest."""
         value = value_of(text)
         if value is None:
             return None
@@ -96,10 +97,9 @@ class Memory:
             return value
         for form in value.forms:
             self.seen.add(form, place._replace(cased=form.cased))
-        if place.label is not Label.UNTRUSTED:
-            self._remember_look(value.key)
-            if value.url is not None and not value.url.userinfo:
-                self._keep_origin(value.url, place)
+        self._remember_look(value.key)
+        if value.url is not None and not value.url.userinfo:
+            self._keep_origin(value.url, place)
         return value
 
     def keep_short(self, text: str, event: str, pointer: str, upstream: str) -> None:
@@ -139,7 +139,7 @@ class Memory:
         heard = self._heard(value)
         if len(value.key) <= _LONGEST_LOOK and self._looks_trusted(value):
             return Sight(Label.UNTRUSTED, heard, confusable=True)
-        return Sight(Label.UNTRUSTED, heard) if heard else self._by_short(value, upstream)
+        return Sight(Label.UNTRUSTED, heard) if heard else self._by_field(value, upstream)
 
     def _trusted(self, value: Value, kind: str | None, role: Role, upstream: str) -> Sight | None:
         places = self._places(value, upstream)
@@ -224,10 +224,10 @@ class Memory:
         if ".." in text.replace("\\", "/").split("/"):
             return None
         path = path_of(text)
-        for _ in range(_DEEPEST):
-            path, slash, _ = path.rpartition("/")
-            if not slash or not path:
-                return None
+        for _ in range(min(_DEEPEST, path.count("/"))):
+            path = path.rpartition("/")[0]
+            if not path:
+                break
             named = self.said.names_directory(path.encode() + b"/")
             form = Form(fold(path), path.encode(), sensitive=True)
             if named is None and "/" in path:
@@ -268,11 +268,11 @@ class Memory:
         shown = [] if url is None else [_shown_origin(url, origin) for origin in url.origins]
         return any(self._alike.get(skeleton(one), one) != one for one in shown)
 
-    def _by_short(self, value: Value, upstream: str) -> Sight:
-        for form in value.forms:
-            for place in self.seen.at(form):
-                if place.label is Label.UNTRUSTED and place.upstream == upstream:
-                    return Sight(Label.UNTRUSTED, (place.source,))
+    def _by_field(self, value: Value, upstream: str) -> Sight:
+        """Untrusted by a field that held just this: a short value, or a secret."""
+        for place in self._places(value, upstream):
+            if place.label is Label.UNTRUSTED:
+                return Sight(Label.UNTRUSTED, (place.source,))
         return MADE_UP
 
 

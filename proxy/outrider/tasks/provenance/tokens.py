@@ -16,6 +16,7 @@ _IBAN: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?"
     r"(?![A-Za-z0-9])"
 )
+SHORTEST_IBAN: Final = 15
 _TAIL: Final = ".,;:!?)]*_~"
 
 
@@ -47,7 +48,7 @@ def _urls(text: str) -> Iterator[str]:
         if scheme is not None and rest is not None:
             yield text[scheme.start() : rest.end()]
         at = text.find("://", at + 3 if rest is None else rest.end())
-    if "www." in text or "WWW." in text or "Www." in text:
+    if "www." in text.lower():
         yield from (match[0] for match in _BARE.finditer(text))
 
 
@@ -68,4 +69,6 @@ def _digits(text: str) -> int:
 
 
 def _is_checked(joined: str) -> bool:
+    if len(joined) < SHORTEST_IBAN:
+        return False
     return int("".join(str(int(char, 36)) for char in joined[4:] + joined[:4])) % 97 == 1

@@ -98,3 +98,12 @@ def test_a_host_is_shown_in_letters() -> None:
 )
 def test_addresses(text: str, address: bytes | None) -> None:
     assert email_of(text) == address
+
+
+def test_escapes_of_escapes_come_to_an_end() -> None:
+    nested = "A"
+    for _ in range(12):
+        nested = "%" + "".join(f"%{ord(char):02x}" for char in f"{ord(nested[0]):02x}") + nested[1:]
+    url = url_of("https://a.example/" + nested)
+    assert url is not None
+    assert url_of(url.key.decode()) == url

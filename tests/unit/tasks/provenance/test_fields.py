@@ -192,3 +192,7 @@ def test_a_long_text_comes_by_itself() -> None:
 
 def test_pointers_are_escaped() -> None:
     assert {leaf.pointer for leaf in _leaves({"a/b": "1"})} == {"", "/a~1b"}
+
+
+def test_an_empty_text_is_no_leaf() -> None:
+    assert [leaf.value for leaf in _leaves({"a": ""})] == ["a"]

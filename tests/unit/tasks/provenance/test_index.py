@@ -403,3 +403,23 @@ def test_a_call_without_arguments_has_no_entries() -> None:
     action, entry, manifest = desk.action("send", None)
     looked = desk.index.look(action, entry=entry, zones=manifest.zones)
     assert (looked.entries, looked.incomplete) == ({}, False)
+
+
+def test_nothing_is_endorsed_where_nothing_is_shown() -> None:
+    desk = a_desk()
+    desk.index.endorse("\u200b", role=Role.TARGET, kind="id", source="apr_1")
+    assert desk.label("id", "\u200b") == "model"
+
+
+def test_a_secret_of_an_untrusted_place_is_untrusted_by_its_digest() -> None:
+    desk = a_desk()
+    desk.reads({"key": "tr0ub4dor-and-3"}, {"path": "$.key", "label": "secret"})
+    entry = desk.entry("name", "tr0ub4dor-and-3")
+    assert (entry["label"], entry["sources"]) == ("untrusted", ["evt_1#/key"])
+
+
+def test_a_path_is_followed_up_so_far() -> None:
+    desk = a_desk("below /srv/top please")
+    assert desk.label("path", "/srv/top" + "/x" * 32) == "user"
+    assert desk.label("path", "/srv/top" + "/x" * 33) == "model"
+    assert desk.label("path", "/a") == "model"

@@ -158,3 +158,12 @@ def test_a_large_json_text_is_read_in_steps() -> None:
 def test_an_empty_answer_teaches_nothing() -> None:
     learnt = a_desk().reads({"ok": True, "none": None}, {"path": "$.ok", "label": "platform"})
     assert (learnt.untrusted, learnt.labels, learnt.records) == (False, (), 0)
+
+
+def test_short_values_beyond_the_bound_are_left_out() -> None:
+    desk = a_desk()
+    desk.reads([f"x{number:03}"[:3] + chr(97 + number % 26) for number in range(9)])
+    desk.reads([str(number) for number in range(1000, 2100)])
+    desk.reads(["z9"])
+    assert desk.label("name", "z9") == "model"
+    assert desk.label("name", "1001") == "untrusted"

@@ -161,3 +161,13 @@ def test_a_large_call_is_looked_at_in_steps() -> None:
     action, entry, manifest = desk.action("send", {"body": "words " * 20_000 + "alongsecretvalue"})
     steps = desk.index.looking(action, entry=entry, zones=manifest.zones)
     assert sum(1 for _ in steps) > 5
+
+
+def test_a_string_of_more_parts_than_are_looked_at_is_the_models() -> None:
+    desk = a_desk("f-1")
+    assert desk.label("id", ",".join(["f-1"] * 64)) == "user"
+    assert desk.label("id", ",".join(["f-1"] * 65)) == "model"
+
+
+def test_one_part_between_separators_is_the_whole() -> None:
+    assert a_desk("f-1").label("id", "f-1,") == "model"

@@ -35,3 +35,17 @@ def test_a_scheme_is_sought_backwards_and_so_far() -> None:
 
 def test_an_iban_is_sought_where_one_may_be() -> None:
     assert list(tokens_in("DE89370400440532013000", iban=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        pytest.param("NO93 8601 1117 947 with some word", "NO93 8601 1117 947", id="checked"),
+        pytest.param("DE88 3704 0044 0532 0130 word", "DE88 3704 0044 0532 0130", id="unchecked"),
+        pytest.param("ab12 cdef ghij 1234 5678", "ab12 cdef ghij 1234 5678", id="many-letters"),
+        pytest.param("ab12 cdef ghij 1234 567", None, id="too-few-digits"),
+    ],
+)  # fmt: skip
+def test_words_behind_an_iban_are_left_out(text: str, tokens: str | None) -> None:
+    found = [token.text for token in tokens_in(text)]
+    assert found == ([] if tokens is None else [tokens])
