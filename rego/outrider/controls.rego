@@ -23,7 +23,15 @@ findings contains f if {
 	some f in _not_class_read
 }
 
-findings contains f if some f in data.outrider.controls.agent_secret.findings
+findings contains f if {
+	not input.action.properties.protocol == "mcp"
+	some f in data.outrider.controls.agent_secret.findings
+}
+
+findings contains f if {
+	not data.outrider.lib.plain_entry
+	some f in data.outrider.controls.agent_secret.findings
+}
 
 findings contains f if {
 	input.action.properties.effect == "read"
@@ -69,6 +77,13 @@ findings contains f if {
 
 findings contains f if {
 	input.resource.type == "tool"
+	not data.outrider.lib.plain_entry
+	some f in data.outrider.controls.confusable_name.findings
+}
+
+findings contains f if {
+	input.resource.type == "tool"
+	not input.resource.properties.declared == true
 	some f in data.outrider.controls.confusable_name.findings
 }
 
@@ -219,7 +234,16 @@ _not_phase_list contains f if {
 	some f in data.outrider.controls.beacon.findings
 }
 
-_not_phase_list contains f if some f in data.outrider.controls.burst_and_spread.findings
+_not_phase_list contains f if {
+	not input.context.behaviour.signals.instances_60s == 1
+	not input.context.behaviour.signals.instances_60s == 0
+	some f in data.outrider.controls.burst_and_spread.findings
+}
+
+_not_phase_list contains f if {
+	not data.outrider.lib.is_unhurried
+	some f in data.outrider.controls.burst_and_spread.findings
+}
 
 _not_phase_list contains f if {
 	not input.context.behaviour.counters.denials_300s == 0
@@ -457,6 +481,7 @@ _not_effect_read contains f if {
 
 _not_effect_read contains f if {
 	input.action.properties.effect in {"send", "share"}
+	not data.outrider.lib.plain_arguments
 	some f in data.outrider.controls.untrusted_link.findings
 }
 

@@ -25,6 +25,14 @@ is_handshake if {
 }
 
 # METADATA
+# description: |
+#   Whether the task makes so few calls that no rate is looked at: `limits.calm_60s` of RL-01.
+is_unhurried if {
+	calls := input.context.behaviour.counters.calls_60s
+	within(calls, 0, data.outrider.rules["RL-01"].limits.calm_60s)
+}
+
+# METADATA
 # description: Whether the calendar names no hours, windows or freezes.
 no_calendar if data.outrider.calendar == {"hours": {}, "windows": {}, "freezes": {}}
 
@@ -39,12 +47,13 @@ carries_no_secret if {
 
 # METADATA
 # description: |
-#   Whether every argument is known to be of the common kind: no secret in it, no command, not from
-#   memory. What looks for one of these asks this first.
+#   Whether every argument is known to be of the common kind: no secret in it, no link or address,
+#   no command, not from memory. What looks for one of these asks this first.
 plain_arguments if {
 	is_object(input.action.properties.provenance)
 	every entry in input.action.properties.provenance {
 		entry.secrets == []
+		entry.tokens == []
 		not entry.role == "command"
 		_is_no_memory(entry)
 	}

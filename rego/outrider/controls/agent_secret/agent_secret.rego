@@ -16,6 +16,8 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI03, NHI2, NHI7, T3, AML.T0083, AML.T0098]
 findings contains lib.finding("JT-01", "deny", _message, {"pointer": lib.pointer(name)}) if {
+	# There alone does an argument stand for a header.
+	not input.action.properties.protocol == "mcp"
 	is_object(input.action.properties.arguments)
 	some name, _ in input.action.properties.arguments
 	startswith(name, "header.")

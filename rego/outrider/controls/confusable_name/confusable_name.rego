@@ -16,6 +16,7 @@ import data.outrider.lib
 #   refs: [ASI04, AML.T0104]
 findings contains lib.finding("SC-02", "deny", "the tool's name only looks like one", {}) if {
 	input.resource.type == "tool"
+	not data.outrider.lib.plain_entry
 	not _is_plain
 }
 

@@ -16,6 +16,7 @@ import data.outrider.lib
 # custom:
 #   refs: [ASI02, T4, AML.T0034.002]
 findings contains lib.finding("RL-01", "deny", "too many calls in a minute", {}) if {
+	not data.outrider.lib.is_unhurried
 	not _is_slow
 }
 

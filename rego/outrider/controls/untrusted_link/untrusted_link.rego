@@ -16,6 +16,7 @@ import data.outrider.lib
 #   refs: [T15, ASI09, AML.T0052]
 findings contains lib.finding("PV-05", "hold", _message, {"pointer": pointer}) if {
 	input.action.properties.effect in {"send", "share"}
+	not data.outrider.lib.plain_arguments
 	is_object(input.action.properties.provenance)
 	some pointer, entry in input.action.properties.provenance
 	is_array(entry.tokens)
