@@ -13,6 +13,7 @@ from tests.bench import tools
 from tests.bench.figures import Case, Leg
 from tests.bench.identity import report as identity_report
 from tests.bench.identity.measures import QUICK, Effort, measure
+from tests.bench.micro import library
 from tests.bench.report import is_passed, print_report, write_json
 from tests.bench.runner import Plan, Runner
 
@@ -20,10 +21,10 @@ from tests.bench.runner import Plan, Runner
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="What identity costs; and Outrider beside Envoy, in one interleaved run.",
+        description="What identity and policy cost; and Outrider beside Envoy, in one run.",
     )
     parser.add_argument(
-        "--only", choices=("traffic", "identity"), help="one part of the run; default: both"
+        "--only", choices=("traffic", "identity", "policy"), help="one part; default: all"
     )
     parser.add_argument("--legs", default=",".join(Leg), help="default: all")
     parser.add_argument("--cases", default=",".join(Case), help="default: all")
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = {"machine": tools.machine_line(), "commit": tools.commit()}
     passed = [
         part(options, plan, console, progress, notes=notes)
-        for name, part in (("identity", _identity), ("traffic", _traffic))
+        for name, part in (("identity", _identity), ("policy", _policy), ("traffic", _traffic))
         if options.only in (None, name)
     ]
     return 1 if options.gate and not all(passed) else 0
@@ -104,6 +105,24 @@ def _identity(
     identity_report.print_report(figures, console, notes=notes)
     console.print(f"written: {path}")
     return identity_report.is_passed(figures)
+
+
+def _policy(
+    options: argparse.Namespace,
+    plan: Plan,
+    console: Console,
+    progress: Console,
+    *,
+    notes: dict[str, str],
+) -> bool:
+    """Price decisions of the shipped library in this process; True where every bar is met."""
+    with progress.status("pricing the library"):
+        prices = library.measure(goes=60 if options.quick else library.GOES)
+    path = options.output.with_name(f"{options.output.stem}-policy.json")
+    library.write_json(prices, path)
+    library.print_report(prices, console, notes=notes)
+    console.print(f"written: {path}")
+    return all(price.is_met for price in prices)
 
 
 def _traffic(
