@@ -218,6 +218,7 @@ async def test_another_agents_task_is_answered_as_one_that_is_not_there() -> Non
         assert len(set(told)) == 1
 
 
+@pytest.mark.control("TS-05")
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_more_than_its_template_gives_waits_for_a_person(engine: str) -> None:
     async with a_world(a_task_policy(), engine=engine) as world:

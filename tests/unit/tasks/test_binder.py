@@ -87,6 +87,7 @@ async def test_different_tasks_in_one_exchange_are_malformed():
         assert (await bench.refused(one.id, "tsk_x"))[0] is Reason.MALFORMED
 
 
+@pytest.mark.control("TS-04")
 async def test_whatever_is_wrong_with_a_name_one_thing_is_said():
     async with a_bench(standing=STANDING) as bench:
         own, foreign = await register(bench.registry), await register(bench.registry, agent=OTHER)

@@ -70,6 +70,7 @@ def test_asking_for_what_it_has_changes_nothing() -> None:
     assert confined(task, {"tools": ["*"]}, **BY) is task
 
 
+@pytest.mark.control("TS-05")
 @pytest.mark.parametrize(
     "ask",
     [
