@@ -52,7 +52,6 @@ def test_a_token_says_whose_it_is_of_what_and_until_when() -> None:
 
 
 @pytest.mark.control("TS-04")
-@pytest.mark.control("TS-04")
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -76,7 +75,6 @@ def test_a_token_that_says_another_thing_than_the_store_is_none(
     assert cause(tokens, token, replace(a_registered_task(), **changes)) == named
 
 
-@pytest.mark.control("TS-04")
 @pytest.mark.control("TS-04")
 def test_one_flipped_byte_makes_another_token() -> None:
     tokens, _, token = made()
