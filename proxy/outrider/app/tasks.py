@@ -59,7 +59,11 @@ class TaskDesk:
             ephemeral=_may_be_ephemeral(loaded),
         )
         self.tokens = TaskTokens(signer=self.signer, trust_domain=self._trust_domain, clock=clock)
-        shelf = TaskShelf(states=sidecar.state.states, clock=clock)
+        shelf = TaskShelf(
+            states=sidecar.state.states,
+            clock=clock,
+            on_loss_read=loaded.settings.stores.on_loss == "read",
+        )
         hooks = Hooks(
             record=self._record,
             cut=self._cut,

@@ -8,11 +8,11 @@ import hashlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 
-from outrider.core.errors import EnforcementError
+from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.jsonvalue import as_list, as_object
 from outrider.core.ports import Clock, States
 from outrider.core.vocabulary import Reason, TaskState
@@ -21,6 +21,8 @@ from outrider.tasks.ledger_document import opened
 from outrider.tasks.task import Slot, SlotCodec, Task
 
 logger = logging.getLogger("outrider.tasks")
+
+T = TypeVar("T")
 
 TABLE: Final = "tasks"
 ENDED_S: Final = 3600
@@ -70,10 +72,15 @@ def _read_under(data: bytes | None) -> Under:
 
 
 class TaskShelf:
-    """Tasks over versioned states. `run` writes them; what is changed here is durable."""
+    """Tasks over versioned states. `run` writes them; what is changed here is durable.
 
-    def __init__(self, *, states: States, clock: Clock) -> None:
+    With `on_loss_read` what is last known is told while the store is gone (`stores.on_loss: read`):
+    the books then let nothing but class `read` go on.
+    """
+
+    def __init__(self, *, states: States, clock: Clock, on_loss_read: bool = False) -> None:
         self._states = states
+        self._on_loss_read = on_loss_read
         self._clock = clock
         self._tasks: Ledger[Slot] = Ledger(
             states=states, table=TABLE, codec=SlotCodec(), clock=clock, life_s=self._kept_s
@@ -95,7 +102,7 @@ class TaskShelf:
 
     async def find(self, name: str) -> Task | None:
         """The task as it stands now. Raises `StoreUnavailableError`."""
-        return (await self._tasks.look(name)).task
+        return (await self._last(self._tasks, name)).task
 
     async def get(self, name: str) -> Task:
         """`find` for one that must be there. Raises `UnknownTaskError` besides."""
@@ -131,7 +138,16 @@ class TaskShelf:
 
     async def under_way(self, agent: str) -> tuple[str, ...]:
         """The tasks that `agent` has under way; some may have ended."""
-        return tuple((await self._under.look(_key(agent))).tasks)
+        return tuple((await self._last(self._under, _key(agent))).tasks)
+
+    async def _last(self, ledger: Ledger[T], key: str) -> T:
+        try:
+            return await ledger.look(key)
+        except StoreUnavailableError:
+            known = ledger.known(key) if self._on_loss_read else None
+            if known is None:
+                raise
+            return known
 
     async def enlist(self, task: Task, limit: int) -> None:
         """Count `task` among its agent's. Raises `EnforcementError` past `limit`."""

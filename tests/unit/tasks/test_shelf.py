@@ -2,12 +2,14 @@
 
 import pytest
 
-from outrider.core.errors import EnforcementError
+from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.vocabulary import TaskEnd, TaskState
+from outrider.server.jobs import Jobs
 from outrider.stores.memory import MemoryStates
 from outrider.tasks.lifecycle import ended
-from outrider.tasks.shelf import ENDED_S, TABLE, UNENDED_S, UnknownTaskError
+from outrider.tasks.shelf import ENDED_S, TABLE, UNENDED_S, TaskShelf, UnknownTaskError
 from tests.support.builders import NOW_UNIX_S, FixedClock
+from tests.support.states import Fault, FaultyStates
 from tests.support.tasks import ID, OTHER, a_registered_task, a_registry
 
 
@@ -94,3 +96,23 @@ async def test_a_task_that_has_ended_makes_room_within_the_hour_and_one_that_liv
     assert set(await states.items(TABLE)) == {"tsk_2"}
     clock.pass_s(UNENDED_S)
     assert set(await states.items(TABLE)) == set()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_while_the_store_is_gone_only_the_setting_lets_the_last_known_be_told(reads):
+    states = FaultyStates(clock=FixedClock())
+    shelf = TaskShelf(states=states, clock=FixedClock(), on_loss_read=reads)
+    async with Jobs() as jobs:
+        jobs.start("shelf", shelf.run())
+        await shelf.put(a_registered_task())
+        states.down = Fault.REFUSED
+        if reads:
+            assert (await shelf.find(ID)).id == ID
+        else:
+            with pytest.raises(StoreUnavailableError):
+                await shelf.find(ID)
+        with pytest.raises(StoreUnavailableError):  # nothing is known of it
+            await shelf.under_way("spiffe://acme.test/another")
+        with pytest.raises(StoreUnavailableError):
+            await shelf.change(ID, _end)
+        states.down = None
