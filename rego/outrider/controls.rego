@@ -379,14 +379,18 @@ _not_phase_list_and_not_is_handshake contains f if {
 	some f in data.outrider.controls.other_tenant.findings
 }
 
-_not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if some f in data.outrider.controls.drip_outside.findings
+_not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if {
+	some f in data.outrider.controls.drip_outside.findings
+}
 
 _not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if {
 	not input.context.behaviour.flags.sensitive_read == false
 	some f in data.outrider.controls.encoded_export.findings
 }
 
-_not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if some f in data.outrider.controls.new_destination.findings
+_not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if {
+	some f in data.outrider.controls.new_destination.findings
+}
 
 _not_phase_list_and_not_is_handshake_and_not_stays_inside contains f if {
 	not input.context.behaviour.flags.sensitive_read == false

@@ -71,7 +71,7 @@ def lint(
         *gate.problems(release),
         *_stray_files([path, *overlays]),
         *(_problem("index", file, 0, "not what `policy index` makes") for file in outdated(tree)),
-        *_page(path, tree),
+        *(_page(path, tree) if not overlays else ()),
         *_codes(world, release),
         *_exceptions(as_object(release.data["outrider"]), today),
         *_data(tree, library),

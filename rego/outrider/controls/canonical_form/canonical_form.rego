@@ -45,8 +45,9 @@ _crooked := "the path leads elsewhere than it says"
 
 # The common case, by one look: a name that is not among those forbidden.
 _is_plain_name(place) if {
-	lib.is_a_name(place.host)
-	not _is_listed(place.host)
+	host := place.host
+	lib.is_a_name(host)
+	not _is_listed(host)
 }
 
 _is_listed(host) if host in _limits.hosts
