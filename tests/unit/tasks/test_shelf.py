@@ -103,7 +103,8 @@ async def test_while_the_store_is_gone_only_the_setting_lets_the_last_known_be_t
     states = FaultyStates(clock=FixedClock())
     shelf = TaskShelf(states=states, clock=FixedClock(), on_loss_read=reads)
     async with Jobs() as jobs:
-        jobs.start("shelf", shelf.run())
+        for name, job in shelf.jobs():
+            jobs.start(name, job())
         await shelf.put(a_registered_task())
         states.down = Fault.REFUSED
         if reads:
