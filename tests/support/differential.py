@@ -14,18 +14,36 @@ from outrider.core.vocabulary import Effect
 from outrider.policy.result import Source, decide
 
 RANK = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.DENY: 2}
-_REMOVED = object()
 _Key = str | int
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """`document` with the value at `pointer` removed, nulled or retyped (`how`)."""
+    """`base` with the value at `keys` removed, nulled or retyped (`how`). The document is made when
+    it is looked at: there are far more changes than a run has time for."""
 
-    pointer: str
+    base: JsonObject
+    keys: tuple[_Key, ...]
     how: str
-    document: JsonObject
+
+    @property
+    def pointer(self) -> str:
+        return "/" + "/".join(str(key).replace("~", "~0").replace("/", "~1") for key in self.keys)
+
+    @property
+    def document(self) -> JsonObject:
+        copy: JsonObject = orjson.loads(orjson.dumps(self.base))
+        place: Any = _at(copy, self.keys[:-1])
+        last = self.keys[-1]
+        match self.how:
+            case "removed":
+                del place[last]
+            case "null":
+                place[last] = None
+            case _:
+                place[last] = _retyped(place[last])
+        return copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +69,14 @@ def verdict_of(raw: Raw, revision: str) -> Verdict:
 
 def changes(document: JsonObject) -> Iterator[Change]:
     """Every place of `document` but its root, changed in each of three ways."""
-    for keys in list(_places(document)):
-        value = _at(document, keys)
-        pointer = "/" + "/".join(str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-        for how, new in (("removed", _REMOVED), ("null", None), ("retyped", _retyped(value))):
-            yield Change(pointer=pointer, how=how, document=_changed(document, keys, new))
+    for keys in _places(document):
+        for how in ("removed", "null", "retyped"):
+            yield Change(base=document, keys=keys, how=how)
 
 
 def is_leaf(document: JsonObject, change: Change) -> bool:
     """Whether what was changed holds nothing of its own."""
-    value: Json = document
-    for part in change.pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        value = value[int(key)] if isinstance(value, list) else value[key]  # type: ignore[index]
+    value = _at(document, change.keys)
     return not isinstance(value, dict | list) or not value
 
 
@@ -89,16 +102,6 @@ def _at(document: Json, keys: Sequence[_Key]) -> Json:
     for key in keys:
         document = document[key]  # type: ignore[index]
     return document
-
-
-def _changed(document: JsonObject, keys: Sequence[_Key], new: object) -> JsonObject:
-    copy: JsonObject = orjson.loads(orjson.dumps(document))
-    place: Any = _at(copy, keys[:-1])
-    if new is _REMOVED:
-        del place[keys[-1]]
-    else:
-        place[keys[-1]] = new
-    return copy
 
 
 def _retyped(value: Json) -> Json:

@@ -25,6 +25,7 @@ FILES: Final = {index: f"outrider/{index[-1]}.rego" for index in INDEXED}
 _START: Final = "findings contains f if "
 # To enter a group costs regorus about as much as to ask four entries one thing more each.
 _MANY: Final = 4
+_LINE: Final = 120
 _WORDS: Final = re.compile(r"[a-z0-9]+")
 _UNTOLD: Final = frozenset({"input", "data", "outrider", "lib", "action", "context", "properties"})
 
@@ -109,8 +110,9 @@ def _most_shared(entries: Sequence[_Entry]) -> str | None:
 
 def _rule(rule: str, conditions: Sequence[str], found: str) -> str:
     some = f"some f in {found}"
-    if not conditions:
-        return f"{rule} contains f if {some}\n"
+    short = f"{rule} contains f if {some}\n"
+    if not conditions and len(short) <= _LINE:
+        return short
     body = "".join(f"\t{line}\n" for line in [*conditions, some])
     return f"{rule} contains f if {{\n{body}}}\n"
 

@@ -26,7 +26,11 @@ findings contains lib.finding("SQ-16", "deny", "one identity speaks from several
 # id: SQ-16
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-16", "deny", "too many calls in a minute", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-16", "deny",
+	"too many calls in a minute",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.is_unhurried
 	not _is_slow

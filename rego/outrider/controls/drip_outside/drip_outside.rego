@@ -39,7 +39,10 @@ _is_little if {
 _gets_little(place) if place.zone == "internal"
 
 _gets_little(place) if {
-	sent := input.context.behaviour.counters.bytes_out
-	is_object(sent)
-	lib.within(object.get(sent, place.host, null), 0, data.outrider.rules["SQ-05"].limits.bytes)
+	sent := object.get(_sent, place.host, null)
+	lib.within(sent, 0, data.outrider.rules["SQ-05"].limits.bytes)
 }
+
+default _sent := {}
+
+_sent := input.context.behaviour.counters.bytes_out if is_object(input.context.behaviour.counters.bytes_out)

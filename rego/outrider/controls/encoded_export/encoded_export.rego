@@ -14,7 +14,11 @@ import data.outrider.lib
 # id: SQ-23
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-23", "deny", "this task has encoded data and read something sensitive: nothing may go outside", {}) if {
+findings contains lib.finding(
+	"SQ-23", "deny",
+	"this task has encoded data and read something sensitive: nothing may go outside",
+	{},
+) if {
 	not input.context.behaviour.flags.sensitive_read == false
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.stays_inside

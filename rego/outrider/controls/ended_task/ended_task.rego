@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-15
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-15", "deny", "the task has ended", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-15", "deny",
+	"the task has ended",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	input.context.task.state == "ended"
 }
 
@@ -21,7 +25,11 @@ findings contains lib.finding("SQ-15", "deny", "the task has ended", {"obligatio
 # id: SQ-15
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-15", "deny", "the task's deadline is past", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-15", "deny",
+	"the task's deadline is past",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	is_object(input.context.task)
 	not input.context.task.deadline == null
 	not _has_time_left

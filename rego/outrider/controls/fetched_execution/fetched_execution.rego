@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-24
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-24", "deny", "what is to be executed was made in this task, after untrusted content was read", {"pointer": at}) if {
+findings contains lib.finding(
+	"SQ-24", "deny",
+	"what is to be executed was made in this task, after untrusted content was read",
+	{"pointer": at},
+) if {
 	input.action.properties.effect == "execute"
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.untainted

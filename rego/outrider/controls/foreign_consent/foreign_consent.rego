@@ -12,7 +12,11 @@ import data.outrider.lib
 # id: SQ-22
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-22", "deny", "another agent was shown what this call consents to", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-22", "deny",
+	"another agent was shown what this call consents to",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	not input.context.behaviour.signals.consent_other_agent == false
 	not input.action.properties.phase == "list"
 }

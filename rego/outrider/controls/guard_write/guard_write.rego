@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-14
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-14", "deny", "what guards the agents is not theirs to change", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-14", "deny",
+	"what guards the agents is not theirs to change",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	not input.action.properties.class == "read"
 	not input.resource.properties.tags == []
 	not _is_no_guard

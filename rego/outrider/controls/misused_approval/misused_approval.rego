@@ -12,7 +12,11 @@ import data.outrider.lib
 # id: SQ-10
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-10", "deny", "the approval named here is of something else, or used up", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-10", "deny",
+	"the approval named here is of something else, or used up",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	not input.context.behaviour.signals.approval_misuse == false
 	not input.action.properties.phase == "list"
 }

@@ -14,7 +14,11 @@ import data.outrider.lib
 # id: SQ-08
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-08", "hold", "this place outside is new, and not all of it was named by the user", {}) if {
+findings contains lib.finding(
+	"SQ-08", "hold",
+	"this place outside is new, and not all of it was named by the user",
+	{},
+) if {
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.stays_inside
 	not data.outrider.lib.is_handshake
@@ -37,18 +41,18 @@ _is_known(place) if place.first_seen == false
 _is_the_users if {
 	is_object(input.action.properties.provenance)
 	input.action.properties.provenance != {}
-	every at, entry in input.action.properties.provenance {
-		_may_be_new(at, entry)
+	every entry in input.action.properties.provenance {
+		_may_be_new(entry)
 	}
 	every place in input.action.properties.destinations {
 		_is_named(place)
 	}
 }
 
-_may_be_new(_, entry) if entry.label == "user"
+_may_be_new(entry) if entry.label == "user"
 
 # What the model writes or the user's records hold may be said to somebody new, not done there.
-_may_be_new(_, entry) if {
+_may_be_new(entry) if {
 	entry.role in {"content", "amount", "control"}
 	entry.label in {"record", "session", "platform", "model"}
 }

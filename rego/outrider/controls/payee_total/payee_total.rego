@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-12
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-12", "hold", "payments to this payee in 24 hours add up to more than a single one may be", {}) if {
+findings contains lib.finding(
+	"SQ-12", "hold",
+	"payments to this payee in 24 hours add up to more than a single one may be",
+	{},
+) if {
 	input.action.properties.effect == "pay"
 	not input.action.properties.phase == "list"
 	not _is_small

@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-28
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-28", "hold", sprintf("%s comes from memory that untrusted content may have reached", [at]), {"pointer": at}) if {
+findings contains lib.finding(
+	"SQ-28", "hold",
+	sprintf("%s comes from memory that untrusted content may have reached", [at]),
+	{"pointer": at},
+) if {
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.plain_arguments
 	some at, entry in input.action.properties.provenance

@@ -42,8 +42,8 @@ _went_another_way if {
 
 _went_another_way if {
 	listed := input.context.behaviour.tags.list_principals.age_s
-	read := input.context.behaviour.tags.read_role.age_s
 	is_number(listed)
+	read := input.context.behaviour.tags.read_role.age_s
 	is_number(read)
 	listed < read
 }

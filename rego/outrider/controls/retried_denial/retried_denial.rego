@@ -12,7 +12,11 @@ import data.outrider.lib
 # id: SQ-26
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-26", "deny", "this was denied to another tool", {"obligations": [lib.notify("security", "critical")]}) if {
+findings contains lib.finding(
+	"SQ-26", "deny",
+	"this was denied to another tool",
+	{"obligations": [lib.notify("security", "critical")]},
+) if {
 	not input.context.behaviour.repeats.same_target_after_deny == false
 	not input.action.properties.phase == "list"
 }

@@ -26,15 +26,6 @@ findings contains lib.finding("SQ-32", "deny", "a secret stands in what is asked
 	not _stays_at_home(entry)
 }
 
-_stays_at_home(entry) if {
-	data.outrider.lib.stays_inside
-	is_array(entry.secrets)
-	every secret in entry.secrets {
-		is_string(secret)
-		startswith(secret, "pii_")
-	}
-}
-
 # METADATA
 # id: SQ-32
 # custom:
@@ -48,3 +39,12 @@ findings contains lib.finding("SQ-32", "deny", "nobody has looked for secrets in
 }
 
 _was_looked_at if is_object(input.action.properties.provenance)
+
+_stays_at_home(entry) if {
+	data.outrider.lib.stays_inside
+	is_array(entry.secrets)
+	every secret in entry.secrets {
+		is_string(secret)
+		startswith(secret, "pii_")
+	}
+}

@@ -14,7 +14,11 @@ import data.outrider.lib
 # id: SQ-01
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-01", "deny", "a secret was read in this task: nothing may go outside", {"obligations": _obligations}) if {
+findings contains lib.finding(
+	"SQ-01", "deny",
+	"a secret was read in this task: nothing may go outside",
+	{"obligations": _obligations},
+) if {
 	input.action.properties.effect in {"read", "send", "share"}
 	not input.action.properties.phase == "list"
 	not input.context.behaviour.highest_sensitivity_read == null

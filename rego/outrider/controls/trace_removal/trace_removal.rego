@@ -13,7 +13,11 @@ import data.outrider.lib
 # id: SQ-21
 # custom:
 #   refs: [ASI01, ASI02, ASI08, T2]
-findings contains lib.finding("SQ-21", "deny", "this task has changed things: it may not remove backups or logs", {"obligations": [lib.notify("security", "high")]}) if {
+findings contains lib.finding(
+	"SQ-21", "deny",
+	"this task has changed things: it may not remove backups or logs",
+	{"obligations": [lib.notify("security", "high")]},
+) if {
 	not input.action.properties.class == "read"
 	not input.resource.properties.tags == []
 	not input.action.properties.phase == "list"
