@@ -134,6 +134,7 @@ async def test_the_agent_sees_and_narrows_its_own_task_and_can_do_less_at_once()
         task = await begun(world)
         status, shown = await own(world, "task")
         assert (status, shown["id"], shown["purpose"]) == (200, task["id"], "triage ticket 4711")
+        assert shown["budget"]["calls"] == {"used": 0, "limit": None}
         assert reason_of(await called(world, name="search")) is None
         status, narrowed = await own(world, "task/narrow", {"grant": {"tools": ["crm/echo"]}})
         assert (status, narrowed["grant_revision"]) == (200, 2)
@@ -300,3 +301,27 @@ async def test_a_task_named_in_the_message_is_bound_and_never_leaves() -> None:
             await world.raw(
                 world.modern(message, f"Outrider-Task: tsk_{'0' * 32}", mcp_name="echo")
             )
+
+
+async def test_a_budget_that_is_used_up_ends_the_task() -> None:
+    async with a_task_world() as world:
+        task = await begun(world, grant={**TEMPLATES["triage"]["grant"], "calls": 2})
+        _, shown = await own(world, "task")
+        assert shown["budget"]["calls"]["limit"] == 2
+        for _ in range(2):
+            assert reason_of(await called(world)) is None
+        async with world.refuses("budget"):
+            await called(world)
+        await world.until(lambda: world.metric("tasks_total", end="budget") == 1)
+        async with world.refuses("task_ended"):
+            await called(world, f"Outrider-Task: {task['id']}")
+        last = world.records("task")[-1]["note"]
+        assert (last["end"], last["budgets"]["calls"], last["in_bounds"]) == ("budget", 2, False)
+
+
+async def test_a_call_the_template_does_not_give_is_refused_before_policy() -> None:
+    async with a_task_world() as world:
+        await begun(world)
+        assert reason_of(await called(world)) is None
+        async with world.refuses("grant"):
+            await called(world, name="update")

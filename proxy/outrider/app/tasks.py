@@ -226,8 +226,16 @@ class TaskDesk:
             **facts,
         }
         await self._sidecar.audit.append(record, durable=True)
-        if event == "ended" and task.parent is None and self.books is not None:
-            await self.books.retire(task.id)
+        if event == "ended" and task.parent is None:
+            await self._retire(task)
+
+    async def _retire(self, task: Task) -> None:
+        """Its books make room; where that cannot be told they go by themselves, later."""
+        try:
+            if self.books is not None:
+                await self.books.retire(task.id)
+        except OutriderError as fault:
+            logger.info("books are kept", extra={"event": "books_kept", "fault": str(fault)})
 
     async def _summary(self, task: Task) -> JsonObject:
         """What the books know of a task that ended. Of its root's books: children are in them."""
