@@ -47,6 +47,7 @@ _READ_THROUGH: Final = frozenset({Role.CONTENT, Role.COMMAND})
 _WHOLE: Final = frozenset({Role.CONTENT, Role.AMOUNT, Role.CONTROL})
 _UNSPLIT: Final = frozenset({"url", "path", "number", "date"})
 _OBJECTS: Final = frozenset({Role.TARGET, Role.SELECTOR, Role.DESTINATION})
+_DOUBTFUL: Final = (Label.UNTRUSTED, Label.MODEL)
 _SEPARATORS: Final = re.compile(r"[,;\n]")
 
 
@@ -74,15 +75,9 @@ class View:
             found = yield from self._secrets_in(list(_strings(arguments, "")))
         for argument in self._entry.arguments:
             name = argument.pointer[1:]
-            if "/" not in name and "~" not in name:
-                value = arguments.get(name)
-                if value is None:
-                    continue
-                if not isinstance(value, list):
-                    yield from self._enter(argument.pointer, value, argument, found)
-                    continue
-            for pointer, inner in self._values(argument):
-                yield from self._enter(pointer, inner, argument, found)
+            if name in arguments or not name.isidentifier():
+                for pointer, inner in self._values(argument):
+                    yield from self._enter(pointer, inner, argument, found)
         for pointer, names in found.items():
             if not any(pointer == one or pointer.startswith(one + "/") for one in self._entries):
                 self._entries[pointer] = _shown(MADE_UP, Role.CONTENT, [], names)
@@ -95,6 +90,10 @@ class View:
         )
 
     def _values(self, argument: ArgumentEntry) -> Iterator[tuple[str, Json]]:
+        value = self._arguments.get(argument.pointer[1:])
+        if isinstance(value, str) and argument.pointer.count("/") == 1:
+            yield argument.pointer, value
+            return
         for pointer in pointers_of(self._arguments, argument.pointer):
             found, value = resolve(self._arguments, pointer)
             if argument.role is Role.DESTINATION and isinstance(value, list):
@@ -120,8 +119,8 @@ class View:
             sight = sight._replace(label=Label.MODEL)  # what it carries is not where it leads
         tokens: list[JsonObject] = []
         if role in _READ_THROUGH:
-            texts = [leaf for leaf in leaves if isinstance(leaf, str)]
-            tokens = yield from self._tokens(texts)
+            texts = [leaf for leaf in leaves if isinstance(leaf, str) and self._may_name(leaf)]
+            tokens = (yield from self._tokens(texts)) if texts else []
         self._entries[pointer] = _shown(sight, role, tokens, named)
         if len(leaves) > 1 or (isinstance(value, str) and len(value) > _LONG):
             yield
@@ -159,7 +158,7 @@ class View:
             not isinstance(leaf, str)
             or role in _WHOLE
             or kind in _UNSPLIT
-            or whole.label.rank < Label.UNTRUSTED.rank
+            or whole.label not in _DOUBTFUL
             or not _SEPARATORS.search(leaf)
         ):
             return whole
@@ -174,6 +173,16 @@ class View:
         return max(sights, key=lambda one: one.label.rank)
 
     # --- content ------------------------------------------------------------------------------
+
+    def _may_name(self, text: str) -> bool:
+        """Whether addresses are worth looking for in `text`."""
+        return (
+            self._marks.iban
+            or "@" in text
+            or "://" in text
+            or not text.isascii()
+            or "www." in text.lower()
+        )
 
     def _tokens(self, texts: list[str]) -> Generator[None, None, list[JsonObject]]:
         """Those that a policy should know of first: look-alikes, untrusted ones, the model's own.

@@ -143,8 +143,10 @@ class Memory:
 
     def _trusted(self, value: Value, kind: str | None, role: Role, upstream: str) -> Sight | None:
         places = self._places(value, upstream)
+        if not places:
+            return self._by_word(value, kind, role)
         for label in _TRUSTED:
-            sources = [one.source for one in places if one.label is label] if places else []
+            sources = [one.source for one in places if one.label is label]
             if not sources and label is Label.USER:
                 sources = self._said(self.said, value) or self._endorsed(value, kind, role)
             elif not sources and label is Label.RECORD and not value.short:
@@ -155,6 +157,14 @@ class Memory:
         if shown and (any(one.exact for one in shown) or not self._heard(value, whole=True)):
             return Sight(Label.PLATFORM, tuple(dict.fromkeys(one.source for one in shown))[:4])
         return None
+
+    def _by_word(self, value: Value, kind: str | None, role: Role) -> Sight | None:
+        """What a person or a record said of a value no field held."""
+        sources = self._said(self.said, value) or self._endorsed(value, kind, role)
+        if sources:
+            return Sight(Label.USER, tuple(sources))
+        sources = [] if value.short else self._said(self.records, value)
+        return Sight(Label.RECORD, tuple(sources)) if sources else None
 
     def _places(self, value: Value, upstream: str) -> list[Place]:
         """The places it was seen in; of a short one only what a person or this upstream said."""

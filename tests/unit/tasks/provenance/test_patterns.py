@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from outrider.tasks.provenance.patterns import Marks, marks_of, patterns_in
+from outrider.tasks.provenance.patterns import Marks, has_run, marks_of, patterns_in
 from tests.support.provenance import a_desk
 
 KEYS = {
@@ -100,3 +100,12 @@ def test_so_many_of_one_kind_are_told() -> None:
         patterns_in(text, Marks(run=True, card=False, iban=False), lambda data: data.hex())
     )
     assert len(found) <= 16
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 13, 16, 17])
+def test_a_run_is_found_as_a_search_finds_it(length: int) -> None:
+    yes, no = b"\xff", b"\0"
+    for size in range(length + 3):
+        for data in (yes * size, no + yes * size + no, yes * size + no + yes * (length - 1)):
+            assert has_run(data, length) is (yes * length in data)
+    assert not has_run(b"", length)
