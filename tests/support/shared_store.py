@@ -42,7 +42,7 @@ async def straight(
 
 @asynccontextmanager
 async def through_chaos(
-    server: redis.RedisServer, folder: Path, prefix: str, *, timeout_s: float = 0.2
+    server: redis.RedisServer, folder: Path, prefix: str, *, timeout_s: float = 2.0
 ) -> AsyncIterator[tuple[RedisStates, ChaosProxy]]:
     """States behind a proxy."""
     async with AsyncExitStack() as stack:

@@ -113,11 +113,11 @@ async def test_what_was_sent_and_not_answered_is_unknown_and_is_not_sent_again(t
 
 
 async def test_a_reply_that_stays_out_ends_the_connection_for_all_who_wait(tmp_path):
-    async with a_link(tmp_path, timeout_s=0.05) as (link, server):
+    async with a_link(tmp_path, timeout_s=0.3) as (link, server):
         server.answers = [None, None]
         done = await asyncio.gather(link.call(b"A"), link.call(b"B"), return_exceptions=True)
         assert [one.cause for one in done] == ["unknown", "unknown"]
-        server.answers = [b":3\r\n"]
+        server.answers, link._timeout_s = [b":3\r\n"], 5.0
         assert await link.call(b"C") == 3
     assert server.connections == 2
 
@@ -131,7 +131,7 @@ async def test_a_server_that_is_not_there_did_nothing_and_is_not_asked_at_once_a
 
 
 async def test_a_server_that_says_nothing_to_the_greeting_did_nothing(tmp_path):
-    async with a_link(tmp_path, timeout_s=0.05) as (link, server):
+    async with a_link(tmp_path, timeout_s=0.3) as (link, server):
         server.greeting = b"\r"
         with pytest.raises(StoreUnavailableError) as refusal:
             await link.call(b"SET")

@@ -97,7 +97,7 @@ async def test_a_fault_says_that_it_may_have_happened_and_passes(file, watched, 
 
 async def test_a_swap_that_ran_out_of_time_says_that_it_may_have_happened(tmp_path):
     gate = threading.Event()
-    file = SqliteFile(path=tmp_path / "store.db", timeout_s=0.05)
+    file = SqliteFile(path=tmp_path / "store.db", timeout_s=0.3)
     states = SqliteStates(file, clock=FixedClock())
     stuck = file.submit(lambda _: gate.wait(10))
     with pytest.raises(StoreUnavailableError) as refusal:
