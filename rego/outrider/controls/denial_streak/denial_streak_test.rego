@@ -20,7 +20,8 @@ test_2_tools if {
 }
 
 test_nobody_counted_denials if {
-	first := given.with_action(json.remove(given.mcp_call, ["context/behaviour/counters/denials_300s"]), {"effect": "write", "class": "write", "reversible": true})
+	unknown := json.remove(given.mcp_call, ["context/behaviour/counters/denials_300s"])
+	first := given.with_action(unknown, {"effect": "write", "class": "write", "reversible": true})
 	document := given.with_behaviour(first, {
 		"counters": {"denials_300s": 5},
 		"signals": {"denied_tools_300s": 3},

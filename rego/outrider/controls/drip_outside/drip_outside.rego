@@ -31,16 +31,17 @@ _are_few_calls if {
 _is_little if {
 	is_array(input.action.properties.destinations)
 	input.action.properties.destinations != []
+	most := data.outrider.rules["SQ-05"].limits.bytes
 	every place in input.action.properties.destinations {
-		_gets_little(place)
+		_gets_little(place, most)
 	}
 }
 
-_gets_little(place) if place.zone == "internal"
+_gets_little(place, _) if place.zone == "internal"
 
-_gets_little(place) if {
+_gets_little(place, most) if {
 	sent := object.get(_sent, place.host, null)
-	lib.within(sent, 0, data.outrider.rules["SQ-05"].limits.bytes)
+	lib.within(sent, 0, most)
 }
 
 default _sent := {}

@@ -14,6 +14,7 @@ test_a_guard_is_read if {
 }
 
 test_nobody_knows_the_tags if {
-	document := given.with_action(json.remove(given.mcp_call, ["resource/properties/tags"]), {"effect": "write", "class": "write", "reversible": true})
+	unknown := json.remove(given.mcp_call, ["resource/properties/tags"])
+	document := given.with_action(unknown, {"effect": "write", "class": "write", "reversible": true})
 	given.verdict(document) == {"effect": "deny", "codes": {"EF-08", "SQ-14", "SQ-24"}}
 }

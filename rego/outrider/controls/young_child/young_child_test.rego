@@ -25,7 +25,8 @@ test_299_s_old if {
 			"root_principal": "oidc:alice@acme.test",
 		},
 	})
-	given.verdict(document) == {"effect": "hold", "codes": {"EF-04", "SQ-07"}} with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict := given.verdict(document) with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict == {"effect": "hold", "codes": {"EF-04", "SQ-07"}}
 }
 
 test_301_s_old if {
@@ -51,7 +52,8 @@ test_301_s_old if {
 			"root_principal": "oidc:alice@acme.test",
 		},
 	})
-	given.verdict(document) == {"effect": "hold", "codes": {"EF-04"}} with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict := given.verdict(document) with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict == {"effect": "hold", "codes": {"EF-04"}}
 }
 
 test_nobody_knows_its_age if {
@@ -77,5 +79,6 @@ test_nobody_knows_its_age if {
 			"root_principal": "oidc:alice@acme.test",
 		},
 	})
-	given.verdict(document) == {"effect": "hold", "codes": {"EF-04", "SQ-07"}} with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict := given.verdict(document) with data.outrider.rules["SQ-07"].mode as "enforce"
+	verdict == {"effect": "hold", "codes": {"EF-04", "SQ-07"}}
 }
