@@ -187,7 +187,7 @@ async def test_a_host_that_egress_routes_leads_no_peer_out(tmp_path: Path) -> No
             assert (await node.ask(_planner(node), asked)).status == 400
 
 
-@pytest.mark.parametrize("asked", ["/in/tickets", "/crm", "/.outrider/task"])
+@pytest.mark.parametrize("asked", ["/in/tickets", "/crm", "/.outrider/nothing"])
 async def test_the_agent_does_not_come_round_to_itself(tmp_path: Path, asked: str) -> None:
     async with _node(tmp_path) as (node, _):
         assert (await node.world.get("/out/tickets")).status == 200
