@@ -1,11 +1,14 @@
 """A shared server that is slow, gone, half there, comes back, or comes back empty."""
 
 import asyncio
+import socket
 
 import pytest
 
 from outrider.core.errors import StoreUnavailableError
 from outrider.core.ports import Held
+from outrider.stores.redis_link import RedisLink, RedisPlace
+from outrider.stores.redis_states import RedisStates
 from tests.support import redis
 from tests.support.chaos_proxy import Fate, Way, half_open, losing_replies, losing_requests, passing
 from tests.support.counters import a_ledger, adding, running
@@ -157,6 +160,22 @@ async def test_a_replica_that_is_read_only_refuses_and_nothing_was_done(prefix):
             assert await _refused(states.swap("books", "a", 1, b"y")) == "refused"
             server.say("REPLICAOF", "NO", "ONE")
             assert await states.swap("books", "a", 1, b"y") is None
+
+
+async def test_what_must_be_durable_counts_once_a_replica_has_it(prefix):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    options = ("--port", port, "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0")
+    with redis.running(*options) as server:
+        link = RedisLink(RedisPlace(path=str(server.path)), timeout_s=5.0)
+        states = RedisStates(link, prefix=prefix, replicas=1, replicas_timeout_ms=2_000)
+        with redis.running("--replicaof", "127.0.0.1", port):
+            assert ":1" in server.say("WAIT", "1", "10000")
+            assert await states.swap("books", "a", 0, b"x", durable=True) is None
+        states = RedisStates(link, prefix=prefix, replicas=1, replicas_timeout_ms=50)
+        assert await _refused(states.swap("books", "a", 1, b"y", durable=True)) == "unknown"
+        assert await states.swap("books", "a", 2, b"z") is None  # it was written all the same
+        await link.close()
 
 
 @pytest.mark.parametrize("fault", [losing_replies, losing_requests])
