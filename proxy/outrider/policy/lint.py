@@ -45,7 +45,7 @@ _KEYS_OF_AN_EXCEPTION: Final = _SELECTORS_OF_AN_EXCEPTION.union(
 )
 _RULES_FILE: Final = "outrider/rules/data.yaml"
 _EXCEPTIONS_FILE: Final = "outrider/exceptions/data.yaml"
-_CHECKED_DATA: Final = ("agents", "manifest", "rules", "templates")
+_CHECKED_DATA: Final = ("agents", "calendar", "manifest", "rules", "templates", "tiers")
 _ORDERS: Final = frozenset({"Gt", "Ge", "Lt", "Le"})
 _KNOWN_SUFFIXES: Final = (".rego", ".suite.yaml", ".md")
 

@@ -185,6 +185,26 @@ def test_exceptions_end_and_are_owned(tmp_path, changes, told):
     assert told is None or told in messages[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "wrong"),
+    [
+        pytest.param("tiers", {"high": {"enforce": {"SQ-03": "external"}}}, False, id="a-tier"),
+        pytest.param("tiers", {"high": {"enforce": {"SQ-03": "allways"}}}, True, id="no-such-when"),
+        pytest.param("tiers", {"top": {}}, True, id="no-such-tier"),
+        pytest.param(
+            "calendar", {"windows": {"a": {"tags": ["deploy"], "from": 480}}}, False, id="a-window"
+        ),
+        pytest.param("calendar", {"windows": {"a": {"from": 480}}}, True, id="of-nothing"),
+        pytest.param("calendar", {"windows": {"a": {"tags": ["x"], "to": 1441}}}, True, id="late"),
+        pytest.param("calendar", {"hours": {"Monday": {"from": 1, "to": 2}}}, True, id="no-day"),
+        pytest.param("calendar", {"freezes": {"a": {"effects": ["pay"]}}}, True, id="for-ever"),
+    ],
+)
+def test_calendar_and_tiers_are_held_against_theirs(tmp_path, name, data, wrong):
+    files = {"outrider/main.rego": MAIN, f"outrider/{name}/data.json": orjson.dumps(data)}
+    assert bool(found(write_tree(tmp_path, files))) is wrong
+
+
 def test_data_is_held_against_the_schemas_that_ship(tmp_path):
     files = {
         "outrider/main.rego": MAIN,

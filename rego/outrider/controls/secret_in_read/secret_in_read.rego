@@ -20,6 +20,7 @@ findings contains lib.finding("SQ-32", "deny", "a secret stands in what is asked
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
+	is_object(input.action.properties.provenance)
 	some at, entry in input.action.properties.provenance
 	not entry.secrets == []
 	not entry.role == "credential"
