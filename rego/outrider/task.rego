@@ -35,13 +35,7 @@ task := {
 	input.action.properties.arguments.exceeds == []
 } else := {
 	"effect": "hold",
-	"reasons": [{
-		"code": "TS-05",
-		"message": _beyond,
-		"severity": "medium",
-		"refs": ["ASI03", "GOVERN 1.4"],
-		"mode": "enforce",
-	}],
+	"reasons": [_exceeded],
 	"obligations": [lib.approval({})],
 	"revision": revision,
 } if {
@@ -49,7 +43,13 @@ task := {
 	_may_ask
 }
 
-_beyond := sprintf("%s of the grant that is asked for leaves its template", [exceeded]) if {
+_exceeded := {
+	"code": "TS-05",
+	"message": sprintf("%s of the grant that is asked for leaves its template", [exceeded]),
+	"severity": "medium",
+	"refs": ["ASI03", "GOVERN 1.4"],
+	"mode": "enforce",
+} if {
 	exceeded := concat(", ", input.action.properties.arguments.exceeds)
 }
 
