@@ -14,11 +14,12 @@ import data.outrider.lib
 # id: CE-02
 # custom:
 #   refs: [ASI05]
-findings contains lib.finding("CE-02", "deny", message, {"pointer": place.pointer}) if {
+findings contains lib.finding("CE-02", "deny", message, {"pointer": at}) if {
 	not data.outrider.lib.stays_at_upstream
 	is_array(input.action.properties.destinations)
 	some place in input.action.properties.destinations
-	is_string(place.pointer)
+	at := object.get(place, "pointer", "")
+	is_string(at)
 	not _is_plain_name(place)
 	message := _objection(place)
 }

@@ -44,6 +44,7 @@ _is_the_users if {
 	every entry in input.action.properties.provenance {
 		_may_be_new(entry)
 	}
+	is_array(input.action.properties.destinations)
 	every place in input.action.properties.destinations {
 		_is_named(place)
 	}
@@ -69,6 +70,7 @@ _is_bare if {
 	every entry in input.action.properties.provenance {
 		entry.role in {"destination", "control"}
 	}
+	is_array(input.action.properties.destinations)
 	every place in input.action.properties.destinations {
 		_asks_nothing(place)
 	}

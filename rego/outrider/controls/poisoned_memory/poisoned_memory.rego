@@ -21,6 +21,7 @@ findings contains lib.finding(
 	not input.action.properties.phase == "list"
 	not data.outrider.lib.plain_arguments
 	is_object(input.action.properties.provenance)
+	is_object(input.action.properties.provenance)
 	some at, entry in input.action.properties.provenance
 	not _decides_nothing(entry)
 	not _is_clean(entry)

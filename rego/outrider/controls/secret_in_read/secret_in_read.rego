@@ -21,6 +21,7 @@ findings contains lib.finding("SQ-32", "deny", "a secret stands in what is asked
 	not data.outrider.lib.plain_arguments
 	not data.outrider.lib.carries_no_secret
 	is_object(input.action.properties.provenance)
+	is_object(input.action.properties.provenance)
 	some at, entry in input.action.properties.provenance
 	not entry.secrets == []
 	not entry.role == "credential"
