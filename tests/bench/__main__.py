@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -13,7 +13,7 @@ from tests.bench import tools
 from tests.bench.figures import Case, Leg
 from tests.bench.identity import report as identity_report
 from tests.bench.identity.measures import QUICK, Effort, measure
-from tests.bench.micro import library
+from tests.bench.micro import library, tasks
 from tests.bench.report import is_passed, print_report, write_json
 from tests.bench.runner import Plan, Runner
 
@@ -21,10 +21,10 @@ from tests.bench.runner import Plan, Runner
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="What identity and policy cost; and Outrider beside Envoy, in one run.",
+        description="What identity, policy and tasks cost; and Outrider beside Envoy, in one run.",
     )
     parser.add_argument(
-        "--only", choices=("traffic", "identity", "policy"), help="one part; default: all"
+        "--only", choices=("traffic", "identity", "policy", "tasks"), help="one part; default: all"
     )
     parser.add_argument("--legs", default=",".join(Leg), help="default: all")
     parser.add_argument("--cases", default=",".join(Case), help="default: all")
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = {"machine": tools.machine_line(), "commit": tools.commit()}
     passed = [
         part(options, plan, console, progress, notes=notes)
-        for name, part in (("identity", _identity), ("policy", _policy), ("traffic", _traffic))
+        for name, part in _PARTS.items()
         if options.only in (None, name)
     ]
     return 1 if options.gate and not all(passed) else 0
@@ -120,7 +120,27 @@ def _policy(
         prices = library.measure(goes=60 if options.quick else library.GOES)
     path = options.output.with_name(f"{options.output.stem}-policy.json")
     library.write_json(prices, path)
-    library.print_report(prices, console, notes=notes)
+    library.print_report(
+        prices, console, title="The library in regorus, CPU by itself", notes=notes
+    )
+    console.print(f"written: {path}")
+    return all(price.is_met for price in prices)
+
+
+def _tasks(
+    options: argparse.Namespace,
+    plan: Plan,
+    console: Console,
+    progress: Console,
+    *,
+    notes: dict[str, str],
+) -> bool:
+    """Price the books of a task in this process; True where every bar is met."""
+    with progress.status("pricing the books of a task"):
+        prices = tasks.measure(goes=10 if options.quick else tasks.GOES)
+    path = options.output.with_name(f"{options.output.stem}-tasks.json")
+    library.write_json(prices, path)
+    library.print_report(prices, console, title="The books of a task, CPU by itself", notes=notes)
     console.print(f"written: {path}")
     return all(price.is_met for price in prices)
 
@@ -148,6 +168,14 @@ def _traffic(
     print_report(outcome, plan, console, notes=notes)
     console.print(f"written: {options.output}")
     return is_passed(outcome)
+
+
+_PARTS: Final = {
+    "identity": _identity,
+    "policy": _policy,
+    "tasks": _tasks,
+    "traffic": _traffic,
+}
 
 
 if __name__ == "__main__":

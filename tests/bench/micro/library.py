@@ -295,9 +295,11 @@ def write_json(prices: Sequence[Price], path: Path) -> None:
     path.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
 
 
-def print_report(prices: Sequence[Price], console: Console, *, notes: Mapping[str, str]) -> None:
+def print_report(
+    prices: Sequence[Price], console: Console, *, title: str, notes: Mapping[str, str]
+) -> None:
     """Print prices against their bars."""
-    table = Table(title="The library in regorus, CPU by itself")
+    table = Table(title=title)
     table.add_column("what")
     for name in ("bytes", "µs", "at most", ""):
         table.add_column(name, justify="right")
@@ -312,7 +314,7 @@ def print_report(prices: Sequence[Price], console: Console, *, notes: Mapping[st
 
 def main() -> None:
     """Print the prices; with a file name as argument, also write the queries beside it."""
-    print_report(measure(), Console(), notes={})
+    print_report(measure(), Console(), title="The library in regorus, CPU by itself", notes={})
     if len(sys.argv) > 1:
         for name, query in queries().items():
             Path(f"{sys.argv[1]}.{name}.json").write_bytes(query)
