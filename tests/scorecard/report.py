@@ -18,6 +18,8 @@ from tests.scorecard.replay import Fate, Ran
 BOTH: Final = "scope+prov"
 ALONE: Final = "prov"
 ALL: Final = "all"
+PROBED: Final = ("none", "prov", "template+prov", "shipped")
+"""Settings whose adaptive probes are drawn; the JSON has those of all."""
 UNFAIR: Final = (
     "Our agent never errs: compare differences of utility between settings, not levels.",
     "It always complies (against 7 to 58 % for models): compare what is left over what there was.",
@@ -252,17 +254,19 @@ def _stoppers(card: Card) -> Table:
 
 def _adaptive(card: Card) -> Table:
     drawn = Table(title="Adaptive attackers, apart from the figures", title_justify="left")
-    for title in ("kind", "probe", "promised", *card.probes):
+    shown = [name for name in card.probes if name in PROBED]
+    for title in ("kind", "probe", "promised", *shown):
         drawn.add_column(title)
     for number, probe in enumerate(PROBES):
-        fates = (_fate(found[number][1]) for found in card.probes.values())
+        fates = (_fate(card.probes[name][number][1]) for name in shown)
         drawn.add_row(probe.kind, probe.name, probe.expected, *fates)
     return drawn
 
 
 def _fate(run: Ran) -> str:
     last = run.steps[-1]
-    return " ".join([last.fate.value, *last.codes])
+    others = f" +{len(last.codes) - 1}" if len(last.codes) > 1 else ""
+    return " ".join([last.fate.value, *last.codes[:1]]) + others
 
 
 def _most(counted: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ import io
 import orjson
 from rich.console import Console
 
+from tests.scorecard.adaptive import PROBES
 from tests.scorecard.replay import Fate, Ran, Stepped
 from tests.scorecard.report import UNFAIR, Card, document, print_report, write_json
 
@@ -73,6 +74,29 @@ def test_the_tables_show_every_setting_and_what_is_unfair():
         assert word in text, word
     assert text.count("\n 9.") == 1
     assert len(UNFAIR) == 9
+
+
+def test_adaptive_probes_are_shown_apart_and_count_for_nothing():
+    several = Stepped(tool="pay", injected=True, fate=Fate.HELD, codes=("PV-01", "SQ-08"))
+    found = [(probe, a_run("p", several, goal=probe.name)) for probe in PROBES]
+    card = Card(
+        runs={"prov": RUNS},
+        reads=frozenset(),
+        notes={},
+        probes={"prov": found, "without PV-01": found},
+    )
+    out = io.StringIO()
+    print_report(card, Console(file=out, width=200))
+    assert out.getvalue().count("held PV-01 +1") == len(PROBES)
+    said = document(card)
+    assert said["settings"]["prov"]["attack_success"]["of"] == 31
+    assert said["adaptive"]["without PV-01"][0] == {
+        "kind": "control",
+        "probe": "as it stands",
+        "expected": "stopped",
+        "fate": "held",
+        "codes": ["PV-01", "SQ-08"],
+    }
 
 
 def test_the_json_is_a_file(tmp_path):
