@@ -38,7 +38,7 @@ findings contains lib.finding("RL-02", "deny", "all last answers were faults; wa
 	input.context.behaviour.recent[0].outcome in {"failed", "unknown"}
 	count(input.context.behaviour.recent) >= 8
 	every event in input.context.behaviour.recent {
-		event.outcome in {"failed", "unknown"}
+		not _is_no_fault(event)
 	}
 	newest := input.context.behaviour.recent[0].age_s
 	is_number(newest)
@@ -58,3 +58,10 @@ _are_few_places if {
 default _quiet_s := 300
 
 _quiet_s := data.outrider.rules["RL-02"].limits.quiet_s if is_number(data.outrider.rules["RL-02"].limits.quiet_s)
+
+_is_no_fault(event) if {
+	is_string(event.outcome)
+	not _is_fault(event)
+}
+
+_is_fault(event) if event.outcome in {"failed", "unknown"}
