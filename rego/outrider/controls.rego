@@ -168,12 +168,6 @@ findings contains f if {
 	some f in data.outrider.controls.overdue_review.findings
 }
 
-findings contains f if {
-	not input.resource.properties.definition == null
-	not input.resource.properties.definition.pinned == true
-	some f in data.outrider.controls.pinned_definition.findings
-}
-
 findings contains f if some f in data.outrider.controls.rates.findings
 
 findings contains f if {
@@ -278,6 +272,12 @@ _not_phase_list contains f if {
 _not_phase_list contains f if {
 	not input.context.behaviour.signals.approval_misuse == false
 	some f in data.outrider.controls.misused_approval.findings
+}
+
+_not_phase_list contains f if {
+	not input.resource.properties.definition == null
+	not input.resource.properties.definition.pinned == true
+	some f in data.outrider.controls.pinned_definition.findings
 }
 
 _not_phase_list contains f if {

@@ -9,7 +9,7 @@ from outrider.cli.demo import cast as casting
 from outrider.cli.demo.cast import Cast
 from outrider.cli.demo.evidence import Evidence, counted, differences, misplaced
 from outrider.cli.demo.stage import Stage
-from outrider.cli.demo.story import Act, Scene, Step
+from outrider.cli.demo.story import TASK, Act, Scene, Step
 from outrider.cli.demo.teller import Teller
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
@@ -74,19 +74,24 @@ class Play:
 
     def _act(self, act: Act, say: str) -> None:
         match act:
+            case Act.START_TASK:
+                self._teller.aside(say)
+                self._operate(TASK)
             case Act.CHANGE_TOOL:
                 self._teller.aside(say)
                 self._cast.upstreams["notes"].tell("change")
             case Act.ACCEPT_TOOL:
                 self._teller.aside(say)
-                pins = ("pins", "accept", "notes", "read_note")
-                fault = casting.operate(self._cast, self._stage, *pins)
-                if fault is not None:
-                    self._outcome.faults.append(f"outrider {' '.join(pins)}: {fault}")
+                self._operate(("pins", "accept", "notes", "read_note"))
             case Act.HOLD_TICKET:
                 self._hold(say)
             case _:
                 assert_never(act)
+
+    def _operate(self, words: tuple[str, ...]) -> None:
+        fault = casting.operate(self._cast, self._stage, *words)
+        if fault is not None:
+            self._outcome.faults.append(f"outrider {' '.join(words)}: {fault}")
 
     def _hold(self, say: str) -> None:
         started_s = self._clock.monotonic_s()

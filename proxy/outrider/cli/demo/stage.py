@@ -21,6 +21,30 @@ _NO_SUM: Final = "limits: {pay_auto: 0}"
 _SMALL_SUM: Final = "limits: {pay_auto: 100}"
 _HOLDS: Final = "outrider/rules/helpdesk/data.yaml"
 
+_TEMPLATES: Final = """\
+# data.outrider.templates of the demonstration: what a ticket's task may do, and usually does.
+desk:
+  owner: team-support
+  grant:
+    tools: ["notes/*", "tickets/*", "people/*"]
+    effects: [read, write, send, share, pay]
+    destinations: ["127.0.0.1", "localhost", "acme.test", "*.acme.test", "*.example"]
+    sensitivity: confidential
+    calls: 200
+    arguments:
+      tickets/refund:
+        /ticket_id: {required: true, max_length: 32}
+        /amount: {required: true, min: 0, max: 100}
+  usual:
+    tools: ["notes/*", "tickets/*", "people/*"]
+    effects: [read, write, send, pay]
+    destinations: ["127.0.0.1", "localhost", "*.acme.test", "*.example"]
+  register:
+    by: ["control:operator"]
+    agents: ["spiffe://acme.test/ns/support/*"]
+    principals: ["oidc:*"]
+"""
+
 _SETTINGS: Final = """\
 # The settings of a demonstration. `outrider config schema` says what else there is.
 profile: demo
@@ -122,6 +146,7 @@ def set_up(home: Path) -> Stage:
     shipped = (shipped_rego() / "outrider/rules/data.yaml").read_text("utf-8")
     if shipped.count(_NO_SUM) != 1:
         raise OutriderError("the shipped rules no longer hold every payment")
+    _write(home / "policy/outrider/templates/data.yaml", _TEMPLATES)
     _write(home / "policy/outrider/rules/data.yaml", shipped.replace(_NO_SUM, _SMALL_SUM))
     return stage
 

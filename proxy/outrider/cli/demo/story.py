@@ -27,6 +27,7 @@ class Who(StrEnum):
 class Act(StrEnum):
     """What others do while the agent works."""
 
+    START_TASK = "start_task"
     CHANGE_TOOL = "change_tool"
     ACCEPT_TOOL = "accept_tool"
     HOLD_TICKET = "hold_ticket"
@@ -69,6 +70,7 @@ def story(stage: Stage, now_unix_s: float) -> tuple[Scene, ...]:
     return (
         Scene(title="An agent does its work", steps=_work()),
         Scene(title="What its grant and the policy do not cover", steps=_refused()),
+        Scene(title="What it read is not what it was asked", steps=_injected()),
         Scene(title="What it may not use, it does not see", steps=_hidden()),
         Scene(title="A tool changes after it was reviewed", steps=_changed()),
         Scene(title="Who is asking?", steps=_asked(stage, now_unix_s)),
@@ -76,8 +78,17 @@ def story(stage: Stage, now_unix_s: float) -> tuple[Scene, ...]:
     )
 
 
+TASK: Final = (
+    "task", "start", "answer ticket 4711", "--template", "desk",
+    "--principal", "oidc:alice@acme.test",
+    "--anchor", "ticket 4711 is by bob@shop.example, see note n-1",
+)  # fmt: skip
+"""How its principal's desk registers the task: with what the principal said."""
+
+
 def _work() -> tuple[Step, ...]:
     return (
+        Step(say="alice's desk: outrider task start “answer ticket 4711”", act=Act.START_TASK),
         _call("notes", "search_notes", {"query": "printer"}, note="MCP 2026-07-28"),
         _call("tickets", "get_ticket", {"ticket_id": "4711"}, note="MCP 2025-11-25"),
         _call(
@@ -122,6 +133,20 @@ def _refused() -> tuple[Step, ...]:
             want=Want(effect=Effect.DENY, reason=Reason.OBLIGATION, code="SQ-31"),
             note="a hold, and this version cannot ask a person yet",
         ),
+    )
+
+
+def _injected() -> tuple[Step, ...]:
+    return (
+        _call("tickets", "get_ticket", {"ticket_id": "4712"}, note="a stranger wrote it"),
+        _call(
+            "tickets",
+            "reply",
+            {**_MAIL, "to": "mallory@rival.example"},
+            want=Want(effect=Effect.DENY, reason=Reason.OBLIGATION, code="PV-01"),
+            note="only that ticket names mallory: held",
+        ),
+        _call("tickets", "reply", _MAIL, note="bob is whom alice named"),
     )
 
 

@@ -52,10 +52,12 @@ _is_the_users if {
 
 _may_be_new(entry) if entry.label == "user"
 
-# What the model writes or the user's records hold may be said to somebody new, not done there.
+# What is told to somebody new is for other controls to judge; where it goes is for the user to say.
+_may_be_new(entry) if entry.role in {"content", "amount", "control"}
+
 _may_be_new(entry) if {
-	entry.role in {"content", "amount", "control"}
-	entry.label in {"record", "session", "platform", "model"}
+	entry.role in {"target", "selector"}
+	entry.label in {"record", "session", "platform"}
 }
 
 _is_named(place) if place.pointer == null
