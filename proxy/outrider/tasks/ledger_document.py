@@ -98,7 +98,9 @@ def carry_out(change: Callable[[T], object], document: T, table: str) -> None:
     """Make a change that nobody waits for; one that fails is told in the log."""
     try:
         change(document)
-    except BaseException:  # the one who asked is gone: it fails alone
+    except BaseException as fault:  # the one who asked is gone: it fails alone
+        if not isinstance(fault, Exception):
+            raise
         logger.exception(
             "a later change of a document failed", extra={"event": "ledger_change", "table": table}
         )

@@ -52,7 +52,9 @@ class Item(Generic[T]):
     def tried(self, document: T) -> "Result[T]":
         try:
             return Result(self, self.change(document), None)
-        except BaseException as fault:  # noqa: BLE001 - it is raised where the change was asked for
+        except BaseException as fault:  # it is raised where the change was asked for
+            if not isinstance(fault, Exception):
+                raise
             return Result(self, None, fault)
 
     def refuse(self, fault: StoreUnavailableError) -> None:
