@@ -54,7 +54,7 @@ _weight(role) := "hold" if {
 } else := "deny"
 
 # What a read looks for, and where within a known place, may come from anywhere.
-_weight_of_a_read(doubt) := _weight_of_a_fetch(doubt.label) if {
+_weight_of_a_read(doubt) := _weight_of_a_fetch(doubt) if {
 	doubt.role == "destination"
 } else := "deny" if {
 	not _only_says_what_to_read(doubt)
@@ -62,8 +62,11 @@ _weight_of_a_read(doubt) := _weight_of_a_fetch(doubt.label) if {
 
 _only_says_what_to_read(doubt) if doubt.role in {"target", "selector"}
 
-_weight_of_a_fetch(label) := "hold" if {
-	label == "model"
+_weight_of_a_fetch(doubt) := "hold" if {
+	doubt.label == "model"
+} else := "hold" if {
+	# It looks like a place that is trusted, and is another.
+	input.action.properties.provenance[doubt.pointer].confusable == true
 } else := "hold" if {
 	not input.context.behaviour.flags.sensitive_read == false
 	not input.subject.properties.tier == "standard"
