@@ -20,7 +20,7 @@ from rich.console import Console
 from tests.bench import tools
 from tests.conformance import processes
 from tests.scorecard import data, environment, manifest, sidecar, variants
-from tests.scorecard.agent import BrokenAnswerError
+from tests.scorecard.agent import BrokenAnswerError, PausedError
 from tests.scorecard.chain import BrokenRunError
 from tests.scorecard.figures import figures
 from tests.scorecard.report import Card, print_report, write_json
@@ -30,7 +30,7 @@ from tests.scorecard.variants import FURTHER, MAIN, Setting, without
 BASE = "shipped, no default holds"
 """The setting of which controls are taken away one by one."""
 BROKEN = (
-    BrokenAnswerError, BrokenRunError, processes.BrokenRunError, aiohttp.ClientError, ValueError,
+    BrokenAnswerError, PausedError, BrokenRunError, processes.BrokenRunError, aiohttp.ClientError, ValueError,
     OSError,
 )  # fmt: skip
 SAMPLED = 4

@@ -17,6 +17,14 @@ HOLDS: Final = frozenset({"held", "obligation"})
 """Reasons a hold comes back with; the chain says whether it was one."""
 
 
+PAUSES: Final = frozenset({"audit_unavailable", "overload", "policy_timeout", "store_unavailable"})
+"""Reasons that tell of a busy machine, not of the call: such a run is begun anew."""
+
+
+class PausedError(Exception):
+    """The sidecar refused because its machine did not keep up."""
+
+
 class BrokenAnswerError(Exception):
     """What came back is neither an answer of the tool nor a refusal."""
 
@@ -79,6 +87,7 @@ def fate_of(said: Mapping[str, Any]) -> tuple[Fate, tuple[str, ...], str | None]
 
     Raises:
         BrokenAnswerError: the exchange itself failed; that is no fate of a call.
+        PausedError: the machine did not keep up.
     """
     result = said.get("result")
     if not isinstance(result, Mapping):
@@ -87,5 +96,7 @@ def fate_of(said: Mapping[str, Any]) -> tuple[Fate, tuple[str, ...], str | None]
     if decision is None:
         return (Fate.FAILED if result.get("isError") else Fate.DONE), (), None
     reason = decision["reason"]
+    if reason in PAUSES:
+        raise PausedError(reason)
     codes = tuple(code for code in decision["reasons"] if code != reason) or (reason,)
     return (Fate.HELD if reason in HOLDS else Fate.DENIED), codes, decision["id"]

@@ -11,13 +11,16 @@ import aiohttp
 
 from tests.scorecard import chain, sidecar
 from tests.scorecard.adaptive import PROBES, Probe
-from tests.scorecard.agent import Agent
+from tests.scorecard.agent import Agent, PausedError
 from tests.scorecard.data import Goal, Suite, Task
 from tests.scorecard.replay import Fate, Ran, Step, Stepped, script
 from tests.scorecard.variants import Setting, grant_of, template_of
 
 AT_ONCE: Final = 2
 """Suites at a time: a sidecar and the suites' servers share the machine's processors."""
+ATTEMPTS: Final = 4
+PAUSE_S: Final = 2.0
+"""A run that met a machine too busy is begun anew, with an environment and a task of its own."""
 CALL_S: Final = 60.0
 LONGEST_FIRST: Final = ("workspace", "slack", "travel", "banking")
 
@@ -137,6 +140,22 @@ class _One:
         return await self._run(task, steps, goal=None, text=probe.text, label=probe.name)
 
     async def _run(
+        self,
+        task: Task,
+        steps: Sequence[Step],
+        *,
+        goal: str | None,
+        text: str | None,
+        label: str | None,
+    ) -> Ran:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._once(task, steps, goal=goal, text=text, label=label)
+            except PausedError:
+                await asyncio.sleep(PAUSE_S)
+        return await self._once(task, steps, goal=goal, text=text, label=label)
+
+    async def _once(
         self,
         task: Task,
         steps: Sequence[Step],

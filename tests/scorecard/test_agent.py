@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from tests.scorecard.agent import DECISION, BrokenAnswerError, fate_of, request
+from tests.scorecard.agent import DECISION, PAUSES, BrokenAnswerError, PausedError, fate_of, request
 from tests.scorecard.data import Call
 from tests.scorecard.replay import Fate, Stepped
 from tests.scorecard.runner import with_added
@@ -40,6 +40,12 @@ def test_a_hold_is_neither_done_nor_denied(said, fate, codes):
 def test_a_broken_exchange_is_no_fate_of_a_call(said):
     with pytest.raises(BrokenAnswerError):
         fate_of(said)
+
+
+@pytest.mark.parametrize("reason", sorted(PAUSES))
+def test_a_busy_machine_is_no_fate_of_a_call(reason):
+    with pytest.raises(PausedError):
+        fate_of(refused(reason))
 
 
 def test_the_decision_that_refused_a_call_is_named():

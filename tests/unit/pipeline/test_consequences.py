@@ -159,15 +159,28 @@ async def test_what_an_answer_teaches_is_known_before_it_leaves() -> None:
 
 
 @pytest.mark.parametrize("effect", [Effect.ALLOW, Effect.DENY])
-async def test_the_task_is_narrowed_and_cut_off_whether_the_call_passes_or_not(
-    effect: Effect,
-) -> None:
+async def test_the_task_is_narrowed_whether_the_call_passes_or_not(effect: Effect) -> None:
+    rig = Rig()
+    rig.decider.decision = a_decision(effect, obligations=(NARROW,))
+    await _done(rig)
+    assert rig.care.narrowed == [NARROW.grant]
+    assert bool(rig.upstream.permits) is (effect is Effect.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        pytest.param(Effect.ALLOW, Reason.QUARANTINED, id="allowed"),
+        pytest.param(Effect.DENY, Reason.POLICY, id="denied"),
+    ],
+)
+async def test_what_is_cut_off_does_not_pass_itself(effect: Effect, reason: Reason) -> None:
     rig = Rig()
     rig.decider.decision = a_decision(effect, obligations=(NARROW, QUARANTINE))
     await _done(rig)
-    assert rig.care.narrowed == [NARROW.grant]
     assert [one for one, _ in rig.care.quarantined] == [QUARANTINE]
-    assert bool(rig.upstream.permits) is (effect is Effect.ALLOW)
+    assert rig.upstream.permits == []
+    assert rig.adapter.refusals[-1].reason is reason
 
 
 async def test_a_hold_narrows_too() -> None:
