@@ -30,8 +30,8 @@ from tests.scorecard.variants import FURTHER, MAIN, Setting, without
 BASE = "shipped, no default holds"
 """The setting of which controls are taken away one by one."""
 BROKEN = (
-    BrokenAnswerError, PausedError, BrokenRunError, processes.BrokenRunError, aiohttp.ClientError, ValueError,
-    OSError,
+    BrokenAnswerError, PausedError, BrokenRunError, processes.BrokenRunError,
+    aiohttp.ClientError, ValueError, OSError,
 )  # fmt: skip
 SAMPLED = 4
 """One of so many attacks is run for each control that is taken away."""
