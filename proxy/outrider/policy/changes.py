@@ -189,6 +189,9 @@ class ChangeSearch:
         effect = get(self._query, "/action/properties/effect")
         entry: JsonObject = {
             "owner": "(its owner)",
+            "sponsor": "(its sponsor)",
+            "escalation": "(who is called)",
+            "review_by": _next_year(get(self._query, "/context/time/rfc3339")),
             "tier": "standard",
             "environment": get(self._query, "/context/environment"),
             "status": "active",
@@ -199,7 +202,12 @@ class ChangeSearch:
         status = "/subject/properties/status"
         changes.append(self._edit(status, get(self._query, status), "active")[-1])
         if get(self._query, "/context/task") is None:
-            task: JsonObject = {"state": "active", "standing": True, "grant": entry["grant"]}
+            task: JsonObject = {
+                "state": "active",
+                "standing": True,
+                "deadline": None,
+                "grant": entry["grant"],
+            }
             changes.append(self._edit("/context/task", None, task)[-1])
         return tuple(changes)
 
@@ -235,6 +243,12 @@ class ChangeSearch:
                         continue
                     before.append(other)
                     yield (Change(document="data", pointer=pointer, before=value, after=other),)
+
+
+def _next_year(now: Json) -> str:
+    """A day within a year of `now` (RFC 3339) by which somebody is to look again."""
+    year = str(now)[:4]
+    return f"{int(year) + 1 if year.isdecimal() else 2100}-01-01"
 
 
 def _other_data(value: Json, given: list[Json], fact: Reading) -> Iterator[Json]:

@@ -7,6 +7,7 @@ values of the query.
 
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -21,7 +22,16 @@ from outrider.policy.changes import ChangeSearch, decision_of, is_kind_of_action
 from outrider.policy.clauses import Clause, Condition, Lens
 from outrider.policy.release import Release
 from outrider.policy.rule_text import reference_nodes
-from outrider.policy.syntax import Node, Path, constant_text, node_of, reference, walk
+from outrider.policy.syntax import (
+    Module,
+    Node,
+    Path,
+    Rule,
+    constant_text,
+    node_of,
+    reference,
+    walk,
+)
 
 ENTRYPOINT: Final = "data.outrider.decision"
 _NEAR: Final = 5
@@ -45,7 +55,7 @@ def explain(
     release: Release, query: JsonObject | bytes, entrypoint: str = ENTRYPOINT
 ) -> JsonObject:
     """The decision of `release` on `query`, the rules that made it, what failed, what would flip
-    it. Blocking, a second at most; on one thread. Raises `ConfigError`.
+    it. Blocking, some seconds at most; on one thread. Raises `ConfigError`.
 
     `{decision, decided_by[], failed[], near[], change}`; a rule is `{rule, code, title, effect,
     message, file, line, holds, conditions[]}`, a condition `{line, text, holds, values[],
@@ -169,25 +179,32 @@ def _merged(
 def _finders(lens: Lens, reason: JsonObject) -> list[tuple[Clause, JsonObject | None]]:
     """The bodies that gave a finding of this code and message: those that write the code, or, where
     none does, those that pass it on."""
-    writing: list[tuple[Clause, JsonObject | None]] = []
-    passing: list[tuple[Clause, JsonObject | None]] = []
-    code = reason.get("code")
-    for module, rule in lens.world.each_rule():
-        if rule.kind != "set":
-            continue
-        writes = any(
-            node.kind in ("String", "RawString") and node.body.get("value") == code
-            for node in walk(rule.node)
-        )
-        if not writes and writing:
-            continue
+    sets = [(module, rule) for module, rule in lens.world.each_rule() if rule.kind == "set"]
+    writing = [one for one in sets if _writes(one[1], reason.get("code"))]
+    found = list(_giving(lens, writing, reason))
+    return found or list(islice(_giving(lens, sets, reason), 1))
+
+
+def _writes(rule: Rule, code: Json) -> bool:
+    """Whether the rule spells the code out."""
+    return any(
+        node.kind in ("String", "RawString") and node.body.get("value") == code
+        for node in walk(rule.node)
+    )
+
+
+def _giving(
+    lens: Lens, rules: Iterable[tuple[Module, Rule]], reason: JsonObject
+) -> Iterator[tuple[Clause, JsonObject | None]]:
+    """The bodies of `rules` that give a finding of this code and message."""
+    for module, rule in rules:
         for clause in lens.of_rule(module, rule):
             for value in clause.values:
                 given = as_object(value)
-                if given.get("code") == code and given.get("message") == reason.get("message"):
-                    (writing if writes else passing).append((clause, given))
+                same_code = given.get("code") == reason.get("code")
+                if same_code and given.get("message") == reason.get("message"):
+                    yield clause, given
                     break
-    return writing or passing[:1]
 
 
 def _trace(lens: Lens, path: Path, seen: set[Path]) -> Iterator[Clause]:
