@@ -45,11 +45,17 @@ task := {
 
 _exceeded := {
 	"code": "TS-05",
-	"message": sprintf("%s of the grant that is asked for leaves its template", [exceeded]),
+	"message": _beyond,
 	"severity": "medium",
 	"refs": ["ASI03", "GOVERN 1.4"],
 	"mode": "enforce",
 } if {
+	is_string(_beyond)
+}
+
+_beyond := "there is no such template, or none was named" if {
+	"template" in input.action.properties.arguments.exceeds
+} else := sprintf("more is asked for than the template gives: %s (what an ask leaves out it asks for whole)", [exceeded]) if {
 	exceeded := concat(", ", input.action.properties.arguments.exceeds)
 }
 

@@ -23,14 +23,14 @@ from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of
 from outrider.app.reloading import check_reloadable, stamp, unmoved
-from outrider.app.state import open_state
+from outrider.app.state import of_the_store, open_state
 from outrider.app.tasks import TaskDesk
 from outrider.config.load import Loaded, dump, load
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
 from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, StoreUnavailableError
 from outrider.core.exchange import Exchange, Reply
 from outrider.core.jsonvalue import JsonObject, digest
 from outrider.core.ports import ActivePolicy
@@ -132,7 +132,10 @@ class Sidecar:
         for name, current in (*self.identity.jobs(), *self.tasks.jobs()):
             self.jobs.start(name, current)
         self.jobs.start("books", self.books.run())
-        await self.tasks.start()
+        try:
+            await self.tasks.start()
+        except StoreUnavailableError as fault:
+            raise of_the_store(self.loaded, fault) from fault
         self._open_shares()
         self.jobs.start("heartbeat", self._beat())
         await self._start_policy()

@@ -12,7 +12,7 @@ from outrider.audit.log import Bounds, FileAuditLog
 from outrider.audit.sinks.file import FileSink
 from outrider.config.load import Loaded
 from outrider.config.store_checks import redis_url
-from outrider.core.errors import ConfigError
+from outrider.core.errors import ConfigError, StoreUnavailableError
 from outrider.core.ports import Clock, States
 from outrider.core.secret import Secret
 from outrider.protocols.adapters.mcp.seal import Seals
@@ -148,3 +148,13 @@ def _redis_place(loaded: Loaded) -> RedisPlace:
         username=redis.username,
         password=None if named is None else read_password(loaded.path(named)),
     )
+
+
+def of_the_store(loaded: Loaded, fault: StoreUnavailableError) -> ConfigError:
+    """`fault`, as whoever starts the sidecar can act on it: which store, and in whose words."""
+    stores = loaded.settings.stores
+    if stores.kind != "redis":
+        return ConfigError(f"stores.path {loaded.data(stores.path)}: {fault.detail}")
+    why = fault.__cause__
+    said = f" ({why.strerror or why})" if isinstance(why, OSError) else f" ({why})" if why else ""
+    return ConfigError(f"stores.redis.url {stores.redis.url}: {fault.detail}{said}")

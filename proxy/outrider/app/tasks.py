@@ -182,6 +182,7 @@ class TaskDesk:
         """Take up what was under way. Raises `StoreUnavailableError`."""
         await self.registry.load(self.signer.issuer)
         await self.standing.load()
+        self._cut_live(await self.cut_offs.load())
 
     async def _look_after(self) -> None:
         while True:

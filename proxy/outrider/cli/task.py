@@ -57,7 +57,8 @@ def start(  # noqa: PLR0913, PLR0917 - one option for each thing that may be ask
     given = {"template": template, "agent": agent, "principal": principal, "parent": parent}
     ask |= {key: value for key, value in given.items() if value is not None}
     if grant is not None:
-        ask["grant"] = _read_grant(grant)
+        with control_faults():
+            ask["grant"] = _read_grant(grant)
     if minutes is not None:
         ends = datetime.fromtimestamp(SystemClock().unix_s(), UTC) + timedelta(minutes=minutes)
         ask["deadline"] = ends.isoformat(timespec="seconds")
@@ -96,7 +97,7 @@ def show(
         lines = map(as_object, as_list(found.get("events")))
         print_table(
             "Events",
-            ("at", "event", "by", ""),
+            ("at", "event", "by", "why"),
             ([_text(line.get(key)) for key in ("at", "event", "by", "detail")] for line in lines),
         )
 

@@ -41,20 +41,32 @@ def parse_templates(document: Json) -> Templates:
 def _template(name: str, entry: Json) -> Template:
     where = f"data.outrider.templates.{name}"
     if not NAME.fullmatch(name):
-        raise ConfigError(f"data.outrider.templates: {name!r} is no name of a template")
+        raise ConfigError(
+            f"data.outrider.templates: {name!r} is no name of a template; give {NAME.pattern}"
+        )
     if not isinstance(entry, dict) or "grant" not in entry:
         raise ConfigError(f"{where}: give {{grant}}")
-    usual = entry.get("usual")
+    usual, grant = entry.get("usual"), entry["grant"]
     return Template(
         name=name,
         grant=parse_grant(entry["grant"], f"{where}.grant"),
-        usual=None if usual is None else parse_usual(usual, f"{where}.usual"),
+        usual=None if usual is None else parse_usual(_filled(usual, grant), f"{where}.usual"),
         document=entry,
     )
 
 
+def _filled(usual: Json, grant: Json) -> Json:
+    """`usual` where what it does not speak of is as granted."""
+    if not isinstance(usual, dict) or not isinstance(grant, dict):
+        return usual
+    return {**{key: grant[key] for key in sorted(_USUAL) if key in grant}, **usual}
+
+
 def parse_usual(document: Json, where: str) -> Grant:
     """What a task normally does, as a grant. Raises `ConfigError`."""
-    if not isinstance(document, dict) or not document.keys() <= _USUAL:
+    if not isinstance(document, dict):
         raise ConfigError(f"{where}: give {', '.join(sorted(_USUAL))}")
+    for key in document:
+        if key not in _USUAL:
+            raise ConfigError(f"{where}.{key} is unknown; give {', '.join(sorted(_USUAL))}")
     return parse_grant({**document, "sensitivity": Sensitivity.SECRET.value}, where)

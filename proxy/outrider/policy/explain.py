@@ -42,6 +42,7 @@ _LACKING: Final = {  # words of `core.grant`, and the part of the grant they spe
     "does not allow this effect": "effects",
     "more sensitive than": "sensitivity",
 }
+_STANDING: Final = "tsk_standing_"
 _NOT_KEPT: Final = "the input was not kept: set audit.inputs to store to have it explained"
 _UNASKED: Final = "policy was not asked: the time for it had passed before its input was made"
 _OURS: Final = frozenset(
@@ -111,7 +112,8 @@ def explain_record(
     }
     reason = made.get("reason")
     unasked = query == b""  # what could not be put to policy is kept as the empty input
-    if reason in _OURS and (query is None or unasked):
+    ours = made.get("effect") == "allow"  # policy let it pass, the proxy did not
+    if reason in _OURS and (query is None or unasked or ours):
         return {"by": "proxy", "record": facts, **_refusal(record, release, Reason(str(reason)))}
     if query is None or unasked:
         return {
@@ -322,21 +324,23 @@ def _failed(clauses: Iterable[Clause]) -> Iterator[JsonObject]:
 
 def _refusal(record: JsonObject, release: Release, reason: Reason) -> JsonObject:
     answer = ANSWERS[reason]
-    made = as_object(record.get("decision"))
-    why, pointer = made.get("detail") or answer.advice, made.get("pointer")
-    if pointer is not None:
-        why = f"{why}: {pointer}"
     told: JsonObject = {
         "decided_by": [],
         "failed": [],
         "near": [],
         "change": None,
-        "summary": f"{answer.title}: {why}",
+        "summary": _summary(record, reason),
         "advice": answer.advice,
     }
     if reason is Reason.DEFINITION_CHANGED:
         told["summary"] = f"{told['summary']}; {_review(record)}"
     return {**told, **_grant_gap(record, release)} if reason is Reason.GRANT else told
+
+
+def _summary(record: JsonObject, reason: Reason) -> str:
+    made = as_object(record.get("decision"))
+    why, pointer = made.get("detail") or ANSWERS[reason].advice, made.get("pointer")
+    return f"{ANSWERS[reason].title}: {why}" + ("" if pointer is None else f": {pointer}")
 
 
 def _review(record: JsonObject) -> str:
@@ -352,7 +356,15 @@ def _review(record: JsonObject) -> str:
 
 
 def _grant_gap(record: JsonObject, release: Release) -> JsonObject:
-    """What a standing grant lacks for the recorded action, as far as the record tells."""
+    """What a standing grant lacks for the recorded action, as far as the record tells. The grant
+    of a task is not in the release, and nobody widens it by a change of policy."""
+    task = record.get("task")
+    if isinstance(task, str) and not task.startswith(_STANDING):
+        return {
+            "summary": f"{_summary(record, Reason.GRANT)}. It works under a task: "
+            f"`outrider task show {task}` prints what that may do. A task is not widened without a "
+            f"person; start another, by a template that reaches further"
+        }
     agent = str(as_object(record.get("subject")).get("id"))
     entry = release.agents.get(agent)
     if entry is None or entry.grant is None:

@@ -127,7 +127,10 @@ class RedisLink:
             else:
                 _, wire = await loop.create_connection(_Wire, place.host, place.port, ssl=place.tls)
         except OSError as fault:
-            logger.info("the store cannot be reached", extra={"event": "store_unreachable"})
+            logger.warning(
+                "the store cannot be reached",
+                extra={"event": "store_unreachable", "why": fault.strerror or type(fault).__name__},
+            )
             raise StoreUnavailableError("the store cannot be reached") from fault
         try:
             await _greet(wire, place)
@@ -152,7 +155,10 @@ async def _greet(wire: "_Wire", place: RedisPlace) -> None:
         except StoreUnavailableError as fault:  # nothing but the greeting was sent
             raise StoreUnavailableError("the store cannot be reached") from fault
         if isinstance(reply, ServerError):
-            raise StoreUnavailableError("the store refused us", cause="refused")
+            logger.warning(
+                "the store refused us", extra={"event": "store_refused", "code": reply.code[:32]}
+            )
+            raise StoreUnavailableError("the store refused us", cause="refused") from reply
 
 
 class _Wire(asyncio.Protocol):

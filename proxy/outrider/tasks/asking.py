@@ -75,7 +75,7 @@ def read_ask(body: Json, *, bounds: Bounds, now_unix_s: float) -> Asked:
         anchors_digest=_digest(given),
         principal=_principal(body.get("principal")),
         template=template,
-        grant=_grant(body.get("grant")),
+        grant=_grant(body.get("grant"), now_unix_s),
         deadline_unix_s=_deadline(body.get("deadline"), bounds, now_unix_s),
         agent=_agent(body),
         parent=_text(body, "parent", 64),
@@ -126,7 +126,7 @@ def _principal(value: Json) -> Principal:
     )
 
 
-def _grant(value: Json) -> Grant | None:
+def _grant(value: Json, now_unix_s: float) -> Grant | None:
     if value is None:
         return None
     grant = parse_grant(value, "grant")
@@ -136,6 +136,8 @@ def _grant(value: Json) -> Grant | None:
         raise ConfigError("grant: a number that has no one spelling") from None
     if size > _GRANT_BYTES:
         raise ConfigError(f"grant: larger than {_GRANT_BYTES} bytes")
+    if grant.expires_unix_s is not None and grant.expires_unix_s <= now_unix_s:
+        raise ConfigError("grant.expires_at is past; give a time to come")
     return grant
 
 
@@ -151,7 +153,8 @@ def _deadline(value: Json, bounds: Bounds, now_unix_s: float) -> float:
     deadline = moment.timestamp()
     if not now_unix_s < deadline <= now_unix_s + bounds.max_life_s:
         raise ConfigError(
-            f"deadline: give a time within {bounds.max_life_s} seconds (tasks.max_life_s)"
+            f"deadline is {value!r}; give a time within the next {bounds.max_life_s} seconds "
+            "(tasks.max_life_s)"
         )
     return deadline
 

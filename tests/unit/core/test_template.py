@@ -27,6 +27,14 @@ def test_a_template_has_a_grant_and_what_is_usual() -> None:
     assert covers(triage.usual, sends, now_unix_s=NOW_UNIX_S) is not None
 
 
+def test_what_is_usual_is_as_granted_where_nothing_else_is_said() -> None:
+    told = {"t": {"grant": TRIAGE["grant"], "usual": {"effects": ["read"]}}}
+    usual = parse_templates(told)["t"].usual
+    assert usual is not None
+    assert (usual.tools, usual.destinations) == (("crm/*",), ("*",))
+    assert [effect.value for effect in usual.effects] == ["read"]
+
+
 def test_without_a_word_on_what_is_usual_nothing_is_known_of_it() -> None:
     assert parse_templates({"t": {"grant": {}}})["t"].usual is None
 
@@ -43,7 +51,7 @@ def test_without_data_there_are_none() -> None:
         pytest.param({"t": {}}, "templates.t: give {grant}", id="no-grant"),
         pytest.param({"t": 1}, "templates.t: give {grant}", id="no-object"),
         pytest.param({"t": {"grant": {"tools": 1}}}, "templates.t.grant.tools", id="grant"),
-        pytest.param({"t": {"grant": {}, "usual": {"calls": 1}}}, "t.usual: give", id="usual"),
+        pytest.param({"t": {"grant": {}, "usual": {"calls": 1}}}, "t.usual.calls is unknown", id="usual"),
         pytest.param({"t": {"grant": {}, "usual": []}}, "t.usual: give", id="usual-list"),
     ],
 )

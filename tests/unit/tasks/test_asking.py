@@ -53,6 +53,7 @@ def test_another_anchor_is_another_purpose() -> None:
     ("changes", "named"),
     [
         ({"purpos": 1}, "no such key; give agent, anchors"),
+        ({"grant": {"expires_at": "2020-01-01T00:00:00Z"}}, "grant.expires_at is past"),
         ({"purpose": None}, "purpose is missing"),
         ({"purpose": ""}, "purpose: give"),
         ({"purpose": "a\nb"}, "purpose: give"),
@@ -72,8 +73,8 @@ def test_another_anchor_is_another_purpose() -> None:
         ({"anchors": [2**60]}, "no one spelling"),
         ({"grant": []}, "grant: a grant is a map"),
         ({"grant": {"fly": 1}}, "grant.fly"),
-        ({"deadline": "2026-11-23T09:30:00+00:00"}, "deadline: give a time within 3600"),
-        ({"deadline": "2026-11-23T10:30:01+00:00"}, "deadline: give a time within 3600"),
+        ({"deadline": "2026-11-23T09:30:00+00:00"}, "give a time within the next 3600"),
+        ({"deadline": "2026-11-23T10:30:01+00:00"}, "give a time within the next 3600"),
         ({"deadline": "2026-11-23T10:00:00"}, "deadline: give a time such as"),
         ({"deadline": "soon"}, "deadline: give a time such as"),
         ({"deadline": 5}, "deadline: give a time such as"),
