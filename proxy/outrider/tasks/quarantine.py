@@ -51,7 +51,11 @@ class QuarantineList:
     ) -> None:
         """`Quarantine.check`; the `cause` is the first scope that is cut off."""
         if self._out and agent in self._out:
-            raise EnforcementError("quarantined", reason=Reason.QUARANTINED, cause="status")
+            raise EnforcementError(
+                "the agent is not active in the policy's data",
+                reason=Reason.QUARANTINED,
+                cause="status",
+            )
         if not self._cut:
             return
         named = (
@@ -62,4 +66,6 @@ class QuarantineList:
         )
         for scope, name in named:
             if name is not None and (scope, name) in self._cut:
-                raise EnforcementError("quarantined", reason=Reason.QUARANTINED, cause=scope.value)
+                raise EnforcementError(
+                    f"the {scope.value} was cut off", reason=Reason.QUARANTINED, cause=scope.value
+                )
