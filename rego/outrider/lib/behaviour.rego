@@ -17,11 +17,13 @@ _comes_untainted if input.context.delegation.flags.untrusted_read == false
 
 # METADATA
 # description: |
-#   Whether this is a method of the protocol's own (handshake, listing, ping), which says nothing of
-#   anybody's data.
+#   Whether this is a method of the protocol's own (handshake, listing, ping) that was looked at
+#   whole and carries no secret: it then says nothing of anybody's data.
 is_handshake if {
 	input.action.properties.protocol == "mcp"
 	input.resource.type == "api"
+	input.action.properties.provenance_incomplete == false
+	carries_no_secret
 }
 
 # METADATA

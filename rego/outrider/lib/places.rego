@@ -1,15 +1,43 @@
 package outrider.lib
 
 # METADATA
-# description: The arguments the manifest calls paths or URLs, by name.
+# description: |
+#   The arguments the manifest calls paths or URLs, by name; of one that is no text, every text in
+#   it, by pointer.
 # scope: document
-paths[name] := value if {
+paths[at] := text if {
 	is_object(entry.arguments)
 	some name, declared in entry.arguments
 	declared.type in {"path", "url"}
+	some at, text in _texts(name)
+}
+
+_texts(name) := {name: value} if {
 	value := object.get(_arguments, _path(name), null)
 	is_string(value)
+} else := {at: text |
+	wanted := _path(name)
+	walk(_beginning_with(wanted), [steps, text])
+	is_string(text)
+	_is_under(wanted, steps)
+	at := concat("/", array.concat([""], [_escaped(step) | some step in steps]))
 }
+
+_escaped(step) := replace(replace(sprintf("%v", [step]), "~", "~0"), "/", "~1")
+
+_beginning_with(wanted) := _arguments if wanted[0] == "*"
+
+_beginning_with(wanted) := object.filter(_arguments, [wanted[0]]) if not wanted[0] == "*"
+
+# In a declared pointer `*` stands for each item.
+_is_under(wanted, steps) if {
+	count(steps) >= count(wanted)
+	every at, step in wanted {
+		_is_step(step, steps[at])
+	}
+}
+
+_is_step(wanted, step) if wanted in {"*", sprintf("%v", [step])}
 
 # METADATA
 # description: |
