@@ -16,6 +16,7 @@ from outrider.core.errors import (
     EnforcementError,
     MalformedError,
     ObligationError,
+    StoreUnavailableError,
 )
 from outrider.core.facts import Answered, Facts, Opening, Verdict
 from outrider.core.grant import Uncovered, covers
@@ -130,9 +131,9 @@ class Admission:
         leg.actions = self.completed(passage, leg.conversation.asks)
         self._check_cut_off(passage, leg.actions)
         await self._judge_optional(passage, leg.conversation)
-        for action in leg.actions:
-            self._cover(passage, action, leg.actions[0])
         opening = self._opening(passage, leg.actions)
+        for action in leg.actions:
+            await self._cover(passage, leg, action, opening if counted else None)
         if counted:
             leg.page = leg.page or await self._parts.books.open(opening)  # 9
             facts = leg.page.facts
@@ -256,13 +257,28 @@ class Admission:
         if offer is not None and asks:
             offer.allow_optional(await self.visible(passage, asks, Phase.LIST))
 
-    def _cover(self, passage: Passage, action: Action, first: Action) -> None:
-        """`first` is what the exchange is about: if that is hidden, all of it is."""
+    async def _cover(
+        self, passage: Passage, leg: Leg, action: Action, opening: Opening | None
+    ) -> None:
+        """The first action is what the exchange is about: if that is hidden, all of it is. With
+        `opening` a refusal is a denial in the task's books."""
         uncovered = self._uncovered(passage, action)
         if uncovered is None:
             return
-        hidden = any(self._is_hidden_item(passage, one) for one in (action, first))
+        if opening is not None:
+            await self._count_uncovered(leg, opening)
+        hidden = any(self._is_hidden_item(passage, one) for one in (action, leg.actions[0]))
         raise NotCoveredError(uncovered.detail, uncovered.pointer, action, hidden=hidden)
+
+    async def _count_uncovered(self, leg: Leg, opening: Opening) -> None:
+        """What the grant does not cover was tried all the same (SQ-25, RL-02)."""
+        if all(action.ask.plumbing for action in opening.actions):
+            return
+        try:
+            leg.page = leg.page or await self._parts.books.open(opening)
+        except StoreUnavailableError:
+            return  # it is refused whether or not anybody can count it
+        leg.page.close(Verdict(effect=Effect.DENY, reason=Reason.GRANT))
 
     def _is_hidden_item(self, passage: Passage, action: Action) -> bool:
         if action.ask.resource_type not in _LISTED:
@@ -317,9 +333,8 @@ class Admission:
                 return planned
         await self._record(passage, leg, questions, Effect.DENY, reason)
         if leg.page is not None:
-            codes = tuple([entry.code for entry in worst.reasons if entry.mode == "enforce"])
             why = reason or Reason.POLICY
-            leg.page.close(Verdict(effect=worst.effect, reason=why, codes=codes))
+            leg.page.close(Verdict(effect=worst.effect, reason=why, codes=_codes_of(decisions)))
         tell(self._parts, passage, notices_of(decisions))
         await follow_anyway(self._parts, passage, leg, decisions)
         passage.hidden = await self._is_hidden(passage, leg.actions, reason)
@@ -379,6 +394,16 @@ class Admission:
             resource=action.resource_id if action.declared else "other",
             codes=tuple([entry.code for entry in decision.reasons]),
         )
+
+
+def _codes_of(decisions: tuple[Decision, ...]) -> tuple[str, ...]:
+    """What was enforced, of every action: the strictest is not the only one that counts."""
+    found: dict[str, None] = {}
+    for decision in decisions:
+        for entry in decision.reasons:
+            if entry.mode == "enforce" and decision.effect is not Effect.ALLOW:
+                found[entry.code] = None
+    return tuple(found)
 
 
 def _only_reads(actions: tuple[Action, ...]) -> bool:

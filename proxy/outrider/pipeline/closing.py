@@ -31,10 +31,11 @@ _FAILED_STATUS: Final = 400
 _NO_BYTES_LEFT: Final = frozenset(
     {
         Reason.UPSTREAM_UNAVAILABLE,
-        Reason.CREDENTIAL_UNAVAILABLE,
         Reason.OVERLOAD,
     }
 )
+"""Why a request that was to be sent was not; a credential may also have been refused by an upstream
+that had all of it."""
 
 
 class Closing:
@@ -177,7 +178,7 @@ def _asked(passage: Passage, fault: EnforcementError) -> str | None:
     if fault.resource is not None or passage.conversation is None:
         return fault.resource
     asks = passage.conversation.asks
-    return asks[0].resource_id if asks else None
+    return asks[0].shown_id if asks else None
 
 
 def _seen(passage: Passage, reasons: tuple[ReasonEntry, ...]) -> JsonObject:

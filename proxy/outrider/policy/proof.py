@@ -222,6 +222,7 @@ def _behaviour(flow: Flow) -> JsonObject:
             "distinct_subjects": 1,
             "deletes_60s": 0,
             "denied_tools_300s": 0,
+            "secret_denials": 0,
             "secret_destinations": 0,
             "bytes_read": 4096,
         },

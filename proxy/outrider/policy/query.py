@@ -66,6 +66,7 @@ _NO_BEHAVIOUR: Final[JsonObject] = {
         "oscillation": 0,
         "outside_template": False,
         "rejected_same_3600s": 0,
+        "secret_denials": 0,
         "secret_destinations": 0,
         "target_age_s": None,
     },

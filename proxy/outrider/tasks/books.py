@@ -20,7 +20,7 @@ from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock, States
 from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import EffectClass
-from outrider.tasks import history
+from outrider.tasks import budgets, history
 from outrider.tasks.behaviour import counting, outcomes
 from outrider.tasks.behaviour.account import told_of
 from outrider.tasks.behaviour.acts import Act
@@ -181,7 +181,11 @@ class TaskBooks:
     async def account(self, root: str, task: str) -> JsonObject:
         """What a root task and its children did until now, and what of its limits `task`, one of
         them, used: for the record of its end. Raises `StoreUnavailableError`."""
-        return told_of(await self._tasks.look(f"task:{root}"), task)
+        key = f"task:{root}"
+        told = told_of(await self._tasks.look(key), task)
+        if task != root:
+            self._tasks.change_later(key, partial(budgets.leave, task=task))
+        return told
 
     async def retire(self, root: str) -> None:
         """A root task has ended and was accounted for: its books make room. Raises
@@ -245,7 +249,7 @@ class TaskBooks:
         read = Read(key=key, shelf=self._indexes.of(key, document, opening.task))
         for action in actions:
             entry, looked = entry_of(action.ask, manifest), _NOTHING_LOOKED
-            if not action.ask.plumbing and action.ask.arguments:
+            if action.ask.arguments:  # plumbing can carry a secret too
                 looking = read.shelf.index.looking(action, entry=entry, zones=manifest.zones)
                 looked = await in_turns(looking)
             read.entries.append(entry)

@@ -20,6 +20,8 @@ _FLYING: Final = len(ORDER)
 """Place of: how many reservations are under way."""
 _TOLD: Final = _FLYING + 1
 """Place of: which budgets were told to be nearly used, by bit."""
+_ENDED: Final = 1 << len(ORDER)
+"""Bit of that place: the task has ended."""
 _WANTED: Final = _TOLD + 1
 """Place of: whether more was asked for than there is, while something was under way."""
 _NEAR: Final = 0.8
@@ -52,9 +54,26 @@ class Taken:
 def _kept(document: TaskDocument, task: str) -> Kept | None:
     """What is kept of a task; None where there is no room for one more."""
     kept = document.used.get(task)
+    if kept is None and len(document.used) >= LINEAGE:
+        _make_room(document)
     if kept is None and len(document.used) < LINEAGE:
         kept = document.used[task] = [0] * (_WANTED + 1)
     return kept
+
+
+def _make_room(document: TaskDocument) -> None:
+    """Forget one task that has ended and of which nothing is under way any more."""
+    for task, kept in document.used.items():
+        if kept[_TOLD] & _ENDED and not kept[_FLYING]:
+            del document.used[task]
+            return
+
+
+def leave(document: TaskDocument, task: str) -> None:
+    """The task has ended and was accounted for: nobody reserves for it again."""
+    kept = document.used.get(task)
+    if kept is not None:
+        kept[_TOLD] |= _ENDED
 
 
 def reserve(document: TaskDocument, lineage: Sequence[Allowance], ask: Usage) -> Taken:

@@ -180,8 +180,6 @@ class BookPage:
 
     async def learn(self, answered: Answered) -> None:
         act, entry = self._acts[answered.action], self._entries[answered.action]
-        if not act.counted:
-            return
         number = self._counted.events[answered.action] if self._counted is not None else 0
         event = f"evt_{number}"
         tainted_by = await self._taint_of(act)
@@ -194,7 +192,7 @@ class BookPage:
         change = partial(
             _learn,
             shelf=self._shelf,
-            lineage=self._lineage if self._reserved else (),
+            lineage=self._lineage if self._reserved or not act.counted else (),
             act=act,
             number=number,
             learnt=learnt,
@@ -235,12 +233,19 @@ class BookPage:
             return
         judged = OUTCOME_OF[verdict.reason] in _JUDGED and verdict.reason is not Reason.BUDGET
         self._desk.tasks.change_later(
-            self._key, partial(self._refused, effect=verdict.effect, judged=judged)
+            self._key, partial(self._refused, verdict=verdict, judged=judged)
         )
 
-    def _refused(self, document: TaskDocument, *, effect: Effect, judged: bool) -> None:
+    def _refused(self, document: TaskDocument, *, verdict: Verdict, judged: bool) -> None:
         if self._counted is not None:
-            counting.refuse(document, self._acts, self._counted, effect, judged=judged)
+            counting.refuse(
+                document,
+                self._acts,
+                self._counted,
+                verdict.effect,
+                judged=judged,
+                codes=verdict.codes,
+            )
             self._settle(document, self._counted.period, self._taken)
 
     def _end(self, ended: Ended) -> None:
@@ -299,11 +304,10 @@ def _short(budget: Budget, detail: str) -> EnforcementError:
 
 
 def _most_tokens(arguments: JsonObject) -> int | None:
-    for name in _MAX_TOKENS:
-        value = arguments.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None
+    """The largest of its bounds: nobody knows which of them the upstream goes by."""
+    found = [arguments.get(name) for name in _MAX_TOKENS]
+    numbers = [one for one in found if isinstance(one, int) and not isinstance(one, bool)]
+    return max((number for number in numbers if number > 0), default=None)
 
 
 def _size(answered: Answered) -> int:

@@ -212,6 +212,7 @@ mcp_call := {
 				"consent_other_agent": false,
 				"deletes_60s": 0,
 				"denied_tools_300s": 0,
+				"secret_denials": 0,
 				"distinct_subjects": 0,
 				"first_use": false,
 				"instances_60s": 1,

@@ -178,6 +178,7 @@ def a_query(tool: str) -> dict[str, object]:
                     "oscillation": 0,
                     "outside_template": False,
                     "rejected_same_3600s": 0,
+                    "secret_denials": 0,
                     "secret_destinations": 0,
                     "target_age_s": None,
                 },

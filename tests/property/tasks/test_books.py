@@ -238,7 +238,7 @@ def test_a_document_whose_every_set_is_full_fits() -> None:
     learn(document, an_act("a"), counted.events[0], Learnt(untrusted=True, labels=tuple(Label)),
           size=0, raised=3)  # fmt: skip
     document.ring = document.ring * limits.RING
-    document.used = {f"tsk_{at:032}": [big] * 5 + [99, 31, 1] for at in range(limits.LINEAGE)}
+    document.used = {f"tsk_{at:032}": [big] * 5 + [99, 63, 1] for at in range(limits.LINEAGE)}
     encoded = TaskCodec().encode(document)
     assert len(encoded) <= MOST_BYTES
     assert TaskCodec().decode(encoded, 0).lost is False

@@ -6,7 +6,9 @@ import pytest
 
 from outrider.core.action import Ask
 from outrider.core.decision import ReasonEntry
+from outrider.core.errors import StoreUnavailableError
 from outrider.core.exchange import Ending, Outgoing
+from outrider.core.facts import Verdict
 from outrider.core.ports import ActivePolicy, Edits, Emit, Judge, Step
 from outrider.core.vocabulary import ActionEffect, Effect, Phase, Reason, ResourceType
 from tests.support.builders import (
@@ -18,6 +20,8 @@ from tests.support.builders import (
     an_exchange,
 )
 from tests.support.pipeline import FixedConversation, FixedDecider, Rig
+
+GRANT_DENIAL = Verdict(effect=Effect.DENY, reason=Reason.GRANT)
 
 
 @dataclass(slots=True)
@@ -131,6 +135,45 @@ async def test_actions_on_two_upstreams_get_no_permit_though_each_is_allowed() -
     assert rig.upstream.permits == []
     assert rig.adapter.refusals[-1].reason is Reason.MALFORMED
     assert [record["decision"]["enforced"] for record in rig.audit.of("decision")] == ["deny"]
+
+
+@pytest.mark.parametrize(
+    ("plumbing", "told"),
+    [pytest.param(False, [GRANT_DENIAL], id="an-act"), pytest.param(True, [], id="plumbing")],
+)
+async def test_what_the_grant_refuses_is_a_denial_in_the_books(
+    plumbing: bool, told: list[Verdict]
+) -> None:
+    rig = Rig()
+    rig.adapter.conversation.asks = (an_ask(plumbing=plumbing),)
+    rig.binder.task = a_task(grant=a_grant(tools=["mail/*"]))
+    await _done(rig)
+    assert rig.upstream.permits == []
+    assert [page.endings[0] for page in rig.books.pages] == told
+
+
+async def test_what_the_grant_refuses_is_refused_though_nobody_can_count_it() -> None:
+    rig = Rig()
+    rig.books.shut = StoreUnavailableError("cut off")
+    rig.binder.task = a_task(grant=a_grant(effects=["send"]))
+    await _done(rig)
+    assert rig.upstream.permits == []
+    record = rig.audit.records[0]["decision"]
+    assert record["reason"] == "grant"  # type: ignore[index, call-overload]
+
+
+async def test_the_books_are_told_the_codes_of_every_action_that_was_denied() -> None:
+    rig = Rig()
+    rig.binder.task = None
+    rig.adapter.conversation.asks = (an_ask(), an_ask(resource="other"))
+    codes = iter(("PV-01", "SQ-01"))
+    rig.decider.decision = lambda _question: a_decision(
+        effect=Effect.DENY, reason=Reason.POLICY, reasons=(ReasonEntry(code=next(codes)),)
+    )
+    await _done(rig)
+    ended = rig.books.pages[0].endings[0]
+    assert isinstance(ended, Verdict)
+    assert ended.codes == ("PV-01", "SQ-01")
 
 
 async def test_an_operation_outside_the_grant_is_not_hidden_since_no_list_shows_it() -> None:

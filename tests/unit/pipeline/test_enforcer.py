@@ -428,6 +428,7 @@ async def test_a_write_refused_with_401_is_never_tried_again() -> None:
     await _answer(rig)
     assert len(rig.upstream.requests) == 1
     assert rig.adapter.refusals[-1].reason is Reason.CREDENTIAL_UNAVAILABLE
+    assert _statuses(rig) == ["unknown"], "all of it had left: what it reserved stays used"
 
 
 async def test_what_the_agent_sent_as_credentials_does_not_leave() -> None:

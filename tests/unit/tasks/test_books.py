@@ -10,6 +10,7 @@ from outrider.core.facts import Answered
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import Budget, Effect, Reason, Role
 from outrider.stores.memory import MemoryStates
+from outrider.tasks.behaviour.document import LINEAGE
 from outrider.tasks.page import BookPage
 from tests.support.books import (
     DENIED,
@@ -514,3 +515,19 @@ async def test_a_glance_counts_nothing() -> None:
         listed = await office.books.glance(office.opening())
     assert facts.behaviour["counters"]["calls_60s"] == 0
     assert listed.behaviour["signals"].keys() == facts.behaviour["signals"].keys()
+
+
+async def test_a_root_may_have_one_child_after_another() -> None:
+    office = an_office()
+    async with at_work(office):
+        for number in range(LINEAGE * 2):
+            office.task = a_root(f"child_{number}", root="tsk_1", limits=limits(calls=1))
+            await office.call("open", {"id": "t-1"})
+            told = await office.books.account("tsk_1", f"child_{number}")
+            assert told["budgets"] == {
+                "calls": 1,
+                "spend": 0,
+                "tokens": 0,
+                "records": 0,
+                "bytes": 12,
+            }

@@ -6,7 +6,7 @@ from outrider.core.budget import Limits, Usage
 from outrider.core.task import Allowance
 from outrider.core.vocabulary import Budget
 from outrider.tasks.behaviour.document import LINEAGE, TaskDocument
-from outrider.tasks.budgets import reserve, settle, take, told
+from outrider.tasks.budgets import leave, reserve, settle, take, told
 
 
 def a_document() -> TaskDocument:
@@ -95,6 +95,19 @@ def test_more_children_than_are_kept_get_nothing() -> None:
     for number in range(LINEAGE):
         assert reserve(document, of(f"tsk_{number}", calls=1), Usage(calls=1)).short is None
     assert reserve(document, of("one_more", calls=1), Usage(calls=1)).short is not None
+
+
+def test_children_that_ended_make_room_once_nothing_of_theirs_is_under_way() -> None:
+    document = a_document()
+    for number in range(LINEAGE):
+        assert reserve(document, of(f"tsk_{number}", calls=1), Usage(calls=1)).short is None
+    leave(document, "tsk_3")
+    leave(document, "never-seen")
+    assert reserve(document, of("one_more", calls=1), Usage(calls=1)).short is not None
+    settle(document, of("tsk_3", calls=1), Usage())
+    assert reserve(document, of("one_more", calls=1), Usage(calls=1)).short is None
+    assert "tsk_3" not in document.used
+    assert reserve(document, of("another", calls=1), Usage(calls=1)).short is not None
 
 
 def test_money_is_told_in_units() -> None:

@@ -43,6 +43,7 @@ def test_a_task_alone_is_told_with_every_signal() -> None:
         "oscillation": 0,
         "outside_template": False,
         "rejected_same_3600s": 0,
+        "secret_denials": 0,
         "secret_destinations": 0,
         "target_age_s": None,
     }

@@ -5,6 +5,7 @@ copy; an action is counted in before it is judged; a refusal takes back what it 
 that it was tried.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,7 @@ from outrider.tasks.behaviour.document import (
     DENIED_TOOLS,
     HOSTS,
     PATTERNS,
+    REPEATED_LEAKS,
     RING,
     SECRET_PLACES,
     SECRETS,
@@ -30,6 +32,8 @@ MINUTE_S: Final = 60
 DENIALS_S: Final = 300
 _RESOURCE_CHARS: Final = 128
 _PLACE_CHARS: Final = 12
+REPEATED_LEAK: Final = "SQ-01"
+"""The code of a denial that policy counts for itself (`signals.secret_denials`)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -216,11 +220,17 @@ def _uncarry(document: TaskDocument, secret: str, place: str) -> None:
 
 
 def refuse(
-    document: TaskDocument, acts: list[Act], counted: Counted, effect: Effect, *, judged: bool
+    document: TaskDocument,
+    acts: list[Act],
+    counted: Counted,
+    effect: Effect,
+    *,
+    judged: bool,
+    codes: Collection[str] = (),
 ) -> None:
     """Give back what was counted and count the denial, one for the exchange; `judged` where it was
-    one of the action, not a fault of ours. What is held is asked again by whoever waits for it:
-    that is no repeat."""
+    one of the action, not a fault of ours, and `codes` say what it was for. What is held is asked
+    again by whoever waits for it: that is no repeat."""
     give_back(document, acts, counted)
     if counted.period != document.period:
         return
@@ -229,6 +239,8 @@ def refuse(
         _total(document, "denied" if denied else "held", 1)
     if denied and judged and any(counted.events):
         add(document.denials, counted.ms // 1000, DENIALS_S)
+    if denied and REPEATED_LEAK in codes:
+        _total(document, REPEATED_LEAKS, 1)
     for act, number in zip(acts, counted.events, strict=True):
         if not number:
             continue

@@ -39,7 +39,7 @@ BEACONS: Final = 12
 """External hosts whose small calls are timed."""
 BEATS: Final = 12
 LINEAGE: Final = 32
-"""Tasks of one root that have limits of their own."""
+"""Tasks of one root that have limits of their own; those that ended make room."""
 SATURATED: Final = 2**53 - 1
 """What a full set counts as: over any limit."""
 
@@ -47,6 +47,7 @@ UNTRUSTED, SENSITIVE, EXTERNAL = 1, 2, 4
 ALL_FLAGS: Final = UNTRUSTED | SENSITIVE | EXTERNAL
 FLAGS: Final = {UNTRUSTED: "untrusted_read", SENSITIVE: "sensitive_read", EXTERNAL: "external_send"}
 OVER: Final = "over"
+REPEATED_LEAKS: Final = "secret_denials"
 SEVERAL: Final = "*"
 """Stands for more than one, where only one is told apart."""
 
@@ -111,8 +112,8 @@ class TaskDocument:
         self.tally: dict[str, int] = {}
         """How often each of `acts` is among them; not stored."""
         self.totals: dict[str, int] = {}
-        """Calls by effect, how many exchanges were denied and held, for the task's summary; and
-        `over` once that was told."""
+        """Calls by effect, how many exchanges were denied and held, for the task's summary; `over`
+        once that was told; and how often it was refused for sending after a secret."""
         self.tags: dict[str, list[int]] = {}
         """Milliseconds of the last, count."""
         self.secrets: dict[str, dict[str, int]] = {}

@@ -29,10 +29,9 @@ def learn(
 ) -> int:
     """Take in what part of an answer said; the flags it set for the first time.
 
-    `size` is its bytes, `raised` the rank policy obliged it to have at least, -1 for none.
+    `size` is its bytes, `raised` the rank policy obliged it to have at least, -1 for none. Answers
+    to plumbing teach like any: they may carry what a call is still owed.
     """
-    if not act.counted:
-        return 0
     document.bytes_in += size
     if act.kind is EffectClass.READ:
         document.records += learnt.records
@@ -47,7 +46,7 @@ def learn(
         document.flags |= UNTRUSTED
     if rank >= Sensitivity.CONFIDENTIAL.rank:
         document.flags |= SENSITIVE
-    if act.outward:
+    if act.counted and act.outward:
         document.flags |= EXTERNAL
     return document.flags & ~before
 

@@ -31,11 +31,6 @@ findings contains lib.finding(
 
 default _obligations := []
 
-_obligations := [lib.quarantine("task", "SQ-01"), lib.notify("security", "critical")] if _was_tried_before
+_obligations := [lib.quarantine("task", "SQ-01"), lib.notify("security", "critical")] if not _is_first_time
 
-_was_tried_before if {
-	is_array(input.context.behaviour.recent)
-	some event in input.context.behaviour.recent
-	event.outcome == "denied"
-	event.effect in {"read", "send", "share"}
-}
+_is_first_time if lib.within(input.context.behaviour.signals.secret_denials, 0, 0)
