@@ -38,6 +38,14 @@ _WIDE: Final = re.compile(r"[^\x00-\x7f]+")
 _WORD_CHARS: Final = 32
 _CUT_CHARS: Final = 64  # before the end of a piece, in which a place to cut is sought
 _ROUNDS: Final = 6  # until it is stable; more than any character was seen to need
+MAX_MARKS: Final = 30
+"""Combining marks in a row that are compared, as in UAX #15's stream-safe text: to put them in
+order takes time by the square of their number. Those behind them are left out."""
+_MARK: Final = re.escape(
+    "".join(char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(char))
+    + "\u0f73\u0f75\u0f81\uff9e\uff9f"  # which are made of marks
+)
+_CROWDED: Final = re.compile(f"([{_MARK}]{{{MAX_MARKS}}})[{_MARK}]+")
 
 _NUMBER: Final = re.compile(
     r"[+-]?(?:0|[1-9]\d{0,17}|[1-9]\d{0,2}(?:,\d{3}){1,5})(?:\.\d{1,18})?", re.ASCII
@@ -119,7 +127,10 @@ def _folded_word(text: str, cased: bool) -> str:
 def _stable(text: str, *, cased: bool) -> str:
     for _ in range(_ROUNDS):
         before = text
-        text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
+        text = _UNSEEN.sub("", text)
+        if len(text) > MAX_MARKS:
+            text = _CROWDED.sub(r"\1", text)
+        text = unicodedata.normalize("NFKC", text)
         text = _WIDE_SPACE.sub(" ", text if cased else text.casefold())
         if text == before:
             break

@@ -5,6 +5,7 @@ import pytest
 from outrider.core.jsonvalue import Json
 from outrider.tasks.provenance.forms import (
     LONGEST_SPACED,
+    MAX_MARKS,
     Form,
     compact_of,
     date_of,
@@ -63,6 +64,17 @@ def test_texts_folded_together_stay_apart() -> None:
 def test_a_mark_that_joins_the_letter_before_it_is_folded_with_it() -> None:
     assert fold_many(["caf" + "e\u0301" + " x"]) == "café x".encode()
     assert fold_many(["caf" + "e\u200b\u0301" + " x"]) == "café x".encode()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    ["\u0300\u0316", "\u0f73\u0301", "\uff9e\u0316", "\u200b\u0301\u0323", "\U0001e944\u0301"],
+)
+def test_marks_are_compared_up_to_so_many_in_a_row(marks: str) -> None:
+    few, many = "a" + marks * 5, "a" + marks * 5_000
+    assert len(fold(many).decode()) <= 2 * MAX_MARKS + 1
+    assert fold(many) == fold(fold(many).decode()) == fold(many + marks)
+    assert fold(few) != fold("a" + marks * 4)
 
 
 @pytest.mark.parametrize(
