@@ -341,13 +341,17 @@ async def test_what_a_clean_task_remembers_is_its_record() -> None:
     assert entry["label"] == "record"
 
 
-async def test_another_key_of_a_poisoned_memory_is_clean() -> None:
+@pytest.mark.parametrize(("key", "label"), [("other", "record"), ("third", "untrusted")])
+async def test_another_key_of_a_poisoned_memory_is_clean_where_it_was_written_clean(
+    key: str, label: str
+) -> None:
     office = an_office()
     async with at_work(office):
+        await office.call("remember", {"key": "other", "text": "x"})
         await office.call("open", {"id": "t-1"}, answer={"text": "anything"})
         await office.call("remember", PAYEE)
-        entry = await recalled(office, "tsk_2", key="other")
-    assert entry["label"] == "record"
+        entry = await recalled(office, "tsk_2", key=key)
+    assert entry["label"] == label
 
 
 async def test_a_clean_task_that_writes_it_anew_cleans_it() -> None:
