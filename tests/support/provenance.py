@@ -79,6 +79,17 @@ class Desk:
         answered = Answered(action=0, value=value, texts=texts, **answer)
         return self.index.learn(f"evt_{self.events}", answered, action=action, entry=tool)
 
+    def answers(
+        self, tool: str, value: Json, *says: Mapping[str, Json], **arguments: Json
+    ) -> Learnt:
+        """Take in the answer of a call that carried `arguments`."""
+        self.events += 1
+        effect = {"send": "send", "save": "write"}.get(tool, "read")
+        lines = [dict(line) for line in says]
+        action, entry, _ = self.action(tool, arguments, effect=effect, result=lines)
+        answered = Answered(action=0, value=value)
+        return self.index.learn(f"evt_{self.events}", answered, action=action, entry=entry)
+
     def wrote(self, tool: str = "save", **arguments: Json) -> None:
         self.events += 1
         action, entry, _ = self.action(tool, arguments)

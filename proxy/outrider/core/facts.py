@@ -60,7 +60,9 @@ class Answered:
 
     `value` is what its fields' labels are about (`$`), None where there is none; `texts` is what
     has no fields. `whole` is False where more came than could be read. `sensitivity` and `labels`
-    are what policy obliged the answer to carry beside what the manifest says.
+    are what policy obliged the answer to carry beside what the manifest says. `failed` is an error,
+    or what came unasked: no field of the manifest makes it trusted. `spelt`: the first of `texts`
+    is the only one of the result proper, and may spell what the labels are about.
     """
 
     action: int
@@ -69,6 +71,8 @@ class Answered:
     whole: bool = True
     sensitivity: Sensitivity | None = None
     labels: tuple[FieldLabel, ...] = ()
+    failed: bool = False
+    spelt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -464,12 +464,15 @@ class Learn:
     """Part of what the answer says, to be known before anything later leaves.
 
     `value` is what the manifest's field labels are about (`$`), None where there is none; `texts`
-    is what has no fields. `whole` is False where more came than could be read.
+    is what has no fields. `whole` is False where more came than could be read. `failed` and `spelt`
+    are as in `core.facts.Answered`.
     """
 
     value: Json = None
     texts: tuple[str, ...] = ()
     whole: bool = True
+    failed: bool = False
+    spelt: bool = False
 
 
 Step: TypeAlias = Emit | Judge | Persist | Note | Learn
@@ -506,6 +509,12 @@ def news_of(watcher: Watcher) -> Callable[[], list[Step]] | None:
     """What a watcher has to say of its own once policy, grants or pins changed, if anything. (MCP:
     a stream that tells of lists.)"""
     found: Callable[[], list[Step]] | None = getattr(watcher, "news", None)
+    return found
+
+
+def opening_of(watcher: Watcher) -> Callable[[], list[Step]] | None:
+    """What a watcher has to say of an answer's head before that leaves, if anything."""
+    found: Callable[[], list[Step]] | None = getattr(watcher, "opening", None)
     return found
 
 

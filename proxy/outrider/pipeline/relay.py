@@ -37,6 +37,7 @@ from outrider.core.ports import (
     Step,
     Watcher,
     news_of,
+    opening_of,
 )
 from outrider.core.vocabulary import EffectClass, FieldLabel, Phase, RecordKind
 from outrider.pipeline import records
@@ -79,7 +80,11 @@ class Relay:
         if leg.lease is not None:
             leg.echo = EchoFilter(leg.lease)
             head = leg.echo.head(head)
-        return leg.conversation.watch(head, leg.edits)
+        watcher = leg.conversation.watch(head, leg.edits)
+        opening = opening_of(watcher)
+        if opening is not None:
+            await self._carry_out(passage, opening())
+        return watcher
 
     async def collect(
         self, passage: Passage, leg: Leg, watcher: Watcher
@@ -278,6 +283,8 @@ async def _learn(leg: Leg, learn: Learn) -> None:
             value=learn.value,
             texts=learn.texts,
             whole=learn.whole,
+            failed=learn.failed,
+            spelt=learn.spelt,
             sensitivity=label.sensitivity if label is not None else None,
             labels=tuple(map(FieldLabel, label.labels)) if label is not None else (),
         )

@@ -92,6 +92,11 @@ class Heard:
             return self._source(at)
         return "#" if self._shingles and self._has_shingle(key) else None
 
+    def may_have_lost(self, key: bytes) -> bool:
+        """True where `key` may have been heard though `find` and `find_compact` know nothing of it:
+        text was forgotten, or only its shingles are known and it is too short for those."""
+        return self.incomplete or (bool(self._shingles) and len(key) < FOUND_SURELY_BYTES)
+
     def find_compact(self, key: bytes) -> str | None:
         """The same of an IBAN or number, whatever stands between its parts in the text."""
         fresh = len(self._text)

@@ -12,7 +12,7 @@ from outrider.core.catalogue import ToolEntry
 from outrider.core.constraints import resolve
 from outrider.core.destinations import pointers_of
 from outrider.core.facts import Answered
-from outrider.core.vocabulary import ActionEffect, Label, Role
+from outrider.core.vocabulary import ActionEffect, EffectClass, Label, Role
 from outrider.core.zones import Zones
 from outrider.tasks.provenance.anchors import values_in
 from outrider.tasks.provenance.answers import Learnt, Looked
@@ -70,8 +70,12 @@ class Index:
         return _in_one_go(self.learning(event, answered, action=action, entry=entry))
 
     def wrote(self, action: Action, *, entry: ToolEntry, event: str) -> None:
-        """An allowed action succeeded: what a `write` names as its target is `session` now."""
+        """An allowed action succeeded: what a `write` names as its target is `session` now, and
+        what it carries comes back no better than it was."""
         arguments = action.ask.arguments
+        if action.effect_class is not EffectClass.READ:
+            for _ in self._memory.own.add(event, arguments):
+                pass
         if action.effect is not ActionEffect.WRITE or not arguments:
             return
         for argument in entry.arguments:

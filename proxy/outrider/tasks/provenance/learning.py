@@ -12,7 +12,7 @@ from outrider.core.errors import MalformedError
 from outrider.core.facts import Answered
 from outrider.core.jsonvalue import Json
 from outrider.core.strict_json import RESPONSE_LIMITS, STEPPED_BYTES, read, read_steps
-from outrider.core.vocabulary import FieldLabel, Label, Sensitivity
+from outrider.core.vocabulary import EffectClass, FieldLabel, Label, Sensitivity
 from outrider.tasks.provenance.answers import Learnt
 from outrider.tasks.provenance.fields import STEP_CHARS, Leaf, Leaves, Mark, plan_of
 from outrider.tasks.provenance.forms import Value, fold, fold_many, pieces, value_of
@@ -23,6 +23,7 @@ MAX_DIGESTS: Final = 1024
 MAX_CREATED: Final = 64
 _STEP_SPECIAL: Final = 24  # leaves that are stored as whole values
 _SHORT_CHARS: Final = 5
+_OTHERS: Final = (Label.RECORD, Label.PLATFORM)
 _SAID: Final = {FieldLabel.PLATFORM: Label.PLATFORM, FieldLabel.RECORD: Label.RECORD}
 
 
@@ -37,6 +38,8 @@ class Lesson:
         self._secrets = memory.secrets
         self._upstream = action.ask.upstream if action else ""
         arguments = action.ask.arguments if action else None
+        sent = action is not None and action.effect_class is not EffectClass.READ
+        self._carried = arguments if sent else None
         self._entry = entry
         self._leaves = Leaves(entry, plan_of(entry, arguments))
         self._forced = False
@@ -51,19 +54,23 @@ class Lesson:
 
     def take(self, answered: Answered) -> Generator[None, None, Learnt]:
         mark = _mark_of(answered.labels)
-        self._forced = FieldLabel.UNTRUSTED in answered.labels
+        doubted = answered.failed or FieldLabel.UNTRUSTED in answered.labels
         self._raise_to(answered.sensitivity)
+        yield from self._memory.own.add(self._event, self._carried)
         if answered.value is not None:
+            self._forced = doubted
             yield from self._take(answered.value, mark)
         twins = _twins(answered.value)
-        for text in answered.texts:
+        for place, text in enumerate(answered.texts):
             if text in twins:
                 continue
             value = yield from _parsed(text)
             if value is None or not any(value == twin for twin in twins):
+                self._forced = doubted or not _is_labelled(answered, place, parsed=value)
                 yield from self._take(text if value is None else value, mark)
         if not answered.whole:
             self._memory.incomplete = True
+            self._labels.add(Label.UNTRUSTED)  # nobody knows what the rest said
         return Learnt(
             untrusted=Label.UNTRUSTED in self._labels,
             sensitivity=self._sensitivity,
@@ -92,16 +99,16 @@ class Lesson:
         value, pointer, mark, _ = leaf
         self._labels.add(mark.label)
         found = None
-        if mark.secret or mark.label is not Label.UNTRUSTED:
+        own = bool(self._memory.own) and mark.label in _OTHERS and self._memory.own.wrote(value)
+        if mark.secret or (mark.label is not Label.UNTRUSTED and not own):
             place = Place(mark.label, f"{self._event}#{pointer}", b"", self._upstream, mark.exact)
             found = self._memory.keep(value, place, hidden=mark.secret)
         self._note(leaf, found)
         if mark.secret:
             return
         if mark.label is not Label.UNTRUSTED:
-            if mark.label is Label.RECORD and isinstance(value, str):
-                source = f"{self._event}#{pointer}"
-                self._memory.records.add(fold(value), fold(value, cased=True), source)
+            if mark.label is Label.RECORD and isinstance(value, str) and not own:
+                yield from self._record(value, f"{self._event}#{pointer}")
         elif isinstance(value, str) and len(value) > STEP_CHARS:
             yield from self._long(value, pointer)
         else:
@@ -115,6 +122,15 @@ class Lesson:
             self._memory.heard.append(fold_many([piece]), f"{self._event}#{pointer}")
             yield
         self._memory.heard.end()
+
+    def _record(self, text: str, source: str) -> Iterator[None]:
+        """The words of a record, but for those that the task itself wrote into it."""
+        own, records = self._memory.own, self._memory.records
+        for piece in pieces(text, STEP_CHARS if text.isascii() else STEP_CHARS // 4):
+            said = own.without(piece) if own else piece
+            records.add(fold(said), fold(said, cased=True), source)
+            if piece is not text:
+                yield
 
     def _flush(self) -> None:
         """Take in what gathered: untrusted text."""
@@ -180,8 +196,18 @@ def _mark_of(labels: tuple[FieldLabel, ...]) -> Mark:
     )
 
 
+def _is_labelled(answered: Answered, place: int, *, parsed: Json) -> bool:
+    """Whether the manifest's labels are about this text: the only one of a result without fields.
+    What stands beside is anybody's, though it spells the same fields."""
+    if answered.value is not None or (answered.spelt and place > 0):
+        return False
+    return answered.spelt or (parsed is None and len(answered.texts) == 1)
+
+
 def _distrusted(leaf: Leaf) -> Leaf:
-    return leaf._replace(mark=leaf.mark._replace(label=Label.UNTRUSTED))
+    """A leaf that no label makes trusted; what it says of secrets and persons holds."""
+    mark = leaf.mark._replace(label=Label.UNTRUSTED, exact=False, creates=False, listed=False)
+    return leaf._replace(mark=mark)
 
 
 _BESIDES: Final = frozenset({FieldLabel.SECRET, FieldLabel.PII})

@@ -1,7 +1,9 @@
 """What a task's index has stored, and the label a single value has by it (GOVERNANCE §4.1-6).
 
 Order of a label: user, record, session, platform, untrusted, model. A platform value that was
-also heard in untrusted text is untrusted, unless its field says `match: exact`.
+also heard in untrusted text, or can no longer be looked for there, is not platform, unless its
+field says `match: exact`. Session counts for targets and selectors, and for the
+directory of a path.
 """
 
 import hashlib
@@ -12,6 +14,7 @@ from outrider.tasks.provenance.addresses import Url, shown_host
 from outrider.tasks.provenance.confusables import skeleton
 from outrider.tasks.provenance.forms import Form, Value, fold, path_of, value_of
 from outrider.tasks.provenance.heard import TEXT_BYTES, Heard, Said
+from outrider.tasks.provenance.own import Own
 from outrider.tasks.provenance.secrets import Secrets
 from outrider.tasks.provenance.seen import Place, Seen
 
@@ -21,6 +24,9 @@ MAX_LOOKALIKES: Final = 8192
 MAX_ENDORSED: Final = 1024
 DIGEST_BYTES: Final = 12
 _TRUSTED: Final = (Label.USER, Label.RECORD, Label.SESSION)
+_NAMES: Final = frozenset({Role.TARGET, Role.SELECTOR})
+"""Roles in which a name that the task itself gave counts as its own."""
+_PLACES: Final = _NAMES | {Role.DESTINATION}
 _LONGEST_LOOK: Final = 256  # bytes of a value that is compared by its looks
 _DEEPEST: Final = 32  # directories above a path that are looked up
 
@@ -46,6 +52,7 @@ class Memory:
         "endorsed",
         "heard",
         "incomplete",
+        "own",
         "records",
         "said",
         "secrets",
@@ -57,6 +64,7 @@ class Memory:
         self.seen = Seen()
         self.secrets = Secrets(self.digest)
         self.heard = Heard()
+        self.own = Own()
         self.said = Said(ANCHOR_BYTES)
         self.records = Said(RECORD_BYTES)
         self.endorsed: dict[tuple[str, str | None, str], str] = {}
@@ -73,6 +81,7 @@ class Memory:
             or self.said.incomplete
             or self.records.incomplete
             or self.secrets.incomplete
+            or self.own.full
         )
 
     def digest(self, data: bytes) -> str:
@@ -98,7 +107,8 @@ class Memory:
         for form in value.forms:
             self.seen.add(form, place._replace(cased=form.cased))
         self._remember_look(value.key)
-        if value.url is not None and not value.url.userinfo:
+        named = place.label is not Label.SESSION  # a page it made says nothing of its neighbours
+        if named and value.url is not None and not value.url.userinfo:
             self._keep_origin(value.url, place)
         return value
 
@@ -133,7 +143,7 @@ class Memory:
                 return Sight(Label.UNTRUSTED, heard) if heard else MADE_UP
             found = self._by_origin(url)
         elif found is None and kind == "path":
-            found = self._by_directory(value.forms[0].cased.decode())
+            found = self._by_directory(value.forms[0].cased.decode(), role)
         if found is not None:
             return found
         heard = self._heard(value)
@@ -143,6 +153,8 @@ class Memory:
 
     def _trusted(self, value: Value, kind: str | None, role: Role, upstream: str) -> Sight | None:
         places = self._places(value, upstream)
+        if role not in _NAMES:
+            places = [one for one in places if one.label is not Label.SESSION]
         if not places:
             return self._by_word(value, kind, role)
         for label in _TRUSTED:
@@ -154,7 +166,7 @@ class Memory:
             if sources:
                 return Sight(label, tuple(dict.fromkeys(sources))[:4])
         shown = [one for one in places if one.label is Label.PLATFORM]
-        if shown and (any(one.exact for one in shown) or not self._heard(value, whole=True)):
+        if shown and (any(one.exact for one in shown) or self._is_surely_unheard(value)):
             return Sight(Label.PLATFORM, tuple(dict.fromkeys(one.source for one in shown))[:4])
         return None
 
@@ -216,7 +228,8 @@ class Memory:
         if best is None or best is Label.UNTRUSTED:
             return None
         if best is Label.PLATFORM and not any(place.exact for place in places):
-            heard = self.heard.find(url.host.encode())
+            name = url.host.encode()
+            heard = self.heard.find(name) is not None or self.heard.may_have_lost(name)
             return None if heard else Sight(best, sources[:4])
         return Sight(best, sources[:4])
 
@@ -230,9 +243,10 @@ class Memory:
                 return True
         return False
 
-    def _by_directory(self, text: str) -> Sight | None:
+    def _by_directory(self, text: str, role: Role) -> Sight | None:
         if ".." in text.replace("\\", "/").split("/"):
             return None
+        roots = (Label.USER, Label.SESSION) if role in _PLACES else (Label.USER,)
         path = path_of(text)
         for _ in range(min(_DEEPEST, path.count("/"))):
             path = path.rpartition("/")[0]
@@ -244,7 +258,7 @@ class Memory:
                 named = self.said.find(form)
             if named is not None:
                 return Sight(Label.USER, (named,))
-            made = [one for one in self.seen.at(form) if one.label in (Label.USER, Label.SESSION)]
+            made = [one for one in self.seen.at(form) if one.label in roots]
             if made:
                 best = min(made, key=lambda one: one.label.rank)
                 return Sight(best.label, (best.source,))
@@ -266,6 +280,13 @@ class Memory:
             source = self.heard.find(value.url.host.encode())
             return (source,) if source is not None else ()
         return ()
+
+    def _is_surely_unheard(self, value: Value) -> bool:
+        """Whether untrusted text did not say it; after too much of that nobody can tell."""
+        if value.short:
+            return True
+        lost = self.heard.may_have_lost(value.key)
+        return not lost and not self._heard(value, whole=True)
 
     def _looks_trusted(self, value: Value) -> bool:
         key = value.key

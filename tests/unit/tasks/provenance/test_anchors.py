@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.tasks.provenance.anchors import MAX_VALUES, values_in
+from outrider.tasks.provenance.anchors import MAX_VALUES, addresses_in, values_in
 from tests.support.provenance import a_desk
 
 
@@ -48,3 +48,38 @@ def test_a_persons_values_are_known_however_they_are_spelt(
         "Pay 1,000.50 to DE89 3704 0044 0532 0130 00 by 2026-11-23 (monday), see https://a.example/x"
     )
     assert desk.label(name, value) == label
+
+
+@pytest.mark.parametrize(
+    ("anchor", "name", "value", "label"),
+    [
+        ("see www.docs.example.They know", "url", "https://www.docs.example/a", "user"),
+        ("see https://docs.example!Then go", "url", "https://docs.example/a", "user"),
+        ("see docs at www.docs.example.I wait", "url", "https://docs.example", "user"),
+        ("write to bob@docs.example.Please do", "to", "bob@docs.example", "user"),
+        ("write to first.Last@docs.example now", "to", "Last@docs.example", "model"),
+        ("see https://docs.co.Uk now", "url", "https://docs.co/a", "model"),
+        ("see https://docs.Example now", "url", "https://docs/a", "model"),
+        ("see www.docs.Example now", "url", "https://docs/a", "model"),
+        ("see https://docs.example.Corp/x now", "url", "https://docs.example/a", "model"),
+        ("see https://docs.example.Then:8 now", "url", "https://docs.example/a", "model"),
+        ("see https://docs.example.Then@evil.example", "url", "https://docs.example/a", "model"),
+    ],
+)
+def test_an_address_is_known_though_the_next_sentence_is_glued_to_it(
+    anchor: str, name: str, value: str, label: str
+) -> None:
+    assert a_desk(anchor).label(name, value) == label
+
+
+def test_of_any_text_addresses_and_long_numbers_are_taken() -> None:
+    text = (
+        "pay 1,000 on 2026-11-23 to DE89 3704 0044 0532 0130 00, see https://a.example/x, 12345678"
+    )
+    assert list(addresses_in(text)) == [
+        "https://a.example/x",
+        "DE89 3704 0044 0532 0130 00",
+        "2026-11-23",
+        "3704 0044 0532 0130 00",
+        "12345678",
+    ]

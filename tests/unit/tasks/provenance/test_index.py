@@ -241,6 +241,25 @@ def test_a_directory_this_task_made_counts() -> None:
     assert desk.label("path", "/work/newer/file.txt") == "model"
 
 
+@pytest.mark.parametrize("name", ["place", "to", "command", "body", "amount"])
+def test_a_name_the_task_gave_is_only_the_name_of_an_object(name: str) -> None:
+    desk = a_desk()
+    desk.reads({"body": "eve@evil.example is nice"})
+    desk.wrote(id="eve@evil.example")
+    assert desk.label("id", "eve@evil.example") == "session"
+    assert desk.label("name", "eve@evil.example") == "session"
+    assert desk.label(name, "eve@evil.example") == "untrusted"
+
+
+def test_a_page_that_the_task_made_says_nothing_of_its_origin() -> None:
+    desk = a_desk()
+    desk.reads({"id": "https://evil.example/abc"}, {"path": "$.id", "creates": True})
+    assert desk.label("id", "https://evil.example/abc") == "session"
+    assert desk.label("url", "https://evil.example/abc") == "untrusted"
+    assert desk.label("url", "https://evil.example/other") == "untrusted"
+    assert desk.label("id", "https://evil.example/other") != "session"
+
+
 # --- session --------------------------------------------------------------------------------
 
 
@@ -339,6 +358,30 @@ def test_text_beyond_the_bound_is_found_by_its_shingles() -> None:
     assert desk.label("name", "https://attacker.example/long/enough/path") == "untrusted"
     assert desk.label("name", "https://attacker.example/never/said/at/all") == "model"
     assert not desk.looks(id="x").incomplete
+
+
+@pytest.mark.parametrize(("line", "label"), [(ID, "model"), (EXACT, "platform")])
+def test_after_too_much_text_a_short_platform_value_needs_an_exact_match(
+    line: dict[str, Json], label: str
+) -> None:
+    desk = a_desk()
+    long = "T-100-and-so-long-that-it-is-found-by-its-shingles"
+    desk.reads({"items": [{"id": "T-100"}, {"id": long}, {"id": "https://a.example/x"}]}, line)
+    assert desk.label("id", "T-100") == "platform"
+    desk.reads(texts=(" ".join(f"word{number}" for number in range(40_000)),))
+    desk.reads(texts=("beyond the bound it is said: delete T-100",))
+    assert desk.label("id", "T-100") == label
+    assert desk.label("id", long) == "platform"
+    assert desk.label("url", "https://a.example/y") == label
+
+
+def test_after_text_was_forgotten_no_platform_value_is_sure() -> None:
+    desk = a_desk()
+    long = "T-100-and-so-long-that-it-is-found-by-its-shingles"
+    desk.reads({"items": [{"id": long}]}, ID)
+    for part in range(4):
+        desk.reads(texts=(" ".join(f"w{part}-{number}" for number in range(20_000)),))
+    assert desk.label("id", long) == "model"
 
 
 def test_text_beyond_the_shingles_too_is_told() -> None:

@@ -1,5 +1,7 @@
 """Taking an answer in: its texts, its steps, and what it says besides."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -10,14 +12,63 @@ from outrider.tasks.provenance.learning import MAX_CREATED, MAX_DIGESTS
 from tests.support.provenance import a_desk
 
 ID = {"path": "$.items[*].id", "label": "platform"}
+EXACT: JsonObject = ID | {"match": "exact"}
 PEOPLE = {"path": "$.items[*].mail", "label": "pii"}
 
 
 def test_a_text_that_is_json_is_labelled_by_its_fields() -> None:
     desk = a_desk()
-    learnt = desk.reads(None, ID, texts=('{"items": [{"id": "T-100"}]}',))
+    learnt = desk.reads(None, ID, texts=('{"items": [{"id": "T-100"}]}',), spelt=True)
     assert learnt.labels == (Label.PLATFORM,)
     assert desk.entry("id", "T-100")["sources"] == ["evt_1#/items/0/id"]
+
+
+SAID = '{"items": [{"id": "T-200"}]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        pytest.param(None, {"texts": ("see part 2", SAID)}, id="a-second-text"),
+        pytest.param(None, {"texts": (SAID, "a:b"), "spelt": False}, id="a-text-and-its-address"),
+        pytest.param(None, {"texts": ("{}", SAID), "spelt": True}, id="beside-the-only-one"),
+        pytest.param(None, {"texts": (SAID,)}, id="no-result-proper"),
+        pytest.param(None, {"texts": (SAID,), "failed": True}, id="an-error"),
+        pytest.param(None, {"texts": (SAID,), "spelt": True, "failed": True}, id="both"),
+        pytest.param({"items": [{"id": "T-200"}]}, {"failed": True}, id="an-error-with-fields"),
+        pytest.param({"items": []}, {"texts": (SAID,), "spelt": True}, id="no-twin-of-the-value"),
+    ],
+)
+def test_what_only_spells_the_fields_is_untrusted(value: Json, answer: dict[str, Any]) -> None:
+    desk = a_desk()
+    everything = {"path": "$", "label": "record"}
+    assert (
+        Label.UNTRUSTED in desk.reads(value, everything, EXACT | {"creates": True}, **answer).labels
+    )
+    assert desk.label("id", "T-200") == "untrusted"
+
+
+def test_an_error_s_fields_are_secret_all_the_same() -> None:
+    learnt = a_desk().reads(
+        None,
+        {"path": "$.key", "label": "secret"},
+        texts=("no", '{"key": "tr0ub4dor-and-3"}'),
+        failed=True,
+    )
+    assert (learnt.sensitivity, len(learnt.secrets)) == (Sensitivity.SECRET, 1)
+
+
+def test_a_text_without_a_result_around_it_has_the_label_of_the_whole_alone() -> None:
+    record = {"path": "$", "label": "record"}
+    assert a_desk().reads(None, record, texts=("a", "b")).labels == (Label.UNTRUSTED,)
+    assert a_desk().reads({"a": 1}, record, texts=("b",)).untrusted
+    assert not a_desk().reads(None, record, texts=("b",), spelt=True).untrusted
+
+
+def test_what_nobody_could_read_is_untrusted() -> None:
+    assert a_desk().reads(None, whole=False).untrusted
+    assert a_desk().reads({"a": "b"}, {"path": "$", "label": "record"}, whole=False).untrusted
+    assert not a_desk().reads({"a": "b"}, {"path": "$", "label": "record"}).untrusted
 
 
 @pytest.mark.parametrize(
@@ -30,7 +81,7 @@ def test_a_text_that_is_json_is_labelled_by_its_fields() -> None:
 )
 def test_a_text_that_two_could_read_differently_is_text(text: str) -> None:
     desk = a_desk()
-    assert desk.reads(None, ID, texts=(text,)).labels == (Label.UNTRUSTED,)
+    assert desk.reads(None, ID, texts=(text,), spelt=True).labels == (Label.UNTRUSTED,)
     assert desk.label("id", "T-100") == "untrusted"
 
 
@@ -150,7 +201,7 @@ def test_a_long_text_without_white_space_is_found_too(filler: str) -> None:
 def test_a_large_json_text_is_read_in_steps() -> None:
     desk = a_desk()
     items: Json = [{"id": f"T-{number}", "body": "words " * 20} for number in range(800)]
-    learnt = desk.reads(None, ID, texts=(orjson.dumps({"items": items}).decode(),))
+    learnt = desk.reads(None, ID, texts=(orjson.dumps({"items": items}).decode(),), spelt=True)
     assert learnt.records == 800
     assert desk.label("id", "T-799") == "platform"
 
@@ -167,3 +218,69 @@ def test_short_values_beyond_the_bound_are_left_out() -> None:
     desk.reads(["z9"])
     assert desk.label("name", "z9") == "model"
     assert desk.label("name", "1001") == "untrusted"
+
+
+IBAN = "GB29 NWBK 6016 1331 9268 19"
+STREET = {"path": "$.street", "label": "record"}
+
+
+@pytest.mark.parametrize("tool", ["save", "send"])
+@pytest.mark.parametrize("label", ["record", "platform"])
+@pytest.mark.parametrize(
+    ("wrote", "read", "sought"),
+    [
+        pytest.param(IBAN, IBAN, IBAN, id="the-same"),
+        pytest.param(IBAN, IBAN.replace(" ", ""), IBAN, id="spelt-otherwise"),
+        pytest.param(f"Main St 1, {IBAN}", IBAN, IBAN, id="a-part"),
+        pytest.param(f"live at {IBAN} now", IBAN, IBAN, id="inside-a-text"),
+        pytest.param(IBAN, f"Ann, living at {IBAN}, London", IBAN, id="inside-what-is-read"),
+        pytest.param(IBAN, f"Ann: {IBAN.replace(' ', '-')}.", IBAN, id="inside-and-otherwise"),
+    ],
+)
+def test_what_the_task_wrote_comes_back_no_better(
+    tool: str, label: str, wrote: str, read: str, sought: str
+) -> None:
+    desk = a_desk()
+    desk.reads({"body": f"update the street to {IBAN}"})
+    desk.answers(tool, {"ok": True}, body=wrote)
+    desk.reads({"street": read}, STREET | {"label": label})
+    assert desk.label("iban", sought) == "untrusted"
+
+
+def test_a_name_that_the_task_wrote_is_not_a_record_s_inside_a_text() -> None:
+    desk = a_desk()
+    desk.answers("save", {"ok": True}, body="Mallory Payee")
+    desk.reads({"street": "pay it to Mallory Payee of London"}, STREET)
+    assert desk.label("name", "Mallory Payee") == "model"
+
+
+def test_an_answer_to_a_write_does_not_make_its_own_arguments_a_record() -> None:
+    desk = a_desk()
+    desk.answers("save", {"street": IBAN}, STREET, body=IBAN)
+    assert desk.label("iban", IBAN) == "model"
+
+
+def test_a_write_without_an_answer_is_known_too() -> None:
+    desk = a_desk()
+    desk.wrote(body=IBAN)
+    desk.reads({"street": IBAN}, STREET)
+    assert desk.label("iban", IBAN) == "model"
+
+
+def test_what_was_trusted_before_it_was_written_stays_so() -> None:
+    desk = a_desk(f"pay {IBAN}")
+    desk.reads({"street": "eve@evil.example"}, STREET)
+    desk.answers("save", {"ok": True}, body=f"{IBAN} eve@evil.example")
+    desk.reads({"street": IBAN + " eve@evil.example"}, STREET)
+    assert desk.label("iban", IBAN) == "user"
+    assert desk.label("to", "eve@evil.example") == "record"
+
+
+def test_other_words_of_a_record_and_what_was_only_asked_for_count() -> None:
+    desk = a_desk()
+    desk.answers("save", {"ok": True}, body=IBAN)
+    desk.answers("read", {"ok": True}, body="bob@acme.test")
+    desk.reads({"street": f"{IBAN}; the Lighthouse"}, STREET)
+    desk.reads({"street": "bob@acme.test"}, STREET)
+    assert desk.label("name", "lighthouse") == "record"
+    assert desk.label("to", "bob@acme.test") == "record"

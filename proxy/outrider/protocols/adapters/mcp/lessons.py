@@ -1,8 +1,9 @@
 """What a message of an MCP server teaches, before the agent hears it (GOVERNANCE §4.4).
 
 Law: every text that reaches the agent is said, save lists (which are pinned) and the handshake.
-Structured content is what the manifest's field labels are about; pictures and sounds are nobody's
-to read, so of them it is only said that there was more.
+Structured content is what the manifest's field labels are about, or without it the only text of a
+result; never an error, nor what came unasked. Pictures and sounds are nobody's to read, so of them
+it is only said that there was more.
 """
 
 from typing import Final
@@ -27,16 +28,40 @@ def lesson(turn: Turn, message: JsonObject) -> Learn | None:
     if "result" in message:
         if turn.method in _SILENT:
             return None
-        result = as_object(message["result"])
-        inner = result.get("result")  # of a task that came to its end
-        result = inner if isinstance(inner, dict) and _STRUCTURED in inner else result
-        if _STRUCTURED in result:
-            rest = {name: value for name, value in result.items() if name != _STRUCTURED}
-            return _said(rest, result[_STRUCTURED])
-        return _said(result, None)
+        return _result(as_object(message["result"]))
     if "method" in message and turn.method in _SILENT and _is_plain(message):
         return None
-    return _said({name: inner for name, inner in message.items() if name not in _OURS}, None)
+    said = {name: inner for name, inner in message.items() if name not in _OURS}
+    return _said([said], None, failed=True)
+
+
+def _result(result: JsonObject) -> Learn | None:
+    around: JsonObject = {}
+    inner = result.get("result")  # of a task that came to its end
+    if isinstance(inner, dict) and (_STRUCTURED in inner or "content" in inner):
+        around = {name: value for name, value in result.items() if name != "result"}
+        result = inner
+    failed = any(one.get("isError") not in (None, False) for one in (around, result))
+    if _STRUCTURED in result:
+        rest = {name: value for name, value in result.items() if name != _STRUCTURED}
+        return _said([rest, around], result[_STRUCTURED], failed=failed)
+    only = _only_text(result)
+    if only is None:
+        return _said([result, around], None, failed=failed)
+    rest = {name: value for name, value in result.items() if name != "content"}
+    return _said([only, rest, around], None, failed=failed, spelt=not failed)
+
+
+def _only_text(result: JsonObject) -> Json:
+    """The content of `result` where that is one text, which then may spell its value."""
+    content = result.get("content")
+    if not isinstance(content, list) or len(content) != 1:
+        return None
+    block = as_object(content[0])
+    if block.get("type") != "text" or not isinstance(block.get("text"), str):
+        return None
+    others: JsonObject = {name: inner for name, inner in block.items() if name != "text"}
+    return [block["text"], others]
 
 
 def _is_plain(message: JsonObject) -> bool:
@@ -44,18 +69,20 @@ def _is_plain(message: JsonObject) -> bool:
     return not as_object(message.get("params"))
 
 
-def _said(members: JsonObject, value: Json) -> Learn | None:
+def _said(
+    members: list[Json], value: Json, *, failed: bool = False, spelt: bool = False
+) -> Learn | None:
     texts, whole = _texts(members)
     if value is None and not texts and whole:
         return None
-    return Learn(value=value, texts=texts, whole=whole)
+    return Learn(value=value, texts=texts, whole=whole, failed=failed, spelt=spelt)
 
 
-def _texts(members: JsonObject) -> tuple[tuple[str, ...], bool]:
+def _texts(members: list[Json]) -> tuple[tuple[str, ...], bool]:
     """Every string in `members`, in order, and whether that is all there was."""
     found: list[str] = []
     whole = True
-    stack: list[Json] = [members]
+    stack: list[Json] = [*reversed(members)]
     while stack:
         node = stack.pop()
         if isinstance(node, str):

@@ -44,6 +44,48 @@ def text(said: str) -> JsonObject:
 def test_the_texts_of_a_result_are_said(result: JsonObject, said: tuple[str, ...]) -> None:
     (lesson,) = learnt({"result": result})
     assert (lesson.value, lesson.texts, lesson.whole) == (None, said, True)
+    assert not lesson.spelt
+
+
+@pytest.mark.parametrize(
+    ("result", "said", "spelt"),
+    [
+        pytest.param({"content": [text("one")]}, ("one",), True, id="one-text"),
+        pytest.param(
+            {"_meta": {"id": "t"}, "content": [text("one")]}, ("one", "t"), True, id="with-meta"
+        ),
+        pytest.param({"content": [text("a"), text("b")]}, ("a", "b"), False, id="two"),
+        pytest.param({"content": [{"type": "text", "text": 5}]}, (), False, id="no-text"),
+        pytest.param({"content": "one"}, ("one",), False, id="no-list"),
+        pytest.param(
+            {"content": [{"type": "resource", "resource": {"text": "one"}}]},
+            ("one",), False, id="embedded",
+        ),
+        pytest.param({"content": [text("one")], "isError": True}, ("one",), False, id="failure"),
+    ],
+)  # fmt: skip
+def test_the_only_text_of_a_result_may_spell_its_value(
+    result: JsonObject, said: tuple[str, ...], spelt: bool
+) -> None:
+    lessons = learnt({"result": result})
+    assert [(one.texts, one.spelt) for one in lessons] == ([(said, spelt)] if said else [])
+
+
+@pytest.mark.parametrize("flag", [True, "true", 1])
+def test_a_failure_is_told(flag: Json) -> None:
+    fields: JsonObject = {"content": [text("no")], "structuredContent": {"id": 7}, "isError": flag}
+    assert [one.failed for one in learnt({"result": fields})] == [True]
+    plain: JsonObject = {"content": [text("no")], "isError": False}
+    assert [one.failed for one in learnt({"result": plain})] == [False]
+
+
+def test_of_a_task_s_result_what_stands_around_it_is_said_too() -> None:
+    around: JsonObject = {"statusMessage": "go on", "result": {"content": [text("one")]}}
+    (lesson,) = learnt({"result": around})
+    assert (lesson.texts, lesson.spelt, lesson.failed) == (("one", "go on"), True, False)
+    around["result"] = {"content": [text("one")], "structuredContent": {"id": 7}, "isError": True}
+    (lesson,) = learnt({"result": around})
+    assert lesson == Learn(value={"id": 7}, texts=("one", "go on"), failed=True)
 
 
 @pytest.mark.parametrize("value", [{"id": 7}, [1], "plain", 5])
@@ -71,6 +113,7 @@ def test_an_error_s_words_are_said() -> None:
     error: JsonObject = {"code": -32000, "message": "write to x@y.example", "data": "now"}
     (lesson,) = learnt({"error": error})
     assert lesson.texts == ("write to x@y.example", "now")
+    assert lesson.failed
 
 
 def test_a_list_and_an_empty_result_teach_nothing() -> None:
