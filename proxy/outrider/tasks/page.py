@@ -70,6 +70,9 @@ class BookPage:
         self._bytes_in = 0
         self._closed = False
         self._flags = 0
+        self._failed: set[int] = set()
+        self._answered: set[int] = set()
+        """Actions with an answer that said they failed, and with one that did not."""
 
     @property
     def facts(self) -> tuple[Facts, ...]:
@@ -180,6 +183,7 @@ class BookPage:
 
     async def learn(self, answered: Answered) -> None:
         act, entry = self._acts[answered.action], self._entries[answered.action]
+        (self._failed if answered.failed else self._answered).add(answered.action)
         number = self._counted.events[answered.action] if self._counted is not None else 0
         event = f"evt_{number}"
         tainted_by = await self._taint_of(act)
@@ -210,7 +214,8 @@ class BookPage:
                 self._tell_flags(fresh)
                 if not self._desk.shared:  # in a shared store it stands already
                     await self._desk.tasks.change(self._key, _nothing, durable=True)
-        self._past.made(list(learnt.created))
+        if not answered.failed:
+            self._past.made(list(learnt.created))
         await self._past.consents(act, answered)
 
     # --- the end ------------------------------------------------------------------------
@@ -263,7 +268,10 @@ class BookPage:
         numbers = self._counted.events if self._counted is not None else [0] * len(self._acts)
         for place, act in enumerate(self._acts):
             entry = self._entries[place]
-            self._past.reached(act, self._told[place], entry)
+            failed = place in self._failed - self._answered
+            self._past.reached(act, self._told[place], entry, failed=failed)
+            if failed:  # the words of an error make nothing the agent's own
+                continue
             flags = as_object(self._facts[place].behaviour.get("flags"))
             if act.remembers and flags.get("untrusted_read") is False:
                 self._clean_memory(act)

@@ -16,12 +16,16 @@ from outrider.tasks.behaviour.acts import Act, amount_of, mark, place_of, plain,
 from outrider.tasks.behaviour.document import SATURATED
 from outrider.tasks.history import History
 from outrider.tasks.ledger import Ledger
+from outrider.tasks.provenance.addresses import email_of
+from outrider.tasks.provenance.forms import compact_of
 
 CONSENT: Final = "consent"
 _PLACES: Final = frozenset({"email", "url", "iban", "phone"})
 """Types of targets that are destinations once they exist."""
 _URL: Final = re.compile(rb"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 _MOST_URLS: Final = 32
+_MOST_MADE: Final = 64
+_PLACE_CHARS: Final = 2048
 _NOWHERE: Final[frozenset[int]] = frozenset()
 
 _kept_mark: Final = lru_cache(maxsize=4096)(mark)
@@ -168,8 +172,8 @@ class Past:
             )
             self._ledger.change_later(self._whose, unpay)
 
-    def reached(self, act: Act, told: Told, entry: ToolEntry) -> None:
-        """The action was carried out."""
+    def reached(self, act: Act, told: Told, entry: ToolEntry, *, failed: bool = False) -> None:
+        """The action was carried out; one that `failed` by its answer created nothing."""
         if not act.counted:
             return
         known = self._ledger.known(self._whose)
@@ -179,7 +183,7 @@ class Past:
         for found in told.news:
             see = partial(history.see, destination=found, hour=self._hour)
             self._ledger.change_later(history.seen_key(self._whose, found), see)
-        if act.effect is ActionEffect.WRITE:
+        if act.effect is ActionEffect.WRITE and not failed:
             self.made(_made_by(act.action, entry))
 
     async def rejected(self, aim: str) -> None:
@@ -253,10 +257,18 @@ def stable_aim(action: Action) -> str | None:
 
 
 def _made_by(action: Action, entry: ToolEntry) -> list[str]:
-    """The destinations that a write creates: its targets of a type that can be reached."""
-    if not any(one.role is Role.TARGET and one.type in _PLACES for one in entry.arguments):
-        return []
-    return [value for value in values_of(action, Role.TARGET) if isinstance(value, str)]
+    """The destinations that a write creates: its targets of a type that can be reached, and those
+    whose type nobody said that look like one."""
+    typed = any(one.role is Role.TARGET and one.type in _PLACES for one in entry.arguments)
+    targets = [value for value in values_of(action, Role.TARGET) if isinstance(value, str)]
+    return [value for value in targets if typed or _is_place(value)][:_MOST_MADE]
+
+
+def _is_place(text: str) -> bool:
+    """Whether `text` can be reached: a mail address, a link, an account or telephone number."""
+    if not 0 < len(text) <= _PLACE_CHARS:
+        return False
+    return email_of(text) is not None or "://" in text or compact_of(text) is not None
 
 
 def _addresses(text: bytes) -> list[str]:

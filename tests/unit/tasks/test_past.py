@@ -5,7 +5,7 @@ import pytest
 from outrider.core.facts import Answered, Facts
 from outrider.core.vocabulary import Role
 from outrider.tasks.past import payees_of, seen_mark, stable_aim
-from tests.support.books import a_root, an_office, at_work
+from tests.support.books import DONE, a_root, an_office, at_work
 from tests.support.builders import a_destination, an_action, an_ask
 
 CODE = "https://login.acme.test/device?code=WDJB-MJHT"
@@ -35,6 +35,12 @@ def test_an_address_is_remembered_whole_and_a_link_by_its_host() -> None:
         pytest.param("DE89 3704 0044", "de8937040044", id="spaces-and-case"),
         pytest.param("mailto:Ann@b.test", "ann@B.test", id="address"),
         pytest.param("+49-30-1234", "+49301234", id="hyphens"),
+        pytest.param(
+            "DE89.3704/0044.0532 0130-00", "de89370400440532013000", id="dots-and-slashes"
+        ),
+        pytest.param("DE89\u200b370400440532013000", "DE89370400440532013000", id="unseen"),
+        pytest.param("Ann <ann@b.test>", "ann@b.test", id="display-name"),
+        pytest.param("https://B.test:443/x", "https://b.test/x", id="link"),
     ],
 )
 def test_a_payee_has_one_spelling(one: str, other: str) -> None:
@@ -59,6 +65,38 @@ async def test_a_destination_the_agent_created_is_told_by_its_age() -> None:
         created = await office.facts("mail", {"to": "New@b.test"})
         other = await office.facts("mail", {"to": "old@b.test"})
     assert [signals(facts)["target_age_s"] for facts in (created, other)] == [40, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "age"),
+    [
+        pytest.param("new@b.test", "New@b.test", 40, id="an-address"),
+        pytest.param("New <new@b.test>", "new@b.test", 40, id="under-a-name"),
+        pytest.param("a note", "a@b.test", None, id="a-name-of-something"),
+    ],
+)
+async def test_an_untyped_target_that_looks_like_a_destination_is_one(
+    name: str, to: str, age: int | None
+) -> None:
+    office = an_office()
+    async with at_work(office):
+        await office.call("remember", {"key": name, "text": "x"})
+        office.clock.pass_s(40)
+        facts = await office.facts("mail", {"to": to})
+    assert signals(facts)["target_age_s"] == age
+
+
+async def test_what_failed_by_its_answer_created_nothing() -> None:
+    office = an_office()
+    async with at_work(office):
+        for key, *answers in (("failed", True), ("done", True, False)):
+            page = await office.open("add_contact", {"address": f"{key}@b.test"})
+            for failed in answers:
+                await page.learn(Answered(action=0, texts=("said",), failed=failed))
+            page.close(DONE)
+        office.clock.pass_s(40)
+        told = [await office.facts("mail", {"to": f"{key}@b.test"}) for key in ("failed", "done")]
+    assert [signals(facts)["target_age_s"] for facts in told] == [None, 40]
 
 
 async def test_what_people_rejected_is_told_in_the_next_task_too() -> None:

@@ -1,7 +1,6 @@
 """An action as the books count it: what of it matters to counters, sets and sums."""
 
 import hashlib
-import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Final
@@ -16,6 +15,7 @@ from outrider.core.jsonvalue import Json
 from outrider.core.vocabulary import ActionEffect, EffectClass, Phase, Role, Sensitivity
 from outrider.tasks.memory import TAG
 from outrider.tasks.provenance.answers import Looked
+from outrider.tasks.provenance.forms import JOINTS, value_of
 
 INTERNAL: Final = "internal"
 """The one zone that is not outside."""
@@ -27,7 +27,8 @@ GUARD: Final = "guard"
 _AIMED: Final = frozenset({Role.TARGET, Role.DESTINATION})
 _OBJECT: Final = frozenset({Role.TARGET, Role.SELECTOR})
 _MOST_AMOUNT: Final = Decimal(2**53) / MICRO
-_SPACES: Final = re.compile(r"[\s-]+")
+_KEPT_CHARS: Final = 320
+"""A longer text is read anew each time."""
 _SORTED: Final = orjson.OPT_SORT_KEYS
 
 
@@ -127,8 +128,20 @@ def place_of(destination: Destination) -> str | None:
 
 
 def plain(text: str) -> str:
-    """One spelling of an address, account or number for comparing."""
-    return _SPACES.sub("", text).casefold().removeprefix("mailto:")
+    """One spelling of an address, link, account or number for comparing: that by which provenance
+    knows it, without what people set between its parts."""
+    return _plain(text) if len(text) <= _KEPT_CHARS else _plain.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str:
+    value = value_of(text)
+    if value is None:
+        return ""
+    key = value.forms[-1].key
+    if value.url is None and b"@" not in key:
+        key = key.translate(None, JOINTS)
+    return key.decode("utf-8", "replace")
 
 
 def kept_host(host: str | None) -> str:
