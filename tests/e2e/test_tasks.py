@@ -227,7 +227,7 @@ async def test_more_than_its_template_gives_waits_for_a_person(engine: str) -> N
         status, said = await refused(world, template="triage", grant=grant)
         assert (status, said["reason"]) == (409, "held")
         assert said["reasons"][0]["code"] == "TS-05"
-        assert said["reasons"][0]["message"].startswith("tools, effects of the grant")
+        assert "than the template gives: tools, effects (" in said["reasons"][0]["message"]
         status, said = await refused(world, template="nothing")
         assert (status, said["reason"]) == (409, "held")
         status, said = await refused(world, template="triage", principal="spiffe://acme.test/x")
@@ -250,6 +250,33 @@ async def test_what_was_registered_and_how_it_ended_is_on_the_chain_without_its_
         assert "swordfish" not in str(world.records())
         assert world.metric("tasks_total", end="cancelled") == 1
         assert world.metric("tasks_active") == 0
+
+
+async def test_of_what_the_agent_says_of_a_task_only_digests_are_on_the_chain() -> None:
+    async with a_task_world() as world:
+        parent = await begun(world)
+        field = f"Outrider-Task: {parent['id']}"
+        grant = {**TEMPLATES["triage"]["grant"], "destinations": ["swordfish.example"]}
+        ask = {"purpose": "carry swordfish", "grant": grant}
+        status, child = await own(world, "task/child", ask, field)
+        assert status == 201, child
+        narrower = {"grant": {"destinations": ["swordfish.test"]}}
+        status, _ = await own(world, "task/narrow", narrower, field)
+        assert status == 200
+        again = {"grant": {"effects": []}}
+        await control(world, "PATCH", f"/v1/tasks/{parent['id']}", again)
+        await control(world, "POST", f"/v1/tasks/{parent['id']}/end")
+        notes = [record["note"] for record in world.records("task")]
+        assert notes[0]["purpose"] == "triage ticket 4711"
+        assert notes[0]["grant"] == parent["grant"]
+        assert (notes[1]["agent"], notes[1]["purpose"]) == (AGENT, None)
+        assert notes[1]["purpose_digest"].startswith("sha256:")
+        assert notes[1]["grant_digest"].startswith("sha256:")
+        assert [note["event"] for note in notes[2:4]] == ["task_narrowed", "task_narrowed"]
+        await world.quiet()
+        kept = b"".join(path.read_bytes() for path in world.audit.rglob("*") if path.is_file())
+        assert b"task_narrowed" in kept
+        assert b"swordfish" not in kept
 
 
 async def test_an_end_cuts_what_is_under_way() -> None:

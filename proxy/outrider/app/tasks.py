@@ -5,10 +5,10 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final
 
-from outrider.app.care import PolicyCare, is_of
+from outrider.app.care import BY_POLICY, PolicyCare, is_of
 from outrider.config.load import Loaded
 from outrider.config.settings import Profile
-from outrider.control.tasks import TaskOperations
+from outrider.control.tasks import OPERATOR, TaskOperations
 from outrider.core.clock import rfc3339
 from outrider.core.errors import OutriderError
 from outrider.core.facts import Opening
@@ -29,7 +29,7 @@ from outrider.tasks.cut_off import CutOffs
 from outrider.tasks.own import OwnDesk
 from outrider.tasks.quarantine import Scope
 from outrider.tasks.registering import Registering
-from outrider.tasks.registry import OWN, SWEEP_S, Hooks, TaskRegistry
+from outrider.tasks.registry import OWN, SWEEP_S, TIMER, Hooks, TaskRegistry
 from outrider.tasks.shelf import TaskShelf
 from outrider.tasks.standing import StandingTasks
 from outrider.tasks.task import Task
@@ -44,6 +44,8 @@ _ACTIVE: Final = "active"
 _ASTRAY: Final = frozenset({TaskEnd.BUDGET, TaskEnd.QUARANTINED})
 """Ends that say of a task that it did not stay within its bounds."""
 _NO_DOMAIN: Final = "localhost"
+_WRITERS: Final = frozenset({OPERATOR.id, BY_POLICY, OWN, TIMER})
+"""Whose words stand on the chain as they are; an agent's may carry a secret."""
 
 
 class TaskDesk:
@@ -187,13 +189,20 @@ class TaskDesk:
     async def _look_after(self) -> None:
         while True:
             await self.registry.sweep()
-            await self._see_cut_offs()
+            await self._see_others()
             await asyncio.sleep(SWEEP_S)
 
-    async def _see_cut_offs(self) -> None:
-        """What another sidecar of the store had cut off ends here too."""
+    async def _see_others(self) -> None:
+        """What another sidecar of the store had narrowed or cut off counts here too."""
         if not self._sidecar.state.states.shared:
             return
+        try:
+            await self.standing.load()
+        except OutriderError as fault:
+            logger.warning(
+                "what is left of standing grants cannot be read",
+                extra={"event": "standing_unread", "fault": str(fault)},
+            )
         try:
             self._cut_live(await self.cut_offs.load())
         except OutriderError as fault:
@@ -220,11 +229,11 @@ class TaskDesk:
             "state": task.state.value,
             "end": task.end.value if task.end is not None else None,
             "deadline": rfc3339(task.deadline_unix_s),
-            "purpose": task.purpose,
+            "purpose": task.purpose if task.registered_by in _WRITERS else None,
             "purpose_digest": task.purpose_digest,
             "grant_digest": json_digest(task.grant.document),
             "grant_revision": task.grant_revision,
-            **facts,
+            **{key: fact for key, fact in facts.items() if key != "grant" or _is_no_agents(task)},
         }
         await self._sidecar.audit.append(record, durable=True)
         if event == "ended" and task.parent is None:
@@ -287,6 +296,12 @@ async def _into(done: "asyncio.Future[Task]", work: Coroutine[None, None, Task])
     else:
         if not done.done():
             done.set_result(task)
+
+
+def _is_no_agents(task: Task) -> bool:
+    """Whether no agent had a word in the grant of `task`; what a parent has may be an agent's."""
+    writers = {task.registered_by, *(event.by for event in task.events)}
+    return task.parent is None and writers <= _WRITERS
 
 
 def _may_be_ephemeral(loaded: Loaded) -> bool:

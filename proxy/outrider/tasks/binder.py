@@ -1,8 +1,8 @@
 """Which task a call works for (CONTRACTS §4): by name, the single active one, or a standing grant.
 
 Laws: a name that cannot be verified is refused, never trusted, in one sentence whatever is wrong
-with it; an agent with tasks of its own never falls back to its standing grant by naming none;
-nothing serves an agent that policy data does not call active.
+with it; an agent with a task that has not ended, suspended or not, never falls back to its
+standing grant by naming none; nothing serves an agent that policy data does not call active.
 """
 
 import re
@@ -96,16 +96,20 @@ class TaskBinder:
         return self._registry.bound(chain)
 
     async def _unnamed(self, subject: Subject, policy: ActivePolicy) -> BoundTask | None:
-        chains = await self._registry.active_of(subject.id)
-        if len(chains) > 1:
+        under_way = await self._registry.under_way_of(subject.id)
+        if len(under_way.active) > 1:
             raise EnforcementError(
                 "the agent has more than one active task: name one",
                 reason=Reason.NO_TASK,
                 cause="ambiguous",
             )
-        if chains:
+        if under_way.active:
             _check_agent(subject.id, policy)
-            return self._registry.bound(chains[0])
+            return self._registry.bound(under_way.active[0])
+        if under_way.waiting:
+            raise EnforcementError(
+                "the agent's task is not active", reason=Reason.NO_TASK, cause="not_active"
+            )
         if self._required:
             raise EnforcementError("a task is required", reason=Reason.NO_TASK, cause="required")
         return self._standing.of(subject, policy)

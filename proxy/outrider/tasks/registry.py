@@ -44,6 +44,15 @@ class Hooks:
     active: Callable[[int], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """The tasks of an agent: the chains of those that serve now, and how many others have not
+    ended: suspended, themselves or a parent, or not begun."""
+
+    active: tuple[tuple[Task, ...], ...]
+    waiting: int
+
+
 class TaskRegistry:
     """All tasks that this sidecar knows of. `run` is its background job."""
 
@@ -97,20 +106,24 @@ class TaskRegistry:
         self.watch(chain[0])
         return made
 
-    async def active_of(self, agent: str) -> tuple[tuple[Task, ...], ...]:
-        """The chains of all tasks of `agent` that serve now. Raises `StoreUnavailableError`."""
-        found = []
+    async def under_way_of(self, agent: str) -> UnderWay:
+        """What `agent` has under way. Raises `StoreUnavailableError`."""
+        found, waiting = [], 0
         for name in await self.shelf.under_way(agent):
             task = await self.shelf.find(name)
             if task is None or task.agent != agent or task.state is TaskState.ENDED:
                 continue
             try:
                 chain = await self.chain(task)
-            except UnknownTaskError:
+            except UnknownTaskError:  # it serves nobody, and waits for its deadline
+                waiting += await self.state_of((task,)) is not TaskState.ENDED
                 continue
-            if await self.state_of(chain) is TaskState.ACTIVE:
+            state = await self.state_of(chain)
+            if state is TaskState.ACTIVE:
                 found.append(chain)
-        return tuple(found)
+            elif state is not TaskState.ENDED:
+                waiting += 1
+        return UnderWay(active=tuple(found), waiting=waiting)
 
     async def listed(self) -> tuple[Task, ...]:
         """Every task that is under way."""

@@ -55,9 +55,24 @@ class StandingTasks:
         return replace(task, grant=grant, grant_revision=1 + narrowed.version)
 
     async def load(self) -> None:
-        """Take in what was narrowed before. Raises `StoreUnavailableError`."""
+        """Take in what was narrowed by now. Raises `StoreUnavailableError`: all that can be read
+        counts even then."""
+        unread: StoreUnavailableError | None = None
         for name, held in (await self._states.items(TABLE)).items():
-            self._narrowed[name] = _kept(held)
+            known = self._narrowed.get(name)
+            if known is not None and self._is_newer(known, held.version):
+                continue
+            try:
+                self._narrowed[name] = _kept(held)
+            except StoreUnavailableError as fault:
+                unread = fault
+        if unread is not None:
+            raise unread
+
+    def _is_newer(self, known: "_Narrowed", version: int) -> bool:
+        """Whether `known` was narrowed here while the list was on its way. One whose time is up
+        may have begun anew, from the first version."""
+        return known.version >= version and known.until_s > self._clock.unix_s()
 
     async def confine(self, task: BoundTask, ask: JsonObject) -> None:
         """Leave of the standing task what its grant and `ask` have in common, for a period.

@@ -7,7 +7,7 @@ import pytest
 
 from outrider.core.errors import EnforcementError
 from outrider.core.ports import TaskNames
-from outrider.core.vocabulary import Reason, TaskEnd
+from outrider.core.vocabulary import Reason, TaskEnd, TaskState
 from outrider.stores.memory import MemoryStates
 from outrider.tasks.binder import TaskBinder
 from outrider.tasks.standing import StandingTasks
@@ -17,6 +17,7 @@ from tests.support.tasks import (
     OTHER,
     PlainSigner,
     Registry,
+    a_registered_task,
     a_registry,
     a_task_policy,
     an_agent_entry,
@@ -163,6 +164,43 @@ async def test_with_several_tasks_an_unnamed_call_has_none_and_never_the_broader
         await bench.registry.tasks.end(two.id, TaskEnd.COMPLETED, by="x")
         assert (await bench.bound()).id == one.id
         await bench.registry.tasks.end(one.id, TaskEnd.COMPLETED, by="x")
+        assert (await bench.bound()).standing
+
+
+async def test_a_task_that_is_suspended_opens_no_standing_grant():
+    async with a_bench(standing=STANDING) as bench:
+        task = await register(bench.registry)
+        await bench.registry.tasks.suspend(task.id, by="x")
+        assert (await bench.refused())[:2] == (Reason.NO_TASK, "not_active")
+        other = await register(bench.registry)
+        assert (await bench.bound()).id == other.id
+        await bench.registry.tasks.end(other.id, TaskEnd.COMPLETED, by="x")
+        assert (await bench.refused())[:2] == (Reason.NO_TASK, "not_active")
+        await bench.registry.tasks.end(task.id, TaskEnd.CANCELLED, by="x")
+        assert (await bench.bound()).standing
+
+
+async def test_neither_does_a_child_whose_parent_is_suspended_nor_one_not_begun_yet():
+    async with a_bench(standing=STANDING) as bench:
+        parent = await register(bench.registry, agent=OTHER)
+        await register(bench.registry, parent=parent.id, template=None, agent=AGENT)
+        await bench.registry.tasks.suspend(parent.id, by="x")
+        assert (await bench.refused())[:2] == (Reason.NO_TASK, "not_active")
+        await bench.registry.tasks.end(parent.id, TaskEnd.CANCELLED, by="x")
+        assert (await bench.bound()).standing
+        proposed = a_registered_task(state=TaskState.PROPOSED)
+        await bench.registry.tasks.shelf.put(proposed)
+        await bench.registry.tasks.shelf.enlist(proposed, 9)
+        assert (await bench.refused())[:2] == (Reason.NO_TASK, "not_active")
+
+
+async def test_a_task_whose_parent_is_lost_blocks_until_its_deadline():
+    async with a_bench(standing=STANDING) as bench:
+        orphan = a_registered_task(parent=f"tsk_{'f' * 32}", root=f"tsk_{'f' * 32}")
+        await bench.registry.tasks.shelf.put(orphan)
+        await bench.registry.tasks.shelf.enlist(orphan, 9)
+        assert (await bench.refused())[:2] == (Reason.NO_TASK, "not_active")
+        bench.registry.clock.pass_s(3600)
         assert (await bench.bound()).standing
 
 

@@ -8,6 +8,7 @@ from outrider.core.errors import AuditUnavailableError, StoreUnavailableError
 from outrider.core.vocabulary import TaskEnd, TaskState
 from outrider.stores.memory import MemoryStates
 from outrider.tasks.lifecycle import LifecycleError, WideningError, ended
+from outrider.tasks.registry import UnderWay
 from outrider.tasks.shelf import UnknownTaskError
 from tests.support.builders import AGENT, FixedClock
 from tests.support.states import Fault, FaultyStates
@@ -115,11 +116,11 @@ async def test_a_suspended_task_serves_nobody_until_it_is_resumed():
         assert registry.cut[-1] == ({task.id}, None)
         chain = await registry.tasks.chain(await registry.tasks.shelf.get(task.id))
         assert await registry.tasks.state_of(chain) is TaskState.SUSPENDED
-        assert await registry.tasks.active_of(AGENT) == ()
+        assert (await registry.tasks.under_way_of(AGENT)).active == ()
         with pytest.raises(LifecycleError):
             await registry.tasks.suspend(task.id, by="x")
         await registry.tasks.resume(task.id, by="x")
-        assert len(await registry.tasks.active_of(AGENT)) == 1
+        assert len((await registry.tasks.under_way_of(AGENT)).active) == 1
         assert registry.events == ["registered", "suspended", "resumed"]
 
 
@@ -202,7 +203,7 @@ async def test_an_end_on_one_sidecar_is_seen_on_another_that_shares_the_store():
         await one.tasks.narrow(task.id, {"effects": ["read"]}, by="x")
         assert (await other.tasks.shelf.get(task.id)).grant_revision == 2
         await one.tasks.end(task.id, TaskEnd.CANCELLED, by="x")
-        assert await other.tasks.active_of(AGENT) == ()
+        assert await other.tasks.under_way_of(AGENT) == UnderWay(active=(), waiting=0)
         await other.tasks.sweep()
         assert other.cut[-1] == ({task.id}, TaskEnd.CANCELLED)
         assert (other.ends, other.active) == ([], 0)

@@ -190,6 +190,57 @@ async def test_two_sidecars_that_narrow_at_once_both_count():
     assert two.of(a_subject(), policy).grant.effects == frozenset()
 
 
+async def test_what_another_sidecar_narrowed_counts_here_once_it_is_looked_for():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock, shared=True)
+    policy = _policy(_entry(document={"grant": GRANT | {"effects": ["read", "write", "send"]}}))
+    one, two = _tasks(states, clock), _tasks(states, clock)
+    whole = one.of(a_subject(), policy)
+    await one.confine(whole, {"effects": ["read", "write"]})
+    await two.load()
+    assert two.of(a_subject(), policy).grant.effects == {ActionEffect.READ, ActionEffect.WRITE}
+    await one.confine(whole, READ)
+    await two.load()
+    assert two.of(a_subject(), policy).grant.effects == {ActionEffect.READ}
+    clock.pass_s(86_400)
+    await two.load()
+    assert two.of(a_subject(), policy) == whole
+
+
+class _Late(MemoryStates):
+    """States whose list of what is kept comes late."""
+
+    async def items(self, table):
+        found = await super().items(table)
+        await self.meanwhile()
+        return found
+
+
+async def test_what_is_read_late_undoes_no_narrowing_made_meanwhile():
+    clock = FixedClock()
+    states = _Late(clock=clock, shared=True)
+    policy = _policy(_entry(document={"grant": GRANT | {"effects": ["read", "write", "send"]}}))
+    tasks = _tasks(states, clock)
+    whole = tasks.of(a_subject(), policy)
+    await tasks.confine(whole, {"effects": ["read", "write"]})
+    states.meanwhile = lambda: tasks.confine(whole, READ)
+    await tasks.load()
+    assert tasks.of(a_subject(), policy).grant.effects == {ActionEffect.READ}
+
+
+async def test_one_that_cannot_be_read_hides_no_other():
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    policy = _policy(_entry(document={"grant": GRANT | {"effects": ["read", "send"]}}))
+    await states.swap("standing", "tsk_standing_0", 0, b"{")
+    one, two = _tasks(states, clock), _tasks(states, clock)
+    await one.confine(one.of(a_subject(), policy), READ)
+    await states.swap("standing", "tsk_standing_z", 0, b"{")
+    with pytest.raises(StoreUnavailableError):
+        await two.load()
+    assert two.of(a_subject(), policy).grant.effects == {ActionEffect.READ}
+
+
 async def test_a_grant_to_narrow_to_that_nobody_can_read_is_refused():
     tasks, policy = _tasks(), _policy(_entry())
     with pytest.raises(ConfigError):
