@@ -6,7 +6,7 @@ which no folded text holds.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
@@ -21,6 +21,9 @@ LONGEST_SHAPED: Final = 2048
 
 LONGEST_SPACED: Final = 320
 """One with white space in it is none if it has more characters than this."""
+
+STEP_WIDE: Final = 1024
+"""Characters, some of them beyond ASCII, that are folded in one go."""
 
 _SPACES: Final = b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
 _CONTROLS: Final = bytes(code for code in (*range(32), 127) if code not in _SPACES)
@@ -85,9 +88,12 @@ class Value(NamedTuple):
 
 def fold(text: str, *, cased: bool = False) -> bytes:
     """NFKC without what cannot be seen, white space folded and, unless `cased`, case."""
+    return _single_spaced(_folded(text, cased=cased)).strip(b" ")
+
+
+def _folded(text: str, *, cased: bool) -> bytes:
     data = text.encode() if text.isascii() else _folded_wide(text, cased=cased)
-    data = data.translate(_SPACED if cased else _FOLDED, _CONTROLS)
-    return _single_spaced(data).strip(b" ")
+    return data.translate(_SPACED if cased else _FOLDED, _CONTROLS)
 
 
 def fold_many(texts: list[str]) -> bytes:
@@ -157,6 +163,28 @@ def value_of(value: str | float, kind: str | None = None) -> Value | None:
         form = Form(key, cased, sensitive=True)
         return Value((form,) if number is None else (form, Form(number, number)), short)
     return _shaped(Form(key, cased, kind in _CASED), plain, kind, short=short)
+
+
+def value_steps(text: str, kind: str | None = None) -> Generator[None, None, Value | None]:
+    """`value_of` of a text; of a long one in steps, as its form, whose forms are the same."""
+    if text.isascii() or len(text) <= STEP_WIDE:
+        return value_of(text, kind)
+    cased = yield from fold_steps(text, cased=True)
+    if len(cased) <= LONGEST_SHAPED:
+        return value_of(cased.decode(), kind)
+    key = yield from fold_steps(cased.decode())
+    return Value((Form(key, cased, kind in _CASED),), short=False)
+
+
+def fold_steps(text: str, *, cased: bool = False) -> Generator[None, None, bytes]:
+    """`fold` of a text; of a long one in steps."""
+    if text.isascii() or len(text) <= STEP_WIDE:
+        return fold(text, cased=cased)
+    folded: list[bytes] = []
+    for piece in pieces(text, STEP_WIDE):
+        folded.append(_folded(piece, cased=cased))
+        yield
+    return _single_spaced(b"".join(folded)).strip(b" ")
 
 
 def _with_address(form: Form, text: str) -> tuple[Form, ...]:

@@ -6,23 +6,28 @@ entry, as content, only where it carries a secret.
 """
 
 import re
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Final, TypeAlias
-from urllib.parse import unquote
+from collections.abc import Generator, Iterator, Sequence
+from typing import Final
 
 from outrider.core.action import Action
 from outrider.core.catalogue import ArgumentEntry, ToolEntry
-from outrider.core.constraints import escape_token, resolve
+from outrider.core.constraints import resolve
 from outrider.core.destinations import host_in, pointers_of
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.vocabulary import Label, Role
 from outrider.core.zones import Zones
 from outrider.tasks.provenance.answers import Looked
-from outrider.tasks.provenance.forms import Value, fold, pieces, texts_of, value_of
+from outrider.tasks.provenance.carried import Carried, above, carried_in
+from outrider.tasks.provenance.forms import (
+    Value,
+    fold_steps,
+    pieces,
+    texts_of,
+    value_of,
+    value_steps,
+)
 from outrider.tasks.provenance.memory import MADE_UP, Memory, Sight
-from outrider.tasks.provenance.patterns import Marks, marks_of, patterns_in
-from outrider.tasks.provenance.secrets import squash
+from outrider.tasks.provenance.patterns import ALL_MARKS, marks_of
 from outrider.tasks.provenance.tokens import Token, tokens_in
 
 MAX_SHOWN: Final = 16
@@ -30,8 +35,6 @@ MAX_SHOWN: Final = 16
 MAX_PARTS: Final = 64
 """Parts of one list or separated string that are looked at; with more it is `model`."""
 MAX_SOURCES: Final = 4
-Found: TypeAlias = dict[str, dict[str, None]]
-"""Ids of secrets by the pointer of the text they stand in."""
 _LONG: Final = 4096  # characters of an argument after which the loop has its turn
 MAX_TOKENS: Final = 256
 """Tokens of one entry that are looked at."""
@@ -39,9 +42,9 @@ MAX_MET: Final = 1024  # the same one counted as often as it stands there
 LONGEST_CHARS: Final = 64 << 10
 """A longer text was said by nobody as a whole."""
 _PIECE_CHARS: Final = 16 << 10
-MAX_NAMED: Final = 16  # secrets of one entry
-MAX_IDS: Final = 64  # secrets of one call
-_STEP_SIGHTS: Final = 8
+_STEP_SIGHTS: Final = 4
+_STEP_ENTRIES: Final = 16
+_STEP_LEAVES: Final = 512
 _MORE: Final[JsonObject] = {"kind": "more", "label": Label.UNTRUSTED.value}
 _READ_THROUGH: Final = frozenset({Role.CONTENT, Role.COMMAND})
 _WHOLE: Final = frozenset({Role.CONTENT, Role.AMOUNT, Role.CONTROL})
@@ -49,6 +52,9 @@ _UNSPLIT: Final = frozenset({"url", "path", "number", "date"})
 _OBJECTS: Final = frozenset({Role.TARGET, Role.SELECTOR, Role.DESTINATION})
 _DOUBTFUL: Final = (Label.UNTRUSTED, Label.MODEL)
 _SEPARATORS: Final = re.compile(r"[,;\n]")
+_BETWEEN_PLACES: Final = re.compile(r"[,;|\r\n]")
+_LINES: Final = re.compile(r"[\r\n]")
+_HEAD: Final = re.compile(r"[^/?#]*")
 
 
 class View:
@@ -60,59 +66,63 @@ class View:
         self._entry = entry
         self._zones = zones
         self._memory = memory
-        self._secrets = memory.secrets
         self._entries: JsonObject = {}
         self._objects: dict[str, str] = {}
-        self._marks = Marks(run=True, card=True, iban=True)
+        self._marks = ALL_MARKS
+        self._carried = Carried()
 
     def take(self) -> Generator[None, None, Looked]:
         arguments = self._arguments
         if not arguments:
             return Looked(entries={}, incomplete=self._memory.is_incomplete)
-        self._marks = marks_of(arguments)
-        found: Found = {}
-        if self._marks.run or self._marks.card or self._memory.secrets:
-            found = yield from self._secrets_in(list(_strings(arguments, "")))
+        self._marks = yield from marks_of(arguments)
+        self._carried = yield from carried_in(arguments, self._marks, self._memory)
+        seen = 0
         for argument in self._entry.arguments:
             name = argument.pointer[1:]
             if name in arguments or not name.isidentifier():
                 for pointer, inner in self._values(argument):
-                    yield from self._enter(pointer, inner, argument, found)
-        for pointer, names in found.items():
-            if not any(pointer == one or pointer.startswith(one + "/") for one in self._entries):
-                self._entries[pointer] = _shown(MADE_UP, Role.CONTENT, [], names)
-        ids = _gravest(name for names in found.values() for name in names) if found else ()
+                    yield from self._enter(pointer, inner, argument)
+                    seen += 1
+                    if seen % _STEP_ENTRIES == 0:
+                        yield
+        yield from self._enter_others()
         return Looked(
             entries=self._entries,
             incomplete=self._memory.is_incomplete,
-            secret_ids=tuple(islice(ids, MAX_IDS)),
+            secret_ids=self._carried.at(""),
             objects=self._objects,
         )
 
     def _values(self, argument: ArgumentEntry) -> Iterator[tuple[str, Json]]:
+        """The values that the manifest's line is about; None where there is none."""
         value = self._arguments.get(argument.pointer[1:])
         if isinstance(value, str) and argument.pointer.count("/") == 1:
             yield argument.pointer, value
             return
         for pointer in pointers_of(self._arguments, argument.pointer):
-            found, value = resolve(self._arguments, pointer)
+            _, value = resolve(self._arguments, pointer)
             if argument.role is Role.DESTINATION and isinstance(value, list):
                 for index, item in enumerate(value):
                     yield f"{pointer}/{index}", item
-            elif found and value is not None:
+            else:
                 yield pointer, value
 
     def _enter(
-        self, pointer: str, value: Json, argument: ArgumentEntry, found: "Found"
+        self, pointer: str, value: Json, argument: ArgumentEntry
     ) -> Generator[None, None, None]:
         """Write the entry of one value, if it says anything."""
         role, kind = argument.role, argument.type
-        leaves = list(texts_of(value))
+        leaves: list[str | int | float] = []
+        for leaf in texts_of(value) if value is not None else ():
+            leaves.append(leaf)
+            if len(leaves) % _STEP_LEAVES == 0:
+                yield
         if not leaves:
             return
-        named = _below(found, pointer) if found else ()
+        named = self._carried.at(pointer) if self._carried else ()
         if len(leaves) == 1:
-            sight = self._single(pointer, leaves[0], role, kind)
+            sight = yield from self._single(pointer, leaves[0], role, kind)
         else:
             sight = yield from self._worst(pointer, leaves, role, kind)
         if named and any(isinstance(leaf, str) and "://" in leaf for leaf in leaves):
@@ -125,6 +135,16 @@ class View:
         if len(leaves) > 1 or (isinstance(value, str) and len(value) > _LONG):
             yield
 
+    def _enter_others(self) -> Generator[None, None, None]:
+        """Secrets where no argument has a role: each text that carries one has an entry."""
+        for number, pointer in enumerate(self._carried.places, 1):
+            if not any(one in self._entries for one in above(pointer)):
+                self._entries[pointer] = _shown(
+                    MADE_UP, Role.CONTENT, [], self._carried.at(pointer)
+                )
+            if number % _STEP_ENTRIES == 0:
+                yield
+
     # --- labels -------------------------------------------------------------------------------
 
     def _worst(
@@ -134,7 +154,7 @@ class View:
             return MADE_UP
         sights: list[Sight] = []
         for number, leaf in enumerate(leaves):
-            sights.append(self._single(f"{pointer}/{number}", leaf, role, kind))
+            sights.append((yield from self._single(f"{pointer}/{number}", leaf, role, kind)))
             if number % _STEP_SIGHTS == _STEP_SIGHTS - 1:
                 yield
         worst = max(sights, key=lambda one: one.label.rank)
@@ -142,34 +162,61 @@ class View:
         kept = tuple(dict.fromkeys(sources))[:MAX_SOURCES]
         return Sight(worst.label, kept, any(one.confusable for one in sights))
 
-    def _single(self, pointer: str, leaf: str | float, role: Role, kind: str | None) -> Sight:
-        long = isinstance(leaf, str) and len(leaf) > LONGEST_CHARS
-        value = None if long else value_of(leaf, kind)
+    def _single(
+        self, pointer: str, leaf: str | float, role: Role, kind: str | None
+    ) -> Generator[None, None, Sight]:
+        if not isinstance(leaf, str):
+            value = value_of(leaf, kind)
+        elif len(leaf) > LONGEST_CHARS:
+            return MADE_UP
+        else:
+            value = yield from value_steps(leaf, kind)
         if value is None:
             return MADE_UP
         if role in _OBJECTS:
             self._objects[pointer] = self._memory.digest_of(value)
-        return self._sight(leaf, value, role, kind)
+        whole = self._memory.sight(value, kind, role, self._upstream)
+        if not isinstance(leaf, str) or role in _WHOLE:
+            return whole
+        if value.url is not None or kind == "path":
+            return (yield from self._beside(leaf, value, whole, role, kind))
+        if kind in _UNSPLIT or whole.label not in _DOUBTFUL or not _SEPARATORS.search(leaf):
+            return whole
+        parts = _SEPARATORS.split(leaf, maxsplit=MAX_PARTS)
+        return (yield from self._worst_part(parts, whole, role, kind))
 
-    def _sight(self, leaf: str | float, value: Value, role: Role, kind: str | None) -> Sight:
-        memory = self._memory
-        whole = memory.sight(value, kind, role, self._upstream)
-        if (
-            not isinstance(leaf, str)
-            or role in _WHOLE
-            or kind in _UNSPLIT
-            or whole.label not in _DOUBTFUL
-            or not _SEPARATORS.search(leaf)
-        ):
+    def _beside(
+        self, leaf: str, value: Value, whole: Sight, role: Role, kind: str | None
+    ) -> Generator[None, None, Sight]:
+        """A URL or path that is trusted by its origin or directory alone is no better than what
+        else stands in the text: whoever splits it goes there too."""
+        if whole.label in _DOUBTFUL or not _BETWEEN_PLACES.search(leaf):
             return whole
-        texts = _SEPARATORS.split(leaf, maxsplit=MAX_PARTS)
-        if len(texts) > MAX_PARTS:
+        plain = None if kind == "path" else kind
+        alone = self._memory.sight(value._replace(url=None), plain, role, self._upstream)
+        if alone.label not in _DOUBTFUL:
+            return whole  # somebody trusted said all of it
+        parts = _BETWEEN_PLACES.split(leaf, maxsplit=MAX_PARTS)
+        if len(parts) <= MAX_PARTS and not _LINES.search(leaf):
+            leads = _is_path if kind == "path" else _is_address
+            parts = [parts[0], *filter(leads, parts[1:])]
+        return (yield from self._worst_part(parts, whole, role, kind))
+
+    def _worst_part(
+        self, parts: list[str], whole: Sight, role: Role, kind: str | None
+    ) -> Generator[None, None, Sight]:
+        if len(parts) > MAX_PARTS:
             return MADE_UP
-        parts = [value_of(part, kind) for part in texts]
-        values = [part for part in parts if part is not None]
-        if len(values) < 2:
+        sights: list[Sight] = []
+        for part in parts:
+            value = yield from value_steps(part, kind)
+            if value is None:
+                continue
+            sights.append(self._memory.sight(value, kind, role, self._upstream))
+            if len(sights) % _STEP_SIGHTS == 0:
+                yield
+        if len(sights) < 2:
             return whole
-        sights = [memory.sight(part, kind, role, self._upstream) for part in values]
         return max(sights, key=lambda one: one.label.rank)
 
     # --- content ------------------------------------------------------------------------------
@@ -229,38 +276,19 @@ class View:
             shown["confusable"] = True
         return shown
 
-    # --- secrets ------------------------------------------------------------------------------
-
-    def _secrets_in(self, texts: list[tuple[str, str, bool]]) -> Generator[None, None, Found]:
-        """By the pointer of each leaf, the ids of what it carries or carries a part of."""
-        found: Found = {}
-        if self._marks.run or self._marks.card:
-            for pointer, text, _ in texts:
-                for name in patterns_in(text, self._marks, self._memory.digest):
-                    found.setdefault(pointer, {})[name] = None
-        if self._memory.secrets:
-            # Values in a row, then names, then what was escaped: a split one stands in one of them.
-            row = [(pointer, text) for pointer, text, is_name in texts if not is_name]
-            row += [(pointer, text) for pointer, text, is_name in texts if is_name]
-            row += [(pointer, unquote(text)) for pointer, text, _ in texts if "%" in text]
-            squashed = [squash(text) for _, text in row]
-            for hit in self._memory.secrets.find(b"".join(squashed)):
-                if hit is None:
-                    yield
-                    continue
-                for pointer in _overlapping(hit, row, squashed):
-                    found.setdefault(pointer, {})[hit[2]] = None
-        return found
-
 
 def _tokens_of(texts: list[str], *, iban: bool) -> Iterator[Token | None]:
     """Their tokens, as people see them; None after each piece of a long one."""
     for text in texts:
         for piece in pieces(text, _PIECE_CHARS) if len(text) > _PIECE_CHARS else (text,):
-            shown = piece if piece.isascii() else fold(piece, cased=True).decode()
+            shown = piece if piece.isascii() else (yield from _seen(piece))
             yield from tokens_in(shown, iban=iban)
             if piece is not text:
                 yield None
+
+
+def _seen(text: str) -> Generator[None, None, str]:
+    return (yield from fold_steps(text, cased=True)).decode()
 
 
 _URGENT: Final = {Label.UNTRUSTED: 1, Label.MODEL: 2}
@@ -270,54 +298,30 @@ def _urgency(sight: Sight) -> int:
     return 0 if sight.confusable else _URGENT.get(sight.label, 3)
 
 
-def _gravest(names: Iterable[str]) -> dict[str, None]:
-    """`names` without repeats, secrets and keys before personal data."""
-    return dict.fromkeys(sorted(names, key=lambda name: name.startswith("pii_")))
+def _is_path(part: str) -> bool:
+    """Whether a text behind a comma can be a path to elsewhere, and not the rest of a name."""
+    part = part.strip()
+    return "/" in part or "\\" in part or part[:1] == "~" or part[:2] == ".." or part[1:2] == ":"
 
 
-def _overlapping(
-    hit: tuple[int, int, str], row: list[tuple[str, str]], squashed: list[bytes]
-) -> Iterator[str]:
-    start, end, _ = hit
-    first = 0
-    for (pointer, _), data in zip(row, squashed, strict=True):
-        last = first + len(data)
-        if first < end and start < last:
-            yield pointer
-        first = last
+def _is_address(part: str) -> bool:
+    """The same of a URL, a host or an e-mail address: numbers and plain words are none."""
+    part = part.strip()
+    if "://" in part or "@" in part or "\\" in part or part.startswith("//"):
+        return True
+    head = _HEAD.match(part)
+    host, colon, _ = (head[0] if head else part).partition(":")
+    labels = host.strip(".").split(".")
+    return bool(colon) or len(labels) == 4 or (len(labels) > 1 and labels[-1][:1].isalpha())
 
 
-def _strings(value: Json, pointer: str) -> Iterator[tuple[str, str, bool]]:
-    """(pointer, text, whether it is a name) of every text of the arguments, in their order."""
-    if isinstance(value, str):
-        yield pointer, value, False
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _strings(item, f"{pointer}/{index}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            inner = f"{pointer}/{escape_token(key)}"
-            yield inner, key, True
-            yield from _strings(item, inner)
-
-
-def _below(found: Found, pointer: str) -> dict[str, None]:
-    names: dict[str, None] = {}
-    for one, inner in found.items():
-        if one == pointer or one.startswith(pointer + "/"):
-            names |= inner
-    return names
-
-
-def _shown(
-    sight: Sight, role: Role, tokens: list[JsonObject], named: Collection[str]
-) -> JsonObject:
+def _shown(sight: Sight, role: Role, tokens: list[JsonObject], named: Sequence[str]) -> JsonObject:
     entry: JsonObject = {
         "role": role.value,
         "label": sight.label.value,
         "sources": [*sight.sources],
         "tokens": [*tokens],
-        "secrets": [*islice(_gravest(named), MAX_NAMED)] if named else [],
+        "secrets": [*named],
     }
     if sight.confusable:
         entry["confusable"] = True

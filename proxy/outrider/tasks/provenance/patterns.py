@@ -6,8 +6,7 @@ digit. A text that has none of the marks costs no regular expression.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator
 from typing import Final, NamedTuple
 
 import orjson
@@ -48,6 +47,10 @@ _IBAN_CHARS: Final = 34
 FEWEST_DIGITS: Final = 10
 """What is spelt like an IBAN or a card has so many."""
 _MOST: Final = 16  # of one kind in one value
+_SLICE: Final = 16 << 10
+"""So much of a text is searched in one go."""
+_SHARED: Final = 512  # with the next slice: what is found is no longer, but for a web token
+_TOKEN_SHARED: Final = 3 * 8192 + 16
 _ISSUERS: Final = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
     r"|6(?:011|5\d\d)\d{12}|35\d{14}|3(?:0[0-5]|[68]\d)\d{11}"
@@ -62,12 +65,26 @@ class Marks(NamedTuple):
     iban: bool
 
 
-def marks_of(arguments: JsonObject) -> Marks:
-    """The marks of all texts in `arguments`, read in one go."""
+ALL_MARKS: Final = Marks(run=True, card=True, iban=True)
+
+
+def marks_of(arguments: JsonObject) -> Generator[None, None, Marks]:
+    """The marks of all texts in `arguments`; of large ones in steps."""
     try:
         data = orjson.dumps(arguments)
     except orjson.JSONEncodeError:
-        return Marks(run=True, card=True, iban=True)
+        return ALL_MARKS
+    marks = _marks_in(data[: _SLICE + _SHARED])
+    for start in range(_SLICE, len(data), _SLICE):
+        if marks == ALL_MARKS:
+            break
+        yield
+        more = _marks_in(data[start : start + _SLICE + _SHARED])
+        marks = Marks(*(one or other for one, other in zip(marks, more, strict=True)))
+    return marks
+
+
+def _marks_in(data: bytes) -> Marks:
     run = has_run(data.translate(_KEY_CHARS), _KEY_RUN)
     if b"\\" in data:
         for escape in _ESCAPES:
@@ -106,17 +123,38 @@ def _may_hold_iban(data: bytes) -> bool:
     return False
 
 
-def patterns_in(text: str, marks: Marks, digest: Callable[[bytes], str]) -> Iterator[str]:
-    """The ids of what is found, `key_<kind>_<digest>` or `pii_card_<digest>`."""
+def patterns_in(text: str, marks: Marks, digest: Callable[[bytes], str]) -> Iterator[str | None]:
+    """The ids of what is found, `key_<kind>_<digest>` or `pii_card_<digest>`; None after each
+    slice of a long text."""
     for kind, (mark, pattern) in _KEYS.items() if marks.run else ():
         if mark in text:
-            for match in islice(pattern.finditer(text), _MOST):
-                yield f"key_{kind}_{digest(match[0].encode())}"
+            shared = _TOKEN_SHARED if kind == "jwt" else _SHARED
+            for found in _found(pattern, text, shared):
+                yield None if found is None else f"key_{kind}_{digest(found.encode())}"
     if marks.card:
-        for match in islice(_CARD.finditer(text), _MOST):
-            number = match[0].replace(" ", "").replace("-", "")
-            if _ISSUERS.fullmatch(number) and _is_luhn(number):
+        for found in _found(_CARD, text, _SHARED):
+            number = None if found is None else found.replace(" ", "").replace("-", "")
+            if number is None:
+                yield None
+            elif _ISSUERS.fullmatch(number) and _is_luhn(number):
                 yield f"pii_card_{digest(number.encode())}"
+
+
+def _found(pattern: re.Pattern[str], text: str, shared: int) -> Iterator[str | None]:
+    """What `pattern` finds in `text`, the first `_MOST`; None after each slice of a long one."""
+    start = count = 0
+    while start < len(text):
+        stop = start + _SLICE
+        for match in pattern.finditer(text, start, stop + shared):
+            if match.start() >= stop or count == _MOST:
+                break
+            count += 1
+            start = match.end()
+            yield match[0]
+        if count == _MOST or stop >= len(text):
+            return
+        start = max(start, stop)
+        yield None
 
 
 def _is_luhn(number: str) -> bool:

@@ -6,8 +6,9 @@ arguments that follow one another; the caller puts what is percent-escaped there
 unescaped. Other encodings have needles of their own: reversed, hex, base64 (and base64url) at
 three offsets, JSON's `\\u` escapes.
 
-Of a needle nothing is kept but a keyed digest, its length and keyed hashes of four pieces: every
-fourth place of a text is hashed, so one of four pieces in a row is met wherever the needle stands.
+Of a needle nothing is kept but a keyed digest, its length and keyed hashes of five pieces: every
+fourth place of a text is hashed, so one of the first four is met wherever the needle stands, and
+where the fifth, its last, is met too the digest tells.
 
 Not caught: a part of a secret, encryption, compression, XOR and ROT, base32 and other bases, two
 encodings on top of one another, a split over several calls or in another order, paraphrase.
@@ -15,7 +16,7 @@ encodings on top of one another, a split over several calls or in another order,
 
 import base64
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 SHORTEST: Final = 12
 """Characters of a secret that is fingerprinted."""
@@ -25,6 +26,7 @@ _STRIDE: Final = 4
 _SURE: Final = _PIECE + _STRIDE - 1
 """Bytes of a needle that is met for sure; a secret with fewer letters and digits has none."""
 _SLICE: Final = 16 << 10
+_DIGEST_WORK: Final = 256  # what a digest costs beside its bytes
 
 _KEPT: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz" + bytes(range(128, 256)))
 _LOWER: Final = bytes(range(256)).lower()
@@ -36,6 +38,16 @@ def squash(text: str) -> bytes:
     return text.encode("utf-8", "replace").translate(_LOWER, _LEFT_OUT)
 
 
+class _Known(NamedTuple):
+    """A piece of a needle: its place in it, the needle's length, the hash of its last piece, and
+    the secret's id."""
+
+    place: int
+    length: int
+    last: int
+    name: str
+
+
 class Secrets:
     """The secrets of one task. `digest` is keyed by it."""
 
@@ -44,7 +56,7 @@ class Secrets:
     def __init__(self, digest: Callable[[bytes], str]) -> None:
         self._digest = digest
         self._ids: dict[str, str] = {}  # digest of a needle -> id of the secret
-        self._pieces: dict[int, list[tuple[int, int]]] = {}  # hash -> (its place, needle's length)
+        self._pieces: dict[int, list[_Known]] = {}
         self.incomplete = False
 
     def __bool__(self) -> bool:
@@ -65,30 +77,43 @@ class Secrets:
         for needle in set(needles_of(value)):
             if len(needle) >= _SURE:
                 self._ids[self._digest(needle)] = name
+                last = hash(needle[-_PIECE:])
                 for place in range(_STRIDE):
                     piece = hash(needle[place : place + _PIECE])
-                    self._pieces.setdefault(piece, []).append((place, len(needle)))
+                    known = _Known(place, len(needle), last, name)
+                    self._pieces.setdefault(piece, []).append(known)
         return name
 
     def find(self, text: bytes) -> Iterator[tuple[int, int, str] | None]:
-        """(start, end, id) of each secret in the squashed `text`; None after each slice of it."""
+        """(start, end, id) of each secret in the squashed `text`, of one that meets itself the
+        first; None after each slice of the text and of the work."""
         pieces = self._pieces
+        met: dict[str, int] = {}  # ids by where they were met last
         for first in range(0, len(text), _SLICE):
             for at in range(first, min(first + _SLICE, len(text) - _PIECE + 1), _STRIDE):
-                met = pieces.get(hash(text[at : at + _PIECE]))
-                if met is not None:
-                    yield from self._checked(text, at, met)
+                known = pieces.get(hash(text[at : at + _PIECE]))
+                if known is not None:
+                    yield from self._checked(text, at, known, met)
             yield None
 
     def _checked(
-        self, text: bytes, at: int, met: list[tuple[int, int]]
-    ) -> Iterator[tuple[int, int, str]]:
-        for place, length in met:
-            start = at - place
-            if start >= 0 and start + length <= len(text):
-                name = self._ids.get(self._digest(text[start : start + length]))
-                if name is not None:
-                    yield start, start + length, name
+        self, text: bytes, at: int, known: list[_Known], met: dict[str, int]
+    ) -> Iterator[tuple[int, int, str] | None]:
+        work = 0
+        for place, length, last, secret in known:
+            start, end = at - place, at - place + length
+            if start < met.get(secret, 0) or end > len(text):
+                continue
+            if hash(text[end - _PIECE : end]) != last:
+                continue
+            name = self._ids.get(self._digest(text[start:end]))
+            if name is not None:
+                met[secret] = met[name] = end
+                yield start, end, name
+            work += length + _DIGEST_WORK
+            if work >= _SLICE:
+                work = 0
+                yield None
 
 
 def needles_of(value: str) -> Iterator[bytes]:

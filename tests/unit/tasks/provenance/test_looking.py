@@ -171,3 +171,74 @@ def test_a_string_of_more_parts_than_are_looked_at_is_the_models() -> None:
 
 def test_one_part_between_separators_is_the_whole() -> None:
     assert a_desk("f-1").label("id", "f-1,") == "model"
+
+
+_MINE = "Look at https://docs.acme.test/a and keep it under /home/me/ or in https://a.test/x,/y"
+
+
+@pytest.mark.parametrize("name", ["url", "place"])
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("https://docs.acme.test/b", "user"),
+        ("https://docs.acme.test/b,https://docs.acme.test/c", "user"),
+        ("https://docs.acme.test/b?at=52.52,13.41&show=rain,snow;v=1.5", "user"),
+        ("https://docs.acme.test/b,https://evil.example/p", "model"),
+        ("https://docs.acme.test/b;https://evil.example/p", "model"),
+        ("https://docs.acme.test/b|https://evil.example/p", "model"),
+        ("https://docs.acme.test/b,evil.example/p", "model"),
+        ("https://docs.acme.test/b,//evil.example", "model"),
+        ("https://docs.acme.test/b,10.0.0.1/p", "model"),
+        ("https://docs.acme.test/b,intranet:80", "model"),
+        ("https://docs.acme.test/b\nhttps://evil.example/p", "model"),
+    ],
+)
+def test_a_url_says_nothing_of_another_behind_it(name: str, text: str, label: str) -> None:
+    assert a_desk(_MINE).label(name, text) == label
+
+
+def test_an_address_behind_a_url_is_looked_at() -> None:
+    entry = a_desk(_MINE).entry("url", "https://docs.acme.test/b?to=c,eve@evil.example")
+    assert entry["label"] == "untrusted"
+
+
+def test_a_url_of_more_parts_than_are_looked_at_is_the_models() -> None:
+    desk = a_desk(_MINE)
+    assert desk.label("url", "https://docs.acme.test/" + "b," * 63) == "user"
+    assert desk.label("url", "https://docs.acme.test/" + "b," * 64) == "model"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("/home/me/a", "user"),
+        ("/home/me/Report, final.txt", "user"),
+        ("/home/me/a,/home/me/b", "user"),
+        ("/home/me/a,/etc/passwd", "model"),
+        ("/home/me/a;/etc/passwd", "model"),
+        ("/home/me/a, ../b", "model"),
+        ("/home/me/a,~root", "model"),
+        ("/home/me/a|c:\\b", "model"),
+        ("/home/me/a\nb", "model"),
+    ],
+)
+def test_a_directory_says_nothing_of_another_path_behind_it(text: str, label: str) -> None:
+    assert a_desk(_MINE).label("path", text) == label
+
+
+def test_what_a_person_wrote_whole_is_trusted_with_its_commas() -> None:
+    desk = a_desk("see https://a.test/x,https://b.test/y")
+    assert desk.label("url", "https://a.test/x,https://b.test/y") == "user"
+
+
+def test_many_entries_are_written_in_steps() -> None:
+    desk = a_desk()
+    listed: Json = [f"p{number}@b.example" for number in range(1_600)]
+    action, entry, manifest = desk.action("send", {"to": listed, "name": "x"})
+    assert sum(1 for _ in desk.index.looking(action, entry=entry, zones=manifest.zones)) >= 100
+
+
+def test_a_long_text_beyond_ascii_is_folded_in_steps() -> None:
+    desk = a_desk()
+    action, entry, manifest = desk.action("send", {"name": "\u00e9 a\u0316" * 10_000})
+    assert sum(1 for _ in desk.index.looking(action, entry=entry, zones=manifest.zones)) >= 30

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from outrider.tasks.provenance.patterns import Marks, has_run, marks_of, patterns_in
+from outrider.core.jsonvalue import JsonObject
+from outrider.tasks.provenance.patterns import ALL_MARKS, Marks, has_run, marks_of, patterns_in
 from tests.support.provenance import a_desk
 
 KEYS = {
@@ -87,11 +88,30 @@ def test_spellings_of_one_card_have_one_id() -> None:
     ],
 )
 def test_marks_are_told_of_all_arguments_at_once(text: str, marks: Marks) -> None:
-    assert marks_of({"a": {"b": ["x", text]}}) == marks
+    assert _marks_of({"a": {"b": ["x", text]}}) == marks
+
+
+@pytest.mark.parametrize("before", [0, 16 << 10, (16 << 10) - 9, 100_000])
+def test_marks_are_told_wherever_they_stand_in_a_long_text(before: int) -> None:
+    words = ("word " * before)[:before]
+    text = f"{words} DE89 3704 0044 0532 0130 00 {words}"
+    assert _marks_of({"a": text}) == Marks(run=False, card=True, iban=True)
+    steps = sum(1 for _ in marks_of({"a": text}))
+    assert steps == max(0, (2 * before + 40) // (16 << 10))
+
+
+def _marks_of(arguments: JsonObject) -> Marks:
+    steps = marks_of(arguments)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        marks: Marks = done.value
+        return marks
 
 
 def test_what_cannot_be_written_has_all_marks() -> None:
-    assert marks_of({"a": "\ud800"}) == Marks(run=True, card=True, iban=True)
+    assert _marks_of({"a": "\ud800"}) == ALL_MARKS
 
 
 def test_so_many_of_one_kind_are_told() -> None:
@@ -100,6 +120,22 @@ def test_so_many_of_one_kind_are_told() -> None:
         patterns_in(text, Marks(run=True, card=False, iban=False), lambda data: data.hex())
     )
     assert len(found) <= 16
+
+
+@pytest.mark.parametrize("kind", list(KEYS))
+@pytest.mark.parametrize("before", [0, (16 << 10) - 40, 50_000])
+def test_a_key_is_found_wherever_it_stands_in_a_long_text(kind: str, before: int) -> None:
+    text = "word " * (before // 5) + KEYS[kind] + " word" * 10_000
+    found = list(patterns_in(text, ALL_MARKS, lambda data: data.hex()))
+    (name,) = (name for name in found if name is not None)
+    assert name.startswith(f"key_{kind}_")
+    assert found.count(None) >= 3
+
+
+def test_a_long_web_token_is_found_across_slices() -> None:
+    token = "eyJ" + "a" * 8_000 + ".eyJ" + "b" * 8_000 + "." + "c" * 8_000
+    names = list(patterns_in(f"{token} {token}", ALL_MARKS, str))
+    assert len([name for name in names if name]) == 2
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 13, 16, 17])
