@@ -275,7 +275,7 @@ class BookPage:
             flags = as_object(self._facts[place].behaviour.get("flags"))
             if act.remembers and flags.get("untrusted_read") is False:
                 self._clean_memory(act)
-            if act.kind is EffectClass.WRITE:
+            if act.kind is not EffectClass.READ:
                 self._shelf.index.wrote(act.action, entry=entry, event=f"evt_{numbers[place]}")
 
     def _ended(self, document: TaskDocument, *, status: OutcomeStatus, more: int) -> None:

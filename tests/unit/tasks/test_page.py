@@ -7,7 +7,7 @@ import pytest
 
 from outrider.core.errors import EnforcementError, StoreUnavailableError
 from outrider.core.facts import Answered
-from outrider.core.jsonvalue import as_object
+from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Held
 from outrider.core.vocabulary import (
     Effect,
@@ -304,3 +304,18 @@ async def test_a_clean_write_that_failed_cleans_no_memory() -> None:
         await office.call("recall", {"key": "iban"}, answer={"text": "x"})
         told = (await office.facts("open", {"id": "t-1"})).behaviour
     assert told["flags"]["untrusted_read"] is True
+
+
+@pytest.mark.parametrize("tool", ["mail", "remember"])
+async def test_what_the_task_wrote_comes_back_as_nobody_s_value(tool: str) -> None:
+    office = an_office()
+    async with at_work(office):
+        page = await office.open(tool, {"body": "DE89370400440532013000"})
+        page.close(DONE)  # with an answer that says nothing
+        page = await office.open("search", {"query": "x"})
+        listed: JsonObject = {"items": [{"id": "DE89370400440532013000"}, {"id": "T-100"}]}
+        await page.learn(Answered(action=0, value=listed))
+        page.close(DONE)
+        for iban, label in (("DE89370400440532013000", "model"), ("T-100", "platform")):
+            facts = await office.facts("pay", {"iban": iban, "amount": 1})
+            assert as_object(facts.provenance["/iban"])["label"] == label
