@@ -384,6 +384,7 @@ class PlainWatcher:
     is_stream: bool = False
     on_chunk: Callable[[bytes], list[Step]] = field(default=_pass_on)
     news: Callable[[], list[Step]] | None = None
+    opening: Callable[[], list[Step]] | None = None
 
     @property
     def streaming(self) -> bool:

@@ -1,6 +1,8 @@
 """An action: one thing asked for, protocol-free (ARCHITECTURE §1)."""
 
+import hashlib
 from dataclasses import dataclass, field
+from typing import Final
 
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import (
@@ -15,6 +17,8 @@ from outrider.core.vocabulary import (
     Role,
     Sensitivity,
 )
+
+_DIGEST_CHARS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,9 @@ class Ask:
     (PROTOCOLS §4.3); None leaves it to the manifest. `plumbing` marks those of them that every
     caller of an upstream needs (handshake, ping, listing): a grant on anything of the upstream
     covers them. `arguments` is None where the body is opaque or there is none, and while listing.
-    `hosts` are destinations that stand in the message itself.
+    `hosts` are destinations that stand in the message itself. `answers` is what was asked before
+    where this only fetches its answer (a stream that is resumed, a task's result), without its
+    arguments: what the answer holds is as sensitive, and labelled, as that one's.
     """
 
     protocol: ProtocolName
@@ -51,11 +57,23 @@ class Ask:
     hosts: tuple[str, ...] = ()
     operation: str | None = None  # manifest key where it differs from `resource`
     via: str | None = None  # the meta-tool it came through, as `<upstream>/<name>`
+    answers: "Ask | None" = None
 
     @property
     def resource_id(self) -> str:
         """`<upstream>/<name>`, case-sensitive."""
         return f"{self.upstream}/{self.resource}"
+
+    @property
+    def shown_id(self) -> str:
+        """`resource_id` for whoever keeps it: of a URI, which may carry anything out in its path or
+        query, no more than where it points and a digest."""
+        if self.resource_type is not ResourceType.RESOURCE:
+            return self.resource_id
+        scheme = self.resource.partition(":")[0]
+        origin = f"{scheme}://{self.hosts[0]}" if self.hosts else f"{scheme}:"
+        data = self.resource.encode("utf-8", "surrogatepass")
+        return f"{self.upstream}/{origin}#{hashlib.sha256(data).hexdigest()[:_DIGEST_CHARS]}"
 
     @property
     def carrier(self) -> str:

@@ -19,7 +19,7 @@ from outrider.core.destinations import destinations_in, host_of, pointers_of
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest_reader import read_manifest
 from outrider.core.unwrap import entry_of, unwrapped
-from outrider.core.vocabulary import ActionEffect, Impact, Phase, Role
+from outrider.core.vocabulary import ActionEffect, Impact, Phase, ResourceType, Role
 from outrider.core.zones import Zones
 
 __all__ = [
@@ -111,7 +111,9 @@ def _destinations(ask: Ask, entry: ToolEntry, manifest: Manifest) -> tuple[Desti
         return own
     zones = manifest.zones
     found = [*own]
-    for host in ask.hosts:
+    # A resource's host stands in its URI, which is an argument, but while listing.
+    told = ask.resource_type is ResourceType.RESOURCE and ask.arguments is not None
+    for host in () if told else ask.hosts:
         bare = host_of(host)
         found.append(Destination(pointer=None, value=host, host=bare, zone=zones.zone_of(bare)))
     for argument in entry.places:

@@ -11,24 +11,46 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from outrider.core.action import Ask
-from outrider.core.catalogue import UNDECLARED, Manifest, ToolEntry, Unwrap
+from outrider.core.catalogue import (
+    UNDECLARED,
+    ArgumentEntry,
+    Manifest,
+    ResultField,
+    ToolEntry,
+    Unwrap,
+)
 from outrider.core.constraints import resolve
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.core.vocabulary import ResourceType
+from outrider.core.vocabulary import FieldLabel, ResourceType, Role, Sensitivity
 
 Path: TypeAlias = tuple[str, ...]
 
 MOST_LAYERS: Final = 4
 """Meta-tools within meta-tools that are taken apart; a call wrapped more often is not."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+URI: Final = "uri"
+"""The argument of a resource's ask; its role and type are built in."""
+_PLACE: Final = ArgumentEntry(pointer=f"/{URI}", role=Role.DESTINATION, type="url")
+_NAMED: Final = ArgumentEntry(pointer=f"/{URI}", role=Role.SELECTOR, type="url")
+_ANY_ANSWER: Final = replace(UNDECLARED, sensitivity=Sensitivity.SECRET)
+"""Of the answer of a meta-tool whose inner call is not known any more."""
+_GUARDED: Final = frozenset({FieldLabel.SECRET, FieldLabel.PII})
 # What adapters tell beside the arguments: it is said of the call, whichever tool it is of.
 _META: Final = "params._meta"
 _FIELD: Final = "header."
 
 
 def entry_of(ask: Ask, manifest: Manifest) -> ToolEntry:
-    """What the manifest says of `ask`; an upstream it does not know is undeclared."""
+    """What the manifest says of `ask`; an upstream it does not know is undeclared.
+
+    Where `ask` fetches another's answer it is what is said of that answer; a resource's URI is an
+    argument in any case.
+    """
+    if ask.answers is not None:
+        return _of_answer(entry_of(ask.answers, manifest))
     upstream = manifest.upstreams.get(ask.upstream)
+    if ask.resource_type is ResourceType.RESOURCE:
+        return _with_uri(ask, UNDECLARED if upstream is None else upstream.default)
     if upstream is None:
         return UNDECLARED
     key = ask.operation or ask.resource
@@ -37,6 +59,25 @@ def entry_of(ask: Ask, manifest: Manifest) -> ToolEntry:
     if ask.resource_type is ResourceType.API:
         return upstream.operations.get(key, upstream.default)
     return upstream.default
+
+
+def _with_uri(ask: Ask, entry: ToolEntry) -> ToolEntry:
+    """The URI says where a network is reached; else which of the upstream's own things is meant."""
+    uri = _PLACE if ask.hosts else _NAMED
+    return replace(entry, arguments=(*entry.arguments, uri))
+
+
+def _of_answer(entry: ToolEntry) -> ToolEntry:
+    """What `entry` says of an answer whose call is over. What depended on its arguments is taken
+    for the worse: a field is guarded, and nothing is trusted."""
+    if entry.unwrap is not None:
+        return _ANY_ANSWER
+    result = tuple(
+        one if one.when is None else ResultField(path=one.path, label=one.label)
+        for one in entry.result
+        if one.when is None or one.label in _GUARDED
+    )
+    return replace(entry, arguments=(), result=result, offers=None)
 
 
 def unwrapped(ask: Ask, manifest: Manifest) -> Ask:

@@ -90,7 +90,7 @@ def action_facts(action: Action, arguments_digest: str | None) -> JsonObject:
         "effect": action.effect._value_,
         "class": action.effect_class._value_,
         "impact": action.impact._value_,
-        "resource": _short(ask.resource_id),
+        "resource": _short(ask.shown_id),
         "definition_digest": ask.definition.digest if ask.definition else None,
         "arguments_digest": arguments_digest,
         "redacted": [pointer for pointer, role in action.roles if role is _CONTENT],

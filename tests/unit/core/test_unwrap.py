@@ -6,8 +6,15 @@ import pytest
 from outrider.core.action import Ask, Definition
 from outrider.core.grant import covers, parse_grant
 from outrider.core.manifest import complete
-from outrider.core.unwrap import MOST_LAYERS, unwrapped
-from outrider.core.vocabulary import ActionEffect, Phase, ProtocolName, ResourceType
+from outrider.core.unwrap import MOST_LAYERS, entry_of, unwrapped
+from outrider.core.vocabulary import (
+    ActionEffect,
+    FieldLabel,
+    Phase,
+    ProtocolName,
+    ResourceType,
+    Sensitivity,
+)
 from tests.support.builders import CRM, NOW_UNIX_S, a_manifest
 
 WRAP: dict[str, Any] = {"name": "$.tool", "arguments": "$.args"}
@@ -209,3 +216,92 @@ def test_a_grant_covers_the_inner_call(arguments: Any, tools: Any, covered: bool
     grant = parse_grant(GRANT | {"tools": tools}, "grant")
     action = complete(an_ask("run_tool", arguments), MANIFEST)
     assert (covers(grant, action, now_unix_s=NOW_UNIX_S) is None) is covered
+
+
+# --- resources, and answers that are fetched ---------------------------------------------------
+
+LABELLED = a_manifest(
+    crm={
+        **CRM,
+        "tools": {
+            "run_tool": {"unwrap": WRAP},
+            "read": {
+                "effect": "read",
+                "sensitivity": "secret",
+                "arguments": {"id": {"role": "selector"}},
+                "records": "$.rows",
+                "result": [
+                    {"path": "$.a", "label": "secret", "when": {"argument": "id", "prefix": "x"}},
+                    {"path": "$.b", "label": "platform", "when": {"argument": "id", "prefix": "x"}},
+                    {"path": "$.c", "label": "platform"},
+                ],
+            },
+        },
+    }
+)
+
+
+def fetching(tool: str, upstream: str = "crm") -> Ask:
+    called = an_ask(tool, None, upstream=upstream)
+    return an_ask(
+        "tasks/result",
+        {"taskId": "t"},
+        resource_type=ResourceType.API,
+        effect=ActionEffect.READ,
+        plumbing=True,
+        answers=called,
+    )
+
+
+def test_an_answer_that_is_fetched_is_what_is_said_of_its_call() -> None:
+    entry = entry_of(fetching("read"), LABELLED)
+    assert (entry.sensitivity, entry.records) == (Sensitivity.SECRET, ("rows",))
+    assert entry.arguments == ()
+    action = complete(fetching("read"), LABELLED)
+    assert (action.effect, action.sensitivity) == (ActionEffect.READ, Sensitivity.SECRET)
+    assert (action.roles, action.reversible) == ((), True)
+
+
+def test_what_depended_on_the_arguments_is_taken_for_the_worse() -> None:
+    labels = {
+        one.path: (one.label, one.when) for one in entry_of(fetching("read"), LABELLED).result
+    }
+    assert labels == {("a",): (FieldLabel.SECRET, None), ("c",): (FieldLabel.PLATFORM, None)}
+
+
+def test_the_answer_of_a_meta_tool_may_be_any() -> None:
+    entry = entry_of(fetching("run_tool"), LABELLED)
+    assert (entry.sensitivity, entry.declared, entry.result) == (Sensitivity.SECRET, False, ())
+
+
+@pytest.mark.parametrize("upstream", ["crm", "nowhere"])
+def test_the_answer_of_what_nobody_declared_is_undeclared(upstream: str) -> None:
+    assert not entry_of(fetching("unknown", upstream), LABELLED).declared
+
+
+@pytest.mark.parametrize("upstream", ["crm", "nowhere"])
+@pytest.mark.parametrize(
+    ("uri", "hosts", "role", "reached"),
+    [
+        pytest.param("https://a.example/x?k=1", ("a.example",), "destination", 2, id="network"),
+        pytest.param("memo:///x", (), "selector", 1, id="own"),
+    ],
+)
+def test_a_resources_uri_is_an_argument_whatever_the_manifest_says(
+    upstream: str, uri: str, hosts: tuple[str, ...], role: str, reached: int
+) -> None:
+    ask = an_ask(
+        uri,
+        {"uri": uri},
+        upstream=upstream,
+        resource_type=ResourceType.RESOURCE,
+        effect=ActionEffect.READ,
+        hosts=hosts,
+    )
+    action = complete(ask, LABELLED)
+    assert [(pointer, found.value) for pointer, found in action.roles] == [("/uri", role)]
+    assert [place.host for place in action.destinations[1:]] == list(hosts)
+    assert len(action.destinations) == reached
+    assert entry_of(ask, LABELLED).arguments[-1].type == "url"
+    listed = complete(replace(ask, arguments=None, phase=Phase.LIST), LABELLED)
+    assert [place.host for place in listed.destinations[1:]] == list(hosts)

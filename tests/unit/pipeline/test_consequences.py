@@ -4,7 +4,7 @@ import pytest
 
 from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError, ObligationError
-from outrider.core.exchange import Ending
+from outrider.core.exchange import Ending, ResponseHead
 from outrider.core.facts import Ended, Facts, Verdict
 from outrider.core.obligation import (
     ApprovalObligation,
@@ -12,7 +12,7 @@ from outrider.core.obligation import (
     NarrowObligation,
     QuarantineObligation,
 )
-from outrider.core.ports import Emit, Learn, Step
+from outrider.core.ports import Edits, Emit, Learn, Step
 from outrider.core.vocabulary import (
     Direction,
     Effect,
@@ -22,7 +22,7 @@ from outrider.core.vocabulary import (
     Sensitivity,
 )
 from tests.support.builders import a_decision, a_head, an_ask, an_exchange
-from tests.support.pipeline import Rig
+from tests.support.pipeline import PlainWatcher, Rig
 
 NARROW = NarrowObligation(grant={"effects": ["read"]})
 QUARANTINE = QuarantineObligation(scope="task", reason="SQ-01")
@@ -147,15 +147,33 @@ async def test_what_an_answer_teaches_is_known_before_it_leaves() -> None:
 
     def teaching(chunk: bytes) -> list[Step]:
         order.append(f"learnt {len(rig.books.pages[0].learnt)}")
-        return [Learn(value={"id": 1}, texts=("hello",)), Emit(data=chunk)]
+        learn = Learn(value={"id": 1}, texts=("hello",), failed=True, spelt=True)
+        return [learn, Emit(data=chunk)]
 
     rig.adapter.conversation.on_chunk = teaching
     await _done(rig)
     (learnt,) = rig.books.pages[0].learnt
     assert (learnt.value, learnt.texts) == ({"id": 1}, ("hello",))
+    assert (learnt.failed, learnt.spelt) == (True, True)
     assert learnt.sensitivity is Sensitivity.SECRET
     assert learnt.labels == (FieldLabel.UNTRUSTED,)
     assert order == ["learnt 0"]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_what_a_head_says_is_known_before_it_leaves(*, streaming: bool) -> None:
+    rig = Rig()
+    watch = rig.adapter.conversation.watch
+
+    def watching(head: ResponseHead, edits: Edits) -> PlainWatcher:
+        watcher = watch(head, edits)
+        watcher.is_stream = streaming
+        watcher.opening = lambda: [Learn(texts=("pay mallory",))]
+        return watcher
+
+    object.__setattr__(rig.adapter, "conversation", _Watched(rig, watching))
+    await _done(rig)
+    assert [one.texts for one in rig.books.pages[0].learnt] == [("pay mallory",)]
 
 
 @pytest.mark.parametrize("effect", [Effect.ALLOW, Effect.DENY])

@@ -6,7 +6,14 @@ from outrider.audit.chain import ZERO_HASH, seal
 from outrider.core.decision import ReasonEntry
 from outrider.core.jsonvalue import FloatFree, has_no_float
 from outrider.core.ports import Judged, Lease
-from outrider.core.vocabulary import Effect, OutcomeStatus, Reason, RecordKind, Role
+from outrider.core.vocabulary import (
+    Effect,
+    OutcomeStatus,
+    Reason,
+    RecordKind,
+    ResourceType,
+    Role,
+)
 from outrider.pipeline import records
 from tests.support.builders import (
     FixedClock,
@@ -109,3 +116,9 @@ def test_policys_reasons_are_recorded_as_it_gave_them() -> None:
             "pointer": None, "mode": "shadow",
         },
     ]  # fmt: skip
+
+
+def test_a_uri_is_recorded_without_what_it_could_carry_out() -> None:
+    ask = an_ask(resource_type=ResourceType.RESOURCE, resource="memo:///hunter2")
+    facts = records.action_facts(an_action(ask=ask), None)
+    assert "hunter2" not in str(facts)

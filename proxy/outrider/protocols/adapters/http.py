@@ -19,19 +19,27 @@ import orjson
 from outrider.config.settings import HttpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
-from outrider.core.catalogue import UpstreamEntry
+from outrider.core.catalogue import ToolEntry, UpstreamEntry
 from outrider.core.errors import MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused, Route, Watcher
 from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits
-from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
+from outrider.core.vocabulary import BodyKind, FieldLabel, ProtocolName, ResourceType
 from outrider.protocols.operations import Matched, Operations
 from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location, homeward
 from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
-from outrider.protocols.wire.headers import FORM, JSON, media_type, sendable, telling, without
+from outrider.protocols.wire.headers import (
+    FORM,
+    JSON,
+    OUR_NAME,
+    media_type,
+    sendable,
+    telling,
+    without,
+)
 from outrider.protocols.wire.problem import problem
-from outrider.protocols.wire.taught import taught
+from outrider.protocols.wire.taught import headed, is_guardable, taught
 
 _BODY: Final = "body"
 _FIELD: Final = "header."
@@ -42,7 +50,9 @@ _UNREAD: Final = (
     "manifest, so that it passes unread"
 )
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
-_OF_A_PART: Final = ("range", "if-range")  # a part cannot be read whole, to be redacted
+_OF_A_PART: Final = ("range", "if-range")  # a part cannot be read by its fields
+_OF_ANOTHER_FORM: Final = ("accept", "accept-charset")
+_GUARDED: Final = frozenset({FieldLabel.SECRET, FieldLabel.PII})
 _BODILESS: Final = frozenset({204, 205, 304})
 # Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
 _HTTP: Final = ProtocolName.HTTP
@@ -110,6 +120,7 @@ class HttpAdapter:
             query=query,
             body=body,
             limits=self._limits,
+            guarded=_is_guarded(found.operation.entry),
         )
 
     def refuse(
@@ -164,7 +175,10 @@ class _Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConversation:
-    """One request and its answer. `core.ports.Conversation`."""
+    """One request and its answer. `core.ports.Conversation`.
+
+    `guarded`: the manifest says that fields of the answer are, so it must be read by its fields.
+    """
 
     ask: Ask
     inbound: Inbound
@@ -172,6 +186,7 @@ class HttpConversation:
     query: Pairs
     body: _Body
     limits: HttpLimits
+    guarded: bool = False
 
     @property
     def asks(self) -> tuple[Ask, ...]:
@@ -198,34 +213,43 @@ class HttpConversation:
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
         """Raises `ObligationError` for an answer in which nothing can be redacted or counted."""
         authority = self.inbound.manifest.hosts.get(self.ask.upstream)
-        if _options(self.inbound.route).body == "judged":
+        if self._reads_answer:
             check_location(head, authority)
         route = self.inbound.route
         head = homeward(head, authority, route.base_path.rstrip("/"), route.prefix)
         if self.inbound.head.method == "HEAD" or head.status in _BODILESS:
-            return PassThrough(head, 0, empty=True)
+            return headed(PassThrough(head, 0, empty=True), head)
+        limit = edits.response_bytes or self.limits.response_bytes
+        limit = min(limit, self.limits.response_bytes)
         if edits.redactions:
-            limit = edits.response_bytes or self.limits.response_bytes
-            limit = min(limit, self.limits.response_bytes)
-            return BufferedJson(
+            buffered = BufferedJson(
                 head, edits.redactions, limit, self.limits.response, records=edits.records
             )
-        judged = _options(self.inbound.route).body == "judged"
-        return taught(
+            return headed(buffered, head)
+        guarded = self._reads_answer and self.guarded and is_guardable(head)
+        watcher = taught(
             head,
-            judged=judged,
-            limit_bytes=edits.response_bytes or self.limits.opaque_bytes,
+            judged=self._reads_answer,
+            limit_bytes=limit if guarded else edits.response_bytes or self.limits.opaque_bytes,
             limits=self.limits.response,
             records=edits.records,
+            guarded=guarded,
         )
+        return headed(watcher, head)
+
+    @property
+    def _reads_answer(self) -> bool:
+        return _options(self.inbound.route).body == "judged"
 
     def _headers(self, edits: Edits) -> Headers:
         """What the agent sent, fit to leave, then what obligations set, then ours."""
         replaced = [name for name, _ in edits.headers]
         if self.body.kind is not _OPAQUE:
             replaced += _OF_THE_BODY
-        if edits.redactions:
+        if edits.redactions or self._reads_answer:
             replaced += _OF_A_PART
+        if self.guarded and self._reads_answer:
+            replaced += _OF_ANOTHER_FORM
         kept = without(sendable(self.inbound.head), *replaced)
         if (
             self.body.kind is _OPAQUE
@@ -234,8 +258,14 @@ class HttpConversation:
             kept = (*kept, ("content-length", length))  # the pool holds the stream to it
         if self.body.type is not None:
             kept = (*kept, ("content-type", self.body.type))
+        if self.guarded and self._reads_answer:
+            kept = (*kept, ("accept", JSON))
         trace = self.inbound.trace
-        ours: Headers = (("accept-encoding", "identity"), ("traceparent", trace.traceparent))
+        ours: Headers = (
+            OUR_NAME,
+            ("accept-encoding", "identity"),
+            ("traceparent", trace.traceparent),
+        )
         if trace.state is not None:
             ours = (*ours, ("tracestate", trace.state))
         return (*kept, *edits.headers, *ours)
@@ -244,6 +274,10 @@ class HttpConversation:
         if self.body.kind is _OPAQUE:
             return self.inbound.source.stream(self.limits.opaque_bytes)
         return self.body.data
+
+
+def _is_guarded(entry: ToolEntry) -> bool:
+    return entry.records is not None or any(line.label in _GUARDED for line in entry.result)
 
 
 def _options(route: Route) -> HttpOptions:

@@ -4,7 +4,8 @@ Law: what is to be redacted is read whole and strictly, or nothing of it leaves.
 """
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -33,10 +34,15 @@ _PLACE: Final = re.compile(r"((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*/?)((?:[?#][!
 _DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _PLACED: Final = frozenset({"content-location", "location"})
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+Opening: TypeAlias = Callable[[], list[Step]] | None
+"""What a watcher has to say of its answer's head before that leaves (`core.ports.opening_of`)."""
+FAILED_STATUS: Final = 400
 
 
 class PassThrough:
     """An answer as it came, cut where it grows beyond `limit_bytes`. `core.ports.Watcher`."""
+
+    opening: Opening = None
 
     def __init__(self, head: ResponseHead, limit_bytes: int, *, empty: bool) -> None:
         self._head = head if empty else ResponseHead(
@@ -69,6 +75,8 @@ class PassThrough:
 class BufferedJson:
     """A JSON answer read whole, redacted and written again. `core.ports.Watcher`."""
 
+    opening: Opening = None
+
     def __init__(
         self,
         head: ResponseHead,
@@ -85,6 +93,7 @@ class BufferedJson:
         self._limit_bytes = limit_bytes
         self._limits = limits
         self._records = records
+        self._failed = head.status >= FAILED_STATUS
         self._data = bytearray()
 
     def head(self) -> ResponseHead:
@@ -125,7 +134,7 @@ class BufferedJson:
             value, done = redacted(value, redaction.pointer, redaction.replacement)
             if done:
                 steps.append(Note(event="redacted", facts={"pointer": redaction.pointer}))
-        return [*steps, Learn(value=value), Emit(data=orjson.dumps(value))]
+        return [*steps, Learn(value=value, failed=self._failed), Emit(data=orjson.dumps(value))]
 
 
 def longest_list(value: Json) -> int:

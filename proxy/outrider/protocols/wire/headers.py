@@ -13,6 +13,8 @@ _CHARSET: Final = re.compile(r'[ \t]*charset=(?:utf-8|"utf-8")[ \t]*', re.IGNORE
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+OUR_NAME: Final = ("user-agent", "outrider")
+"""Who speaks to an upstream; an agent's own words for itself would leave unjudged."""
 
 # Hop-by-hop, framing and what the pool or we write ourselves (HARDENING §3); credentials
 # (GOVERNANCE §7). The pipeline strips the latter as well; an adapter alone must not leak them.
@@ -33,6 +35,7 @@ _NEVER_SENT: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "user-agent",
         "x-api-key",
     }
 )
@@ -63,7 +66,6 @@ _PLAIN: Final = frozenset(
         "sec-gpc",
         "sentry-trace",
         "upgrade-insecure-requests",
-        "user-agent",
         "x-amzn-trace-id",
         "x-cloud-trace-context",
         "x-correlation-id",
@@ -87,6 +89,43 @@ _OF_THE_BYTES: Final = frozenset(
         "repr-digest",
     }
 )
+
+# Fields of answers that say what the protocol wants said, each with the form in which they do.
+_COUNT: Final = re.compile(r"[0-9,;=.w \"a-z-]{0,64}")
+_TOKENS: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9*+./;=, \"-]{0,127}|")
+_TAG: Final = re.compile(r'(?:W/)?"[A-Za-z0-9+/=_.:-]{0,80}"')
+_DATE: Final = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT|-1|0")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OWN_PLACE: Final = re.compile(r"/[A-Za-z0-9/_~-]{0,128}")
+_QUIET: Final = {
+    "accept-ranges": _TOKENS,
+    "age": _COUNT,
+    "allow": _TOKENS,
+    "cache-control": _TOKENS,
+    "connection": _TOKENS,
+    "content-encoding": _TOKENS,
+    "content-language": _TOKENS,
+    "content-length": _COUNT,
+    "content-type": _TOKENS,
+    "date": _DATE,
+    "etag": _TAG,
+    "expires": _DATE,
+    "keep-alive": _TOKENS,
+    "last-modified": _DATE,
+    "pragma": _TOKENS,
+    "retry-after": _COUNT,
+    "server": _NAME,
+    "strict-transport-security": _TOKENS,
+    "transfer-encoding": _TOKENS,
+    "vary": _TOKENS,
+    "x-content-type-options": _TOKENS,
+    "x-correlation-id": _NAME,
+    "x-frame-options": _TOKENS,
+    "x-powered-by": _NAME,
+    "x-request-id": _NAME,
+}
+_COUNTED_PREFIXES: Final = ("ratelimit", "x-ratelimit-")
+_PLACED: Final = frozenset({"content-location", "location"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +177,21 @@ def telling(head: RequestHead) -> dict[str, str]:
             raise MalformedError("a header that asks for something comes twice", cause="header")
         found[name] = value
     return found
+
+
+def worded(headers: Headers) -> tuple[str, ...]:
+    """The values of an answer's fields that say more than their name needs: texts to whoever gets
+    them. A field that is known, and in a form of its own, says nothing."""
+    return tuple(value for name, value in headers if not _is_quiet(name, value))
+
+
+def _is_quiet(name: str, value: str) -> bool:
+    if name in _PLACED:
+        return _OWN_PLACE.fullmatch(value) is not None
+    form = _QUIET.get(name)
+    if form is None and name.startswith(_COUNTED_PREFIXES):
+        form = _COUNT
+    return form is not None and form.fullmatch(value) is not None
 
 
 def without(headers: Headers, *names: str) -> Headers:

@@ -53,7 +53,7 @@ class Act:
         self.action = action
         self.effect = action.effect
         self.kind = action.effect_class
-        self.resource = ask.resource_id
+        self.resource = ask.shown_id
         self.sensitivity = action.sensitivity
         self.tags = action.tags
         if GUARD in self.tags and self.kind is EffectClass.READ:

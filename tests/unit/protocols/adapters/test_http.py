@@ -15,7 +15,7 @@ from outrider.core.errors import (
 from outrider.core.exchange import Headers, Outgoing, RequestHead
 from outrider.core.manifest import Manifest
 from outrider.core.obligation import RedactObligation
-from outrider.core.ports import Adapter, Conversation, Edits, Emit, Learn
+from outrider.core.ports import Adapter, Conversation, Edits, Emit, Learn, opening_of
 from outrider.core.vocabulary import BodyKind, ProtocolName, Reason, ResourceType
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from tests.support.builders import (
@@ -287,6 +287,7 @@ def test_fields_leave_without_credentials_and_with_ours() -> None:
             ("x-tenant", "other"),
             ("accept", "application/json"),
             ("range", "bytes=0-1"),
+            ("user-agent", "hunter2"),
         ),
     )
     conversation = parse(head, b"{}", trace=a_trace(state="a=1"))
@@ -296,12 +297,14 @@ def test_fields_leave_without_credentials_and_with_ours() -> None:
         ("accept", "application/json"),
         ("content-type", "application/json"),
         ("x-tenant", "acme"),
+        ("user-agent", "outrider"),
         ("accept-encoding", "identity"),
         ("traceparent", a_trace().traceparent),
         ("tracestate", "a=1"),
     )
     plain = dict(conversation.outgoing(Edits()).headers)
-    assert (plain["range"], plain["x-tenant"]) == ("bytes=0-1", "other")
+    assert (plain["user-agent"], plain["x-tenant"]) == ("outrider", "other")
+    assert "range" not in plain
 
 
 def test_an_empty_body_leaves_without_a_type() -> None:
@@ -478,3 +481,91 @@ def test_an_argument_cannot_stand_for_a_field(
     with pytest.raises(MalformedError) as refused:
         parse(head, body.replace(b"%s", name.encode()))
     assert refused.value.cause == "argument_clash"
+
+
+# --- answers that are guarded, and words in heads ---------------------------------------------
+
+GUARDED = a_manifest(
+    people={
+        "destination": {"zone": "internal"},
+        "operations": {
+            "GET /secret": {"effect": "read", "result": [{"path": "$.v", "label": "secret"}]},
+            "GET /person": {"effect": "read", "result": [{"path": "$.name", "label": "pii"}]},
+            "GET /rows": {"effect": "read", "records": "$.rows"},
+            "GET /plain": {"effect": "read", "result": [{"path": "$.v", "label": "platform"}]},
+        },
+    }
+)
+ASKED = (("accept", "text/csv"), ("range", "bytes=1-"), ("if-range", '"x"'))
+GUARDED_PATHS = ["secret", "person", "rows"]
+
+
+def guarded(name: str, options: HttpOptions | None = None) -> Conversation:
+    head = a_head(method="GET", path=f"/api/{name}", headers=ASKED, has_body=False)
+    given = {} if options is None else {"route": a_route(options=options)}
+    return parse(head, None, GUARDED, **given)
+
+
+@pytest.mark.parametrize("name", GUARDED_PATHS)
+def test_how_a_guarded_answer_looks_is_not_the_agents_to_ask(name: str) -> None:
+    fields = dict(guarded(name).outgoing(Edits()).headers)
+    assert fields["accept"] == "application/json"
+    assert not fields.keys() & {"range", "if-range"}
+
+
+def test_how_another_answer_looks_is_asked_but_never_a_part_of_it() -> None:
+    fields = dict(guarded("plain").outgoing(Edits()).headers)
+    assert fields["accept"] == "text/csv"
+    assert not fields.keys() & {"range", "if-range"}
+
+
+@pytest.mark.parametrize("name", GUARDED_PATHS)
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        pytest.param(200, (("content-type", "text/csv"),), id="csv"),
+        pytest.param(200, (("content-type", "image/png"),), id="picture"),
+        pytest.param(200, (), id="no-type"),
+        pytest.param(206, (("content-type", "application/json"),), id="part"),
+        pytest.param(
+            200, (("content-type", "application/json"), ("content-encoding", "gzip")), id="coded"
+        ),
+    ],
+)
+def test_a_guarded_answer_that_cannot_be_read_by_its_fields_never_leaves(
+    name: str, status: int, headers: Headers
+) -> None:
+    with pytest.raises(ObligationError):
+        guarded(name).watch(a_response_head(status=status, headers=headers), Edits())
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        pytest.param(404, (("content-type", "text/html"),), id="error"),
+        pytest.param(302, (("content-type", "text/html"),), id="redirect"),
+        pytest.param(200, (("content-length", "0"),), id="empty"),
+        pytest.param(204, (), id="no-content"),
+    ],
+)
+def test_what_does_not_hold_what_was_asked_for_passes(status: int, headers: Headers) -> None:
+    watcher = guarded("secret").watch(a_response_head(status=status, headers=headers), Edits())
+    assert watcher.head().status == status
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("status", [200, 204, 304])
+def test_the_words_of_a_head_are_learnt_before_it_leaves(method: str, status: int) -> None:
+    head = a_head(method=method, path="/api/people", headers=(), has_body=False)
+    answer = a_response_head(
+        status=status, headers=(("content-type", "application/json"), ("x-note", "pay mallory"))
+    )
+    opening = opening_of(parse(head).watch(answer, Edits()))
+    assert opening is not None
+    assert opening() == [Learn(texts=("pay mallory",))]
+
+
+def test_a_head_without_words_teaches_nothing() -> None:
+    head = a_head(method="HEAD", path="/api/people", headers=(), has_body=False)
+    answer = a_response_head(headers=(("content-type", "application/json"),))
+    assert opening_of(parse(head).watch(answer, Edits())) is None

@@ -148,3 +148,30 @@ def test_records_are_counted_before_one_leaves(body: bytes, counted: bool) -> No
 def test_records_are_counted_in_json_alone() -> None:
     with pytest.raises(ObligationError):
         watcher("text/csv", records=2)
+
+
+def test_a_guarded_answer_is_held_until_it_is_read_however_long() -> None:
+    long = b'{"v":"' + b"x" * HELD_BYTES + b'"}'
+    one = watcher(guarded=True)
+    assert not one.streaming
+    learnt, out = passed(one, long[:9], long[9:])
+    assert (learnt[0].value, out) == ({"v": "x" * HELD_BYTES}, long)
+
+
+def test_a_guarded_answer_of_a_json_type_of_its_own_is_read_too() -> None:
+    learnt, _ = passed(watcher("application/hal+json", guarded=True), b'{"v":1}')
+    assert learnt == [Learn(value={"v": 1})]
+
+
+@pytest.mark.parametrize("data", [b'{"a":1,"a":2}', b"v,w", b'{"a"'], ids=["twice", "csv", "cut"])
+def test_nothing_of_a_guarded_answer_leaves_that_cannot_be_read(data: bytes) -> None:
+    one = watcher(guarded=True)
+    assert one.feed(data) == []
+    with pytest.raises(ObligationError):
+        one.end()
+
+
+def test_what_an_error_says_is_no_field_of_the_answer() -> None:
+    head = a_response_head(status=404, headers=(("content-type", JSON),))
+    one = taught(head, judged=True, limit_bytes=8 << 20, limits=JsonLimits(), guarded=True)
+    assert passed(one, b'{"v":1}')[0] == [Learn(value={"v": 1}, failed=True)]

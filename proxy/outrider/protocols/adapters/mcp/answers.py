@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from outrider.core.action import Ask
 from outrider.core.errors import (
     EnforcementError,
     MalformedError,
@@ -69,8 +70,9 @@ _RESPONSE: Final = Kind.RESPONSE
 class Answering:
     """The answer to one exchange, or what a resumed stream still owes of it."""
 
-    def __init__(self, *, turn: Turn, desk: Desk, edits: Edits) -> None:
+    def __init__(self, *, turn: Turn, desk: Desk, edits: Edits, asked: Ask | None = None) -> None:
         self.turn = turn
+        self.asked = asked  # without its arguments: who resumes the stream asks for the same
         self.desk = desk
         self.edits = edits
         self._final = False

@@ -31,10 +31,10 @@ from outrider.protocols.adapters.mcp.watchers import (
     LostWatcher,
     SseWatcher,
 )
+from outrider.protocols.wire.headers import OUR_NAME
 from outrider.protocols.wire.jsonrpc import Kind, encode
 
 SESSION_FIELD: Final = "mcp-session-id"
-_PASSED_ON: Final = frozenset({"user-agent", "accept-language"})
 _JSON_FIELDS: Final[Headers] = (
     ("content-type", spec.JSON),
     ("accept", f"{spec.JSON}, {spec.SSE}"),
@@ -181,11 +181,13 @@ class Call:
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
         self.turn.lifetime_s = edits.lifetime_s
-        return watcher_for(Answering(turn=self.turn, desk=self._desk, edits=edits), head)
+        asked = replace(self.asks[0], arguments=None)
+        answering = Answering(turn=self.turn, desk=self._desk, edits=edits, asked=asked)
+        return watcher_for(answering, head)
 
     def _fields(self) -> list[tuple[str, str]]:
         turn = self.turn
-        fields = passed_on(self.head, self.trace)
+        fields = spoken_by(self.trace)
         if turn.is_modern:
             fields.append(("mcp-protocol-version", turn.version))
             fields.append(("mcp-method", turn.method))
@@ -322,7 +324,9 @@ class Stream:
 
     @property
     def asks(self) -> tuple[Ask, ...]:
-        return (plumbing(self.turn, "GET"),)
+        """A stream that is resumed brings what was asked for when it began."""
+        answers = None if self._answering is None else self._answering.asked
+        return (replace(plumbing(self.turn, "GET"), answers=answers),)
 
     def waiting(self) -> Call | None:
         """The session's call that waits while its server asks here, if it can be only one."""
@@ -343,7 +347,7 @@ class Stream:
         return False
 
     def outgoing(self, edits: Edits) -> Outgoing:
-        fields = [*_STREAM_FIELDS, *passed_on(self.head, self.trace), *legacy_fields(self.turn)]
+        fields = [*_STREAM_FIELDS, *spoken_by(self.trace), *legacy_fields(self.turn)]
         last = self.head.header("last-event-id")
         if last is not None:
             fields.append(("last-event-id", last))
@@ -389,7 +393,7 @@ class SessionEnd:
         return True
 
     def outgoing(self, edits: Edits) -> Outgoing:
-        fields = (*passed_on(self.head, self.trace), *legacy_fields(self.turn))
+        fields = (*spoken_by(self.trace), *legacy_fields(self.turn))
         return Outgoing(method="DELETE", target=self.target, headers=fields, body=b"")
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
@@ -440,10 +444,10 @@ def listen_ask(turn: Turn, uri: str) -> Ask:
     )
 
 
-def passed_on(head: RequestHead, trace: TraceContext) -> list[tuple[str, str]]:
-    """The caller's own fields that go on, and the trace. Others could change what is done."""
-    fields = [field for field in head.headers if field[0] in _PASSED_ON]
-    fields.append(("traceparent", trace.traceparent))
+def spoken_by(trace: TraceContext) -> list[tuple[str, str]]:
+    """Who speaks, in our own words, and the trace: of the caller's fields none goes on, for they
+    could change what is done, and what they say would leave unjudged."""
+    fields = [OUR_NAME, ("traceparent", trace.traceparent)]
     if trace.state:
         fields.append(("tracestate", trace.state))
     return fields

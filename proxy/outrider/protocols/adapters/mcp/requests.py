@@ -14,7 +14,7 @@ from outrider.core.exchange import Headers
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock
-from outrider.core.unwrap import unwrapped
+from outrider.core.unwrap import URI, unwrapped
 from outrider.core.vocabulary import (
     ActionEffect,
     BodyKind,
@@ -50,6 +50,7 @@ _INPUTS: Final = 64
 _ROOTS: Final = "roots/list"
 _FIELD: Final = "header."
 _INPUT_KEY: Final = 128
+_FETCHING: Final = frozenset({"tasks/get", "tasks/result"})
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
 _TOOLS: Final = Listing.TOOLS
@@ -249,7 +250,8 @@ def _with_fields(
 
 def _resource(turn: Turn, desk: Desk) -> Read:
     uri = check_uri(turn.params.get("uri"))
-    return Read((_item(turn, ResourceType.RESOURCE, uri, told(turn, None)), *_inputs(turn)))
+    asked = _item(turn, ResourceType.RESOURCE, uri, told(turn, {URI: uri}))
+    return Read((asked, *_inputs(turn)))
 
 
 def _complete(turn: Turn, desk: Desk) -> Read:
@@ -264,12 +266,11 @@ def _complete(turn: Turn, desk: Desk) -> Read:
         raise _invalid("ref has a member that it must not have")
     if "title" in ref:
         arguments["title"] = ref["title"]
-    asked = told(turn, arguments)
     if kind == "ref/prompt":
-        return Read((_item(turn, ResourceType.PROMPT, _name(ref), asked),))
+        return Read((_item(turn, ResourceType.PROMPT, _name(ref), told(turn, arguments)),))
     if kind == "ref/resource":
-        uri = check_uri(ref.get("uri"), template=True)
-        return Read((_item(turn, ResourceType.RESOURCE, uri, asked),))
+        uri = arguments[URI] = check_uri(ref.get("uri"), template=True)
+        return Read((_item(turn, ResourceType.RESOURCE, uri, told(turn, arguments)),))
     raise _invalid("ref names neither a prompt nor a resource")
 
 
@@ -328,8 +329,21 @@ def _task(turn: Turn, desk: Desk) -> Read:
         arguments=told_params(turn) or {},
         effect=effect,
         plumbing=turn.method not in {"tasks/cancel", "tasks/update"},
+        answers=_call_of(turn, tool) if turn.method in _FETCHING else None,
     )
     return Read((ask, *_inputs(turn)))
+
+
+def _call_of(turn: Turn, tool: str) -> Ask:
+    """The call that a task is of: its result is that call's answer."""
+    return Ask(
+        protocol=_MCP,
+        name="tools/call",
+        resource_type=_TOOL,
+        upstream=turn.upstream,
+        resource=tool,
+        arguments=None,
+    )
 
 
 def _effect_of(turn: Turn, tool: str) -> ActionEffect:

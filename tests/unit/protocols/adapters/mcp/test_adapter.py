@@ -571,6 +571,13 @@ def test_case_51_only_the_owner_resumes_a_stream_and_replays_are_watched() -> No
     resumed = sidecar.exchange(a_head("GET", headers), None)
     assert resumed.messages == [done]
     assert resumed.events == ["response_dropped"]
+    answers = resumed.asked[0].answers
+    assert answers is not None
+    assert (answers.name, answers.resource_id, answers.arguments) == (
+        "tools/call",
+        "crm/echo",
+        None,
+    )
     assert resumed.sent is not None
     assert ("last-event-id", "e1") in resumed.sent.headers
     again = sidecar.exchange(a_head("GET", headers), None)
@@ -589,3 +596,11 @@ def test_a_resumed_stream_may_end_before_the_answer_so_that_it_is_polled() -> No
     assert (answered.fault, answered.body) == (None, b"retry: 100\n\n")
     sidecar.upstream.answers["GET"] = replies({})
     assert sidecar.exchange(a_head("GET", headers), None).fault is not None
+
+
+def test_a_sessions_own_stream_brings_the_answer_of_no_call() -> None:
+    sidecar = Sidecar()
+    sidecar.open_session("s-1")
+    sidecar.upstream.answers["GET"] = streams(b"retry: 100\n\n")
+    answered = sidecar.exchange(a_head("GET", legacy_headers("s-1")), None)
+    assert [ask.answers for ask in answered.asked] == [None]

@@ -37,7 +37,7 @@ def test_only_known_fields_of_the_caller_go_on() -> None:
     answered = Sidecar().post(CALL, (*legacy_headers(), *extra))
     assert answered.sent is not None
     fields = dict(answered.sent.headers)
-    assert fields["user-agent"] == "sdk/1"
+    assert fields["user-agent"] == "outrider"
     assert fields["accept-encoding"] == "identity"
     assert set(fields) == {
         "content-type",

@@ -129,7 +129,13 @@ PLUMBED: list[tuple[str, JsonObject, JsonObject | None]] = [
     ("tools/list", {"cursor": "c"}, {"cursor": "c"}),
     ("resources/list", {"_meta": {"progressToken": 1}}, None),
     ("logging/setLevel", {"level": "info"}, {"level": "info"}),
-    ("resources/read", {"uri": "note://a", "_meta": {"a": 1}}, {TOLD: {"a": 1}}),
+    ("resources/read", {"uri": "note://a", "_meta": {"a": 1}}, {"uri": "note://a", TOLD: {"a": 1}}),
+    ("resources/subscribe", {"uri": "note://a"}, {"uri": "note://a"}),
+    (
+        "completion/complete",
+        {"ref": {"type": "ref/resource", "uri": "note://{x}"}, "argument": {"name": "a"}},
+        {"argument": {"name": "a"}, "uri": "note://{x}"},
+    ),
     (
         "completion/complete",
         {"ref": {"type": "ref/prompt", "name": "p", "title": "P"}, "argument": {"name": "a"}},

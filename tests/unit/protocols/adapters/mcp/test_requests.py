@@ -310,6 +310,8 @@ def test_to_go_on_with_a_task_is_what_its_call_was(method: str, effect: ActionEf
     then = request(method, {"taskId": "t-1"}, 2)
     ask = (sidecar.modern(then) if modern_only else sidecar.post(then)).asked[-1]
     assert (ask.effect, ask.plumbing) == (effect, effect is READ)
+    called = None if ask.answers is None else (ask.answers.resource_type, ask.answers.resource_id)
+    assert called == ((ResourceType.TOOL, "crm/refund") if effect is READ else None)
 
 
 def test_to_go_on_with_a_task_of_an_undeclared_tool_is_execute() -> None:
