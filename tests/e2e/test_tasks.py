@@ -263,7 +263,7 @@ async def test_of_what_the_agent_says_of_a_task_only_digests_are_on_the_chain() 
         narrower = {"grant": {"destinations": ["swordfish.test"]}}
         status, _ = await own(world, "task/narrow", narrower, field)
         assert status == 200
-        again = {"grant": {"effects": []}}
+        again: Any = {"grant": {"effects": []}}
         await control(world, "PATCH", f"/v1/tasks/{parent['id']}", again)
         await control(world, "POST", f"/v1/tasks/{parent['id']}/end")
         notes = [record["note"] for record in world.records("task")]

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 
 from outrider.core.jsonvalue import JsonObject, as_object
+from tests.support.builders import a_subject
 from tests.support.redis import RedisServer
 from tests.support.shared_store import prefix, server
 from tests.support.sidecar_library import (
@@ -21,17 +23,18 @@ __all__ = ["prefix", "server"]
 PLACES = ("127.0.0.1", "acme.test", "*.example")
 
 
-def an_office(**grant: object) -> dict[str, object]:
-    """Two agents, and a template that either may work under."""
+def an_office(standing: JsonObject | None = None, **grant: object) -> dict[str, object]:
+    """Two agents with the grant `standing`, and a template that either may work under."""
     agent = {
         "class": "internal",
         "escalation": "support-leads",
         "review_by": "2099-01-01",
-        "grant": None,
     }
     agents = {name: {**an_agent(), **agent} for name in (AGENT, OTHER)}
     for entry in agents.values():
-        del entry["grant"]
+        entry.pop("grant", None)
+        if standing is not None:
+            entry["grant"] = deepcopy(standing)
     wide = {**GRANT, "tools": ["crm/*"], "destinations": [*PLACES], **grant}
     wide["effects"] = ["read", "write", "send"]
     return an_overlay() | {
@@ -57,9 +60,10 @@ def an_office(**grant: object) -> dict[str, object]:
 
 @asynccontextmanager
 async def two(
-    server: RedisServer, prefix: str, **grant: object
+    server: RedisServer, prefix: str, *, alike: bool = False, **grant: object
 ) -> AsyncIterator[tuple[Library, Library]]:
-    """A sidecar for each agent, with the same policy and the same store."""
+    """A sidecar for each agent, or with `alike` two of the first, with the same policy and the
+    same store."""
     stores: JsonObject = {
         "kind": "redis",
         "redis": {"url": f"unix://{server.path}", "prefix": prefix, "timeout_ms": 5000},
@@ -72,7 +76,7 @@ async def two(
                     settings={"stores": stores, "identity": {"spiffe_id": who}},
                 )
             )
-            for who in (AGENT, OTHER)
+            for who in (AGENT, AGENT if alike else OTHER)
         ]
         yield found[0], found[1]
 
@@ -136,3 +140,25 @@ async def test_a_task_ended_on_one_sidecar_is_ended_on_the_other(
         name = task.partition(": ")[2]
         await first.control("POST", f"/v1/tasks/{name}/end", {})
         assert await second.codes("summarise", task, text="after") == {"task_ended"}
+
+
+async def test_what_is_left_of_a_standing_grant_is_left_on_every_sidecar(
+    server: RedisServer, prefix: str
+) -> None:
+    grant = {**GRANT, "tools": ["crm/*"], "destinations": [*PLACES]}
+    async with two(server, prefix, standing=grant, alike=True) as (first, second):
+        assert await second.passes("summarise", text="before")
+        tasks = first.world.sidecar.tasks.standing
+        policy = first.world.sidecar.keeper.active()
+        task = tasks.of(a_subject(id=AGENT), policy)
+        assert task is not None
+        await tasks.confine(task, {"tools": ["crm/read_mail"]})
+
+        def narrowed() -> bool:
+            here = second.world.sidecar
+            found = here.tasks.standing.of(a_subject(id=AGENT), here.keeper.active())
+            return found is not None and found.grant.tools == ("crm/read_mail",)
+
+        await second.world.until(narrowed)
+        assert not await second.passes("summarise", text="after")
+        assert second.world.decisions()[-1]["decision"]["reason"] == "grant"
