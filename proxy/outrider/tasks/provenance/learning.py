@@ -22,6 +22,7 @@ from outrider.tasks.provenance.seen import Place
 MAX_DIGESTS: Final = 1024
 MAX_CREATED: Final = 64
 _STEP_SPECIAL: Final = 24  # leaves that are stored as whole values
+_STEP_DOUBTED: Final = 8  # the same where each is looked up among what the task wrote
 _SHORT_CHARS: Final = 5
 _OTHERS: Final = (Label.RECORD, Label.PLATFORM)
 _SAID: Final = {FieldLabel.PLATFORM: Label.PLATFORM, FieldLabel.RECORD: Label.RECORD}
@@ -85,10 +86,11 @@ class Lesson:
 
     def _take(self, value: Json, mark: Mark) -> Iterator[None]:
         special = 0
+        weight = _STEP_SPECIAL // _STEP_DOUBTED if self._memory.own else 1
         for leaf in self._leaves.of(value, mark):
             if leaf is not None:
                 yield from self._leaf(_distrusted(leaf) if self._forced else leaf)
-                special += 1
+                special += weight
             if leaf is None or special >= _STEP_SPECIAL:
                 special = 0
                 self._flush()
@@ -126,7 +128,8 @@ class Lesson:
     def _record(self, text: str, source: str) -> Iterator[None]:
         """The words of a record, but for those that the task itself wrote into it."""
         own, records = self._memory.own, self._memory.records
-        for piece in pieces(text, STEP_CHARS if text.isascii() else STEP_CHARS // 4):
+        small = own or not text.isascii()
+        for piece in pieces(text, STEP_CHARS // 4 if small else STEP_CHARS):
             said = own.without(piece) if own else piece
             records.add(fold(said), fold(said, cased=True), source)
             if piece is not text:

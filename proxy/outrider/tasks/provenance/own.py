@@ -92,8 +92,9 @@ class Own:
                 return ""  # it stands there in another spelling
             left = left.replace(part, _BLANK)
         folded = fold(left)
-        if any(alone_in(folded, name) >= 0 for name in self._names):
-            return ""
+        for name in self._names:
+            if name in folded and alone_in(folded, name) >= 0:
+                return ""
         return left
 
 
