@@ -11,7 +11,22 @@ _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\/]+")
+_DEVIATING: Final = re.compile("[\u00df\u1e9e\u03c2]")
+_OTHERS: Final = re.compile("[^\u00df\u1e9e\u03c2]+")
 _NAMED: Final = re.compile(r"[^<>]*<([^<>]+)>")
+
+
+def deviates(text: str) -> bool:
+    """Whether `text` has a letter that names of hosts tell apart though folding case does not:
+    sharp s and the sigma at the end of a word are not `ss` and sigma (UTS #46)."""
+    return not text.isascii() and _DEVIATING.search(text) is not None
+
+
+def lower(text: str) -> str:
+    """`text` with its case folded, but for those letters."""
+    if not deviates(text):
+        return text.casefold()
+    return _OTHERS.sub(lambda match: match[0].casefold(), text).replace("\u1e9e", "\u00df")
 
 
 class Url(NamedTuple):
@@ -90,7 +105,7 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 def host_form(host: str) -> str:
     """A host's name lower, in A-labels, without `www.` and the last dot."""
     host = host.strip(".") if host.isascii() else unicodedata.normalize("NFKC", host).strip(".")
-    host = host.casefold()
+    host = lower(host)
     if not host.isascii():
         host = ".".join(map(_a_label, host.replace("\u3002", ".").split(".")))
     bare = host.removeprefix("www.")
@@ -123,15 +138,17 @@ def _plain(text: str) -> str:
     """`text` with unreserved characters decoded, so often that none is left, and escapes upper."""
     if "%" not in text:
         return text
-    before = ""
-    while text != before:  # each round that changes anything makes it shorter, or upper case
-        before, text = text, _ESCAPE.sub(_unescaped, text)
-    return text
-
-
-def _unescaped(match: "re.Match[str]") -> str:
-    char = chr(int(match[0][1:], 16))
-    return char if char in _UNRESERVED else match[0].upper()
+    kept: list[str] = []
+    for char in text:
+        kept.append(char)
+        while len(kept) >= 3 and kept[-3] == "%" and _ESCAPE.fullmatch("".join(kept[-3:])):
+            escape = "".join(kept[-3:]).upper()
+            plain = chr(int(escape[1:], 16))
+            if plain not in _UNRESERVED:
+                kept[-3:] = escape
+                break
+            kept[-3:] = plain  # which may end an escape itself
+    return "".join(kept)
 
 
 def email_of(text: str) -> bytes | None:
@@ -147,7 +164,7 @@ def email_of(text: str) -> bytes | None:
     if text.isascii() and text[-1] != ".":
         return text.lower().encode()
     local, _, host = text.rpartition("@")
-    host = host.strip(".").casefold()
+    host = lower(host.strip("."))
     if not host.isascii():
         host = ".".join(map(_a_label, host.split(".")))
-    return f"{local.casefold()}@{host}".encode("utf-8", "replace")
+    return f"{lower(local)}@{host}".encode("utf-8", "replace")

@@ -40,7 +40,10 @@ _ALIKE: Final = {
     ":": "\u02d0\u0589\ua789",
     "'": "\u2019\u2018\u02bc\u00b4`",
 }
-_TABLE: Final = {ord(char): plain for plain, chars in _ALIKE.items() for char in chars}
+_TABLE: Final = {ord(char): plain for plain, chars in _ALIKE.items() for char in chars} | {
+    0xDF: "ss",  # which case folding takes for one, and names of hosts do not
+    0x3C2: "\u03c3",
+}
 _ASCII: Final = bytes(
     ord(_TABLE.get(code, chr(code))) if code < 128 else code for code in range(256)
 )

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from outrider.core.jsonvalue import Json
-from outrider.tasks.provenance.addresses import Url, email_of, url_of
+from outrider.tasks.provenance.addresses import Url, deviates, email_of, url_of
 
 SEPARATOR: Final = "\x1e"
 """Stands between values that are folded together; folded alone, no text holds it."""
@@ -155,14 +155,15 @@ def value_of(value: str | float, kind: str | None = None) -> Value | None:
     short = _is_short(key)
     if len(cased) > LONGEST_SPACED and (len(cased) > LONGEST_SHAPED or b" " in cased):
         return Value((Form(key, cased, kind in _CASED),), short)
-    if kind == "email":
-        return Value(_with_address(Form(key, cased), text), short)
     plain = cased.decode()
+    distinct = deviates(plain) and ("@" in plain or ("." in plain and " " not in plain))
+    if kind == "email":
+        return Value(_with_address(Form(key, cased, distinct), text), short)
     if kind == "id":
         number = number_of(plain)
         form = Form(key, cased, sensitive=True)
         return Value((form,) if number is None else (form, Form(number, number)), short)
-    return _shaped(Form(key, cased, kind in _CASED), plain, kind, short=short)
+    return _shaped(Form(key, cased, distinct or kind in _CASED), plain, kind, short=short)
 
 
 def value_steps(text: str, kind: str | None = None) -> Generator[None, None, Value | None]:

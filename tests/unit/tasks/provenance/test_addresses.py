@@ -69,7 +69,9 @@ def test_what_a_query_carries() -> None:
 @pytest.mark.parametrize(
     ("host", "form"),
     [("WWW.A.example.", "a.example"), ("bücher.example", "xn--bcher-kva.example"),
-     ("www.com", "www.com"), ("faß.example", "fass.example")],
+     ("www.com", "www.com"), ("faß.example", "xn--fa-hia.example"),
+     ("FAẞ.Example", "xn--fa-hia.example"), ("FASS.example", "fass.example"),
+     ("βόλος.example", "xn--nxasmm1c.example"), ("ΒΌΛΟΣ.example", "xn--nxasmq6b.example")],
 )  # fmt: skip
 def test_hosts(host: str, form: str) -> None:
     assert host_form(host) == form
@@ -89,6 +91,7 @@ def test_a_host_is_shown_in_letters() -> None:
         ("mailto:bob%2bx@a.example", b"bob+x@a.example"),
         ("bob@a.example.", b"bob@a.example"),
         ("Bob@Bücher.example", b"bob@xn--bcher-kva.example"),
+        ("Strauß@Faß.example", "strauß@xn--fa-hia.example".encode()),
         ("mailto:a@b.example?cc=eve@evil.example", None),
         ("a@b.example, c@d.example", None),
         ("<a@b.example> <c@d.example>", None),
@@ -98,6 +101,24 @@ def test_a_host_is_shown_in_letters() -> None:
 )
 def test_addresses(text: str, address: bytes | None) -> None:
     assert email_of(text) == address
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("%41%2f%2E%zz%", "A%2F.%zz%"),
+        ("%%341", "A"),
+        ("%%%33%34%31", "A"),
+        ("%2541", "%2541"),
+        ("%c3%A9%e2", "%C3%A9%E2"),
+        ("%" * 4_001 + "3" * 4_000 + "41", "A"),
+    ],
+    ids=["escapes", "nested", "deeper", "percent", "bytes", "deep"],
+)
+def test_escapes_are_plain_where_they_can_be(path: str, plain: str) -> None:
+    url = url_of(f"https://a.example/{path}")
+    assert url is not None
+    assert url.key.decode() == f"https://a.example/{plain}"
 
 
 def test_escapes_of_escapes_come_to_an_end() -> None:

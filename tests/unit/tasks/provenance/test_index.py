@@ -466,3 +466,51 @@ def test_a_path_is_followed_up_so_far() -> None:
     assert desk.label("path", "/srv/top" + "/x" * 32) == "user"
     assert desk.label("path", "/srv/top" + "/x" * 33) == "model"
     assert desk.label("path", "/a") == "model"
+
+
+@pytest.mark.parametrize(
+    ("anchor", "name", "value"),
+    [
+        ("write to info@grossbank.de", "to", "info@großbank.de"),
+        ("write to info@grossbank.de", "place", "info@großbank.de"),
+        ("see https://strasse.example/a", "url", "https://straße.example/a"),
+        ("see https://strasse.example/a", "place", "https://straße.example/b"),
+        ("see https://straße.example/a", "url", "https://strasse.example/a"),
+        ("ask strasse.example", "place", "straße.example"),
+    ],
+)
+def test_names_of_hosts_that_only_case_folding_joins_are_two(
+    anchor: str, name: str, value: str
+) -> None:
+    assert a_desk(anchor).label(name, value) in ("untrusted", "model")
+
+
+def test_one_that_looks_like_a_trusted_one_says_so() -> None:
+    entry = a_desk("write to info@grossbank.de").entry("to", "info@großbank.de")
+    assert entry["confusable"] is True
+    entry = a_desk("see https://strasse.example/a").entry("url", "https://straße.example/b")
+    assert entry["confusable"] is True
+
+
+@pytest.mark.parametrize(
+    ("anchor", "name", "value"),
+    [
+        ("write to Info@Großbank.de", "to", "info@großbank.de"),
+        ("write to info@großbank.de", "to", "info@xn--grobank-2va.de"),
+        ("see https://Straße.example/a", "url", "https://straße.example/b"),
+        ("take Straße.txt", "name", "Straße.txt"),
+        ("say 'Viele Grüße. Das war Spaß'", "body", "viele grüsse. das war spass"),
+    ],
+)
+def test_a_sharp_s_is_no_obstacle_to_what_a_person_wrote(
+    anchor: str, name: str, value: str
+) -> None:
+    assert a_desk(anchor).label(name, value) == "user"
+
+
+def test_a_platform_value_with_a_sharp_s_that_was_heard_too_is_untrusted() -> None:
+    desk = a_desk()
+    desk.reads({"mail": "info@großbank.de"}, {"path": "$.mail", "label": "platform"})
+    assert desk.label("to", "info@großbank.de") == "platform"
+    desk.reads({"body": "write to INFO@großbank.de"})
+    assert desk.label("to", "info@großbank.de") == "untrusted"
