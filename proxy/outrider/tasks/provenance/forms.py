@@ -19,6 +19,9 @@ SEPARATOR: Final = "\x1e"
 LONGEST_SHAPED: Final = 2048
 """A text of more characters is no address, number, date or path."""
 
+LONGEST_CHARS: Final = 64 << 10
+"""A longer text was said by nobody as a whole."""
+
 LONGEST_SPACED: Final = 320
 """One with white space in it is none if it has more characters than this."""
 

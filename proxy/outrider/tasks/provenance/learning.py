@@ -15,7 +15,16 @@ from outrider.core.strict_json import RESPONSE_LIMITS, STEPPED_BYTES, read, read
 from outrider.core.vocabulary import EffectClass, FieldLabel, Label, Sensitivity
 from outrider.tasks.provenance.answers import Learnt
 from outrider.tasks.provenance.fields import STEP_CHARS, Leaf, Leaves, Mark, plan_of
-from outrider.tasks.provenance.forms import Value, fold, fold_many, pieces, value_of
+from outrider.tasks.provenance.forms import (
+    LONGEST_CHARS,
+    LONGEST_SHAPED,
+    Value,
+    fold,
+    fold_many,
+    pieces,
+    value_of,
+    written,
+)
 from outrider.tasks.provenance.memory import Memory
 from outrider.tasks.provenance.seen import Place
 
@@ -90,7 +99,7 @@ class Lesson:
         for leaf in self._leaves.of(value, mark):
             if leaf is not None:
                 yield from self._leaf(_distrusted(leaf) if self._forced else leaf)
-                special += weight
+                special += weight + (len(leaf.value) >> 8 if isinstance(leaf.value, str) else 0)
             if leaf is None or special >= _STEP_SPECIAL:
                 special = 0
                 self._flush()
@@ -104,7 +113,7 @@ class Lesson:
         own = bool(self._memory.own) and mark.label in _OTHERS and self._memory.own.wrote(value)
         if mark.secret or (mark.label is not Label.UNTRUSTED and not own):
             place = Place(mark.label, f"{self._event}#{pointer}", b"", self._upstream, mark.exact)
-            found = self._memory.keep(value, place, hidden=mark.secret)
+            found = self._memory.keep(value, place, hidden=mark.secret) if _is_one(value) else None
         self._note(leaf, found)
         if mark.secret:
             return
@@ -158,7 +167,7 @@ class Lesson:
         value, _, mark, record = leaf
         if mark.secret:
             self._raise_to(Sensitivity.SECRET)
-            name = self._secrets.add(value) if isinstance(value, str) else None
+            name = self._secrets.add(value if isinstance(value, str) else written(value))
             if name is not None:
                 self._found_secrets[name] = None
         if mark.pii:
@@ -179,7 +188,7 @@ class Lesson:
             self._created[str(leaf.value)] = None
 
     def _digest(self, text: str | float, found: Value | None) -> str:
-        found = found or value_of(text)
+        found = found or (value_of(text) if _is_one(text) else None)
         return "" if found is None else self._memory.digest_of(found)
 
     def _raise_to(self, sensitivity: Sensitivity | None) -> None:
@@ -187,6 +196,13 @@ class Lesson:
             return
         if self._sensitivity is None or self._sensitivity.rank < sensitivity.rank:
             self._sensitivity = sensitivity
+
+
+def _is_one(value: str | float) -> bool:
+    """Whether it can be a value that is named as a whole; a long text is no more than its words."""
+    if not isinstance(value, str) or len(value) <= LONGEST_SHAPED:
+        return True
+    return value.isascii() and len(value) <= LONGEST_CHARS
 
 
 def _mark_of(labels: tuple[FieldLabel, ...]) -> Mark:

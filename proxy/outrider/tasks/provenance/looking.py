@@ -19,6 +19,7 @@ from outrider.core.zones import Zones
 from outrider.tasks.provenance.answers import Looked
 from outrider.tasks.provenance.carried import Carried, above, carried_in
 from outrider.tasks.provenance.forms import (
+    LONGEST_CHARS,
     Value,
     fold_steps,
     pieces,
@@ -39,8 +40,6 @@ _LONG: Final = 4096  # characters of an argument after which the loop has its tu
 MAX_TOKENS: Final = 256
 """Tokens of one entry that are looked at."""
 MAX_MET: Final = 1024  # the same one counted as often as it stands there
-LONGEST_CHARS: Final = 64 << 10
-"""A longer text was said by nobody as a whole."""
 _PIECE_CHARS: Final = 16 << 10
 _STEP_SIGHTS: Final = 4
 _STEP_ENTRIES: Final = 16

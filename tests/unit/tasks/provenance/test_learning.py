@@ -11,7 +11,7 @@ from outrider.core.vocabulary import Label, Sensitivity
 from outrider.tasks.provenance.learning import MAX_CREATED, MAX_DIGESTS
 from tests.support.provenance import a_desk
 
-ID = {"path": "$.items[*].id", "label": "platform"}
+ID: JsonObject = {"path": "$.items[*].id", "label": "platform"}
 EXACT: JsonObject = ID | {"match": "exact"}
 PEOPLE = {"path": "$.items[*].mail", "label": "pii"}
 
@@ -284,3 +284,14 @@ def test_other_words_of_a_record_and_what_was_only_asked_for_count() -> None:
     desk.reads({"street": "bob@acme.test"}, STREET)
     assert desk.label("name", "lighthouse") == "record"
     assert desk.label("to", "bob@acme.test") == "record"
+
+
+@pytest.mark.parametrize("label", ["platform", "record", "secret", "pii"])
+def test_a_long_text_beyond_ascii_is_kept_as_its_words_only(label: str) -> None:
+    desk = a_desk()
+    value: Json = {"items": [{"t": "\u00e9 a\u0316" * 20_000}] * 3}
+    action, entry, _ = desk.action("read", {}, result=[{"path": "$.items[*].t", "label": label}])
+    answered = Answered(action=0, value=value, texts=())
+    steps = desk.index.learning("evt_1", answered, action=action, entry=entry)
+    assert sum(1 for _ in steps) >= 3
+    assert desk.label("name", "\u00e9 a\u0316" * 10_000) in ("model", "untrusted")

@@ -3,8 +3,8 @@
 import pytest
 
 from outrider.core.jsonvalue import Json
+from outrider.tasks.provenance.forms import LONGEST_CHARS
 from outrider.tasks.provenance.looking import (
-    LONGEST_CHARS,
     MAX_MET,
     MAX_SHOWN,
     MAX_SOURCES,

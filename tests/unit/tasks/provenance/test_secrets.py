@@ -170,8 +170,14 @@ def test_a_secret_is_one_however_often_it_is_read() -> None:
     assert desk.reads({"key": f" {SECRET}\n"}, KEY).secrets == (name,)
 
 
-def test_numbers_are_no_secrets_with_fingerprints() -> None:
-    assert a_desk().reads({"key": 123456789012}, KEY).secrets == ()
+@pytest.mark.parametrize("number", [123456789012, 123456789012.0])
+def test_a_number_of_so_many_digits_has_a_fingerprint_too(number: Json) -> None:
+    desk = a_desk()
+    learnt = desk.reads({"key": number}, KEY)
+    assert len(learnt.secrets) == 1
+    assert desk.looks(body="it is 123-456-789-012").secret_ids == learnt.secrets
+    assert desk.looks(amount=123456789012).secret_ids == learnt.secrets
+    assert a_desk().reads({"key": 12345678901}, KEY).secrets == ()
 
 
 def test_secrets_beyond_the_bound_are_told() -> None:
