@@ -11,6 +11,7 @@ from outrider.core.zones import Zones
 
 EACH_ITEM: Final = "/*/"
 """In an argument's pointer: what follows is said of each item of a list."""
+_GUARDED: Final = frozenset({FieldLabel.SECRET, FieldLabel.PII})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,11 @@ class ToolEntry:
         object.__setattr__(self, "roles", roles if fixed else None)
         named = (argument for argument in self.arguments if argument.role is Role.DESTINATION)
         object.__setattr__(self, "places", tuple(named))
+
+    @property
+    def guarded(self) -> bool:
+        """Whether its answer must be read by its fields: some are secret or personal, or count."""
+        return self.records is not None or any(line.label in _GUARDED for line in self.result)
 
 
 UNDECLARED: Final = ToolEntry(

@@ -19,13 +19,13 @@ import orjson
 from outrider.config.settings import HttpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
-from outrider.core.catalogue import ToolEntry, UpstreamEntry
+from outrider.core.catalogue import UpstreamEntry
 from outrider.core.errors import MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import BodyNeed, Conversation, Edits, Inbound, Refused, Route, Watcher
 from outrider.core.strict_json import REQUEST_LIMITS, RESPONSE_LIMITS, JsonLimits
-from outrider.core.vocabulary import BodyKind, FieldLabel, ProtocolName, ResourceType
+from outrider.core.vocabulary import BodyKind, ProtocolName, ResourceType
 from outrider.protocols.operations import Matched, Operations
 from outrider.protocols.wire.answers import BufferedJson, PassThrough, check_location, homeward
 from outrider.protocols.wire.forms import Pairs, gathered, parse_form, parse_pairs, write_pairs
@@ -52,7 +52,6 @@ _UNREAD: Final = (
 _OF_THE_BODY: Final = ("content-type", "content-encoding")
 _OF_A_PART: Final = ("range", "if-range")  # a part cannot be read by its fields
 _OF_ANOTHER_FORM: Final = ("accept", "accept-charset")
-_GUARDED: Final = frozenset({FieldLabel.SECRET, FieldLabel.PII})
 _BODILESS: Final = frozenset({204, 205, 304})
 # Members of enums are looked up on every access (Python 3.11), so hot ones are bound once.
 _HTTP: Final = ProtocolName.HTTP
@@ -120,7 +119,7 @@ class HttpAdapter:
             query=query,
             body=body,
             limits=self._limits,
-            guarded=_is_guarded(found.operation.entry),
+            guarded=found.operation.entry.guarded,
         )
 
     def refuse(
@@ -274,10 +273,6 @@ class HttpConversation:
         if self.body.kind is _OPAQUE:
             return self.inbound.source.stream(self.limits.opaque_bytes)
         return self.body.data
-
-
-def _is_guarded(entry: ToolEntry) -> bool:
-    return entry.records is not None or any(line.label in _GUARDED for line in entry.result)
 
 
 def _options(route: Route) -> HttpOptions:

@@ -18,6 +18,7 @@ from outrider.core.exchange import Headers, ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.ports import Edits, Judge, Note, Step
 from outrider.core.strict_json import JsonLimits
+from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
@@ -25,7 +26,7 @@ from outrider.protocols.adapters.mcp.finding import found_in
 from outrider.protocols.adapters.mcp.lessons import lesson
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
-from outrider.protocols.adapters.mcp.requests import host_of, server_ask, subscribed
+from outrider.protocols.adapters.mcp.requests import call_of, host_of, server_ask, subscribed
 from outrider.protocols.adapters.mcp.results import kept
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
 from outrider.protocols.wire.jsonrpc import (
@@ -351,6 +352,8 @@ class Answering:
             return [self.dropped("notification_dropped", "not_subscribed")]
         if message.method in _OF_TASKS and not self.owns(params):
             return [self.dropped("notification_dropped", "task")]
+        if message.method in _OF_TASKS and "result" in params and self._is_guarded(params):
+            return [self.dropped("notification_dropped", "guarded")]
         if self.edits.redactions:
             # A pointer says nothing of free text, which could repeat what is redacted.
             if message.method in _WORDY:
@@ -367,6 +370,16 @@ class Answering:
         return self.desk.sessions.has_handle(
             subject=turn.subject, upstream=turn.upstream, handle=str(members.get("taskId"))
         )
+
+    def _is_guarded(self, members: JsonObject) -> bool:
+        """Whether what this task came to must be read by its fields, as an answer to who asks for
+        it is: a notification is heard as text."""
+        turn = self.turn
+        tool = self.desk.sessions.tool_of(
+            subject=turn.subject, upstream=turn.upstream, handle=str(members.get("taskId"))
+        )
+        entry = entry_of(call_of(turn, tool or ""), turn.manifest)
+        return entry.guarded or entry.unwrap is not None
 
     def _subscribed_to(self, method: str, params: JsonObject) -> bool:
         """Whether a modern stream may carry this notification (PROTOCOLS §12 case 54)."""

@@ -329,12 +329,12 @@ def _task(turn: Turn, desk: Desk) -> Read:
         arguments=told_params(turn) or {},
         effect=effect,
         plumbing=turn.method not in {"tasks/cancel", "tasks/update"},
-        answers=_call_of(turn, tool) if turn.method in _FETCHING else None,
+        answers=call_of(turn, tool) if turn.method in _FETCHING else None,
     )
     return Read((ask, *_inputs(turn)))
 
 
-def _call_of(turn: Turn, tool: str) -> Ask:
+def call_of(turn: Turn, tool: str) -> Ask:
     """The call that a task is of: its result is that call's answer."""
     return Ask(
         protocol=_MCP,

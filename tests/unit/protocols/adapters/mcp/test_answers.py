@@ -1,15 +1,19 @@
 """PROTOCOLS §12, streams, results and what servers ask: what passes, is changed, is dropped."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
 from outrider.config.settings import Limits, McpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
+from outrider.core.catalogue import Manifest, ResultField, Unwrap
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.obligation import RedactObligation
 from outrider.core.ports import Edits
-from outrider.core.vocabulary import ActionEffect, Phase, Reason
+from outrider.core.vocabulary import ActionEffect, FieldLabel, Phase, Reason
+from outrider.core.zones import Zones
 from outrider.protocols.adapters.mcp.edits import _OUR_CODES
 from tests.support.mcp_exchange import (
     AGENT,
@@ -17,8 +21,10 @@ from tests.support.mcp_exchange import (
     Answered,
     FakeUpstream,
     Sidecar,
+    a_declared,
     a_head,
     a_tool,
+    an_entry,
     event,
     legacy_headers,
     modern,
@@ -467,6 +473,38 @@ def test_what_is_told_of_a_task_reaches_its_owner_alone(
     sidecar.sessions.give_handle(subject=AGENT, upstream="crm", handle="t-1")
     sidecar.edits = edits
     assert (b"DE1" in sidecar.post(CALL).body) is passes
+
+
+SECRET = ResultField(path=("v",), label=FieldLabel.SECRET)
+PLATFORM = ResultField(path=("v",), label=FieldLabel.PLATFORM)
+NAMED = Unwrap(name="/tool", arguments="/args", upstream="crm")
+
+
+@pytest.mark.parametrize(
+    ("said", "result", "passes"),
+    [
+        pytest.param({"result": (SECRET,)}, True, False, id="secret"),
+        pytest.param({"records": ("rows",)}, True, False, id="counted"),
+        pytest.param({"unwrap": NAMED}, True, False, id="meta-tool"),
+        pytest.param({"result": (PLATFORM,)}, True, True, id="not-guarded"),
+        pytest.param({"result": (SECRET,)}, False, True, id="no-result"),
+    ],
+)
+def test_what_a_task_came_to_is_not_told_aside_where_it_is_guarded(
+    said: dict[str, object], result: bool, passes: bool
+) -> None:
+    params: JsonObject = {"taskId": "t-1", "status": "completed", "statusMessage": "over"}
+    if result:
+        params["result"] = {"structuredContent": {"v": "hunter2"}}
+    notice: JsonObject = {"jsonrpc": "2.0", "method": "notifications/tasks", "params": params}
+    sidecar = _told(event(notice), event(DONE), era="modern")
+    entry = an_entry(echo=a_declared(), dig=replace(a_declared(), **said))
+    sidecar.manifest = Manifest(upstreams={"crm": entry}, zones=Zones())
+    sidecar.sessions.give_handle(subject=AGENT, upstream="crm", handle="t-1", tool="dig")
+    message = modern(CALL)
+    answered = sidecar.post(message, modern_headers(message))
+    assert (b"over" in answered.body) is passes
+    assert answered.events == ([] if passes else ["notification_dropped"])
 
 
 @pytest.mark.parametrize("asked", [True, False])
