@@ -8,14 +8,14 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterable, Iterator
 from itertools import accumulate
 from typing import Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from outrider.core.constraints import escape_token
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.tasks.provenance.forms import written
 from outrider.tasks.provenance.memory import Memory
 from outrider.tasks.provenance.patterns import Marks, patterns_in
-from outrider.tasks.provenance.secrets import squash
+from outrider.tasks.provenance.secrets import squash_bytes
 
 MAX_NAMED: Final = 16
 """Secrets that are told of one place, and of one kind: those found first."""
@@ -118,12 +118,12 @@ def _by_fingerprint(
     row: list[Text] = []
     squashed: list[bytes] = []
     chars = 0
-    for text, said in _row(texts):
-        data = squash(said)
+    for text, escaped in _row(texts):
+        data = yield from _squashed(text.text, escaped=escaped)
         if data:
             row.append(text)
             squashed.append(data)
-        chars += len(said) + _STEP_CHARS // _STEP_TEXTS
+        chars += len(text.text) % _STEP_CHARS + _STEP_CHARS // _STEP_TEXTS
         if chars >= _STEP_CHARS:
             chars = 0
             yield
@@ -143,11 +143,28 @@ def _by_fingerprint(
                 yield
 
 
-def _row(texts: list[Text]) -> Iterator[tuple[Text, str]]:
+def _row(texts: list[Text]) -> Iterator[tuple[Text, bool]]:
+    """Each text, and whether what is escaped in it is to be plain."""
     for kind in ("value", "name"):
-        yield from ((text, text.text) for text in texts if text.kind == kind)
-    yield from ((text, unquote(text.text)) for text in texts if "%" in text.text)
-    yield from ((text, text.text) for text in texts if text.kind == "number")
+        yield from ((text, False) for text in texts if text.kind == kind)
+    yield from ((text, True) for text in texts if "%" in text.text)
+    yield from ((text, False) for text in texts if text.kind == "number")
+
+
+def _squashed(text: str, *, escaped: bool) -> Generator[None, None, bytes]:
+    squashed: list[bytes] = []
+    start = 0
+    while start < len(text):
+        end = start + _STEP_CHARS
+        if end < len(text):
+            cut = text.rfind("%", end - 2, end)  # no escape is cut
+            end = cut if cut >= 0 else end
+        data = text[start:end].encode("utf-8", "replace")
+        squashed.append(squash_bytes(unquote_to_bytes(data) if escaped else data))
+        start = end
+        if start < len(text):
+            yield
+    return b"".join(squashed)
 
 
 def texts_in(arguments: JsonObject) -> Iterator[Text | None]:

@@ -35,7 +35,12 @@ _LEFT_OUT: Final = bytes(code for code in range(256) if _LOWER[code] not in _KEP
 
 def squash(text: str) -> bytes:
     """`text` as its letters and digits, lower case, in UTF-8."""
-    return text.encode("utf-8", "replace").translate(_LOWER, _LEFT_OUT)
+    return squash_bytes(text.encode("utf-8", "replace"))
+
+
+def squash_bytes(data: bytes) -> bytes:
+    """The same of a text in UTF-8, or of a part of one."""
+    return data.translate(_LOWER, _LEFT_OUT)
 
 
 class _Known(NamedTuple):

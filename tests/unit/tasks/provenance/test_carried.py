@@ -1,5 +1,7 @@
 """What a call carries, by its place: in an order of its own, and in steps."""
 
+from urllib.parse import quote
+
 import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
@@ -119,6 +121,15 @@ def test_the_loop_has_its_turn_however_much_is_carried(given: JsonObject) -> Non
     carried, steps = _carried(given, SECRET)
     assert carried
     assert steps >= 30
+
+
+@pytest.mark.parametrize("before", [*range((16 << 10) - 12, (16 << 10) + 3), 90_000])
+def test_an_escaped_secret_is_found_where_a_long_text_is_cut(before: int) -> None:
+    secret = "gr\u00fc\u00dfe-aus-k\u00f6ln"
+    text = "-" * before + quote(secret, safe="") + "%"
+    carried, steps = _carried({"x": text, "y": "-" * before + secret}, secret, marks=_NONE)
+    assert list(carried.places) == ["/y", "/x"]
+    assert steps >= 4
 
 
 def test_a_secret_that_meets_itself_is_met_once_each() -> None:
