@@ -53,7 +53,7 @@ def check(found: dict[str, Any]) -> None:
     assert all(step["ok"] for step in found["steps"])
     denied = {step["reason"] for step in found["steps"] if step["enforced"] == "deny"}
     assert denied == {"grant", "policy", "obligation", "definition_changed", "unauthenticated"}
-    assert found["evidence"]["decisions"] == {"allow": 12, "deny": 11}
+    assert found["evidence"]["decisions"] == {"allow": 14, "deny": 11}
     assert found["evidence"]["metrics"]["deny"] == 11
 
 

@@ -112,10 +112,10 @@ def _work() -> tuple[Step, ...]:
 
 
 def _refused() -> tuple[Step, ...]:
+    """Fewer denials than those after which a task may only read (SQ-25)."""
     grant = Want(effect=Effect.DENY, reason=Reason.GRANT)
     return (
         _call("tickets", "refund", {"ticket_id": "4711", "amount": 250}, want=grant),
-        _call("notes", "delete_note", {"note_id": "n-1"}, want=grant),
         _call(
             "notes", "export_all", {"path": "notes.tar"}, want=grant, note="no manifest names it"
         ),
