@@ -53,6 +53,7 @@ LAXER = frozenset(
     {
         ("EF-08", "/resource/properties/tags/0"),
         ("ID-02", "/subject/properties/environment"),  # declared none: nothing to compare
+        ("PV-01", "/action/properties/destinations/1/pointer"),  # then no argument names it
         *((code, "/resource/properties/tags/0") for code in TAGGED),
         *(("RL-02", f"/context/behaviour/recent/{place}/outcome") for place in range(8)),
     }
@@ -126,7 +127,8 @@ def in_batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 async def test_fixtures_and_suite_cases_are_judged_alike():
     async with both() as (engines, _, _):
         assert len(documents()) >= 5
-        assert await engines.differences(documents().items()) == []
+        for batch in in_batches(list(documents().items())):
+            assert await engines.differences(batch) == []
 
 
 async def test_the_cases_reach_every_effect():

@@ -24,7 +24,7 @@ from outrider.policy.result import MAX_RESULT_BYTES
 
 logger = logging.getLogger(__name__)
 
-SLOWEST_FIXTURE_S: Final = 0.005
+SLOWEST_FIXTURE_S: Final = 0.010
 _UNDEFINED: Final = '"<undefined>"'
 _WARMING_S: Final = 0.1
 
