@@ -61,7 +61,10 @@ findings contains f if {
 }
 
 findings contains f if {
-	input.resource.properties.destination.ip_class == "link_local"
+	not input.resource.properties.destination.ip_class == null
+	not input.resource.properties.destination.ip_class == "private"
+	not input.resource.properties.destination.ip_class == "public"
+	not input.resource.properties.destination.ip_class == "loopback"
 	some f in data.outrider.controls.canonical_form.findings
 }
 

@@ -29,7 +29,10 @@ findings contains lib.finding("CE-02", "deny", message, {"pointer": at}) if {
 # custom:
 #   refs: [ASI05]
 findings contains lib.finding("CE-02", "deny", "the upstream is an address of the machine's own", {}) if {
-	input.resource.properties.destination.ip_class == "link_local"
+	not input.resource.properties.destination.ip_class == null
+	not input.resource.properties.destination.ip_class == "private"
+	not input.resource.properties.destination.ip_class == "public"
+	not input.resource.properties.destination.ip_class == "loopback"
 }
 
 # METADATA
