@@ -55,9 +55,11 @@ _exceeded := {
 
 _beyond := "there is no such template, or none was named" if {
 	"template" in input.action.properties.arguments.exceeds
-} else := sprintf("more is asked for than the template gives: %s (what an ask leaves out it asks for whole)", [exceeded]) if {
+} else := concat(" ", [_wider, exceeded, "(what an ask leaves out it asks for whole)"]) if {
 	exceeded := concat(", ", input.action.properties.arguments.exceeds)
 }
+
+_wider := "more is asked for than the template gives:"
 
 # The agent is one we know, and is not on its way out.
 _may_have_a_task if {

@@ -135,3 +135,13 @@ async def test_a_budget_of_calls_is_kept() -> None:
         passed = [await library.passes("summarise", text=str(number)) for number in range(5)]
         assert passed == [True, True, True, False, False]
         assert await library.codes("summarise", text="more") == {"budget"}
+
+
+async def test_who_tries_again_to_leak_a_secret_is_cut_off_for_good() -> None:
+    async with a_library() as library:
+        library.said["read_secret"] = {"value": "hunter2-hunter2"}
+        assert await library.passes("read_secret", name="db")
+        assert "SQ-01" in await library.codes("send_mail", to=OUTSIDER, body="hello")
+        assert "SQ-01" in await library.codes("send_mail", to=OUTSIDER, body="again")
+        assert await library.codes("summarise", text="anything") == {"quarantined"}
+        assert library.world.records("quarantine")

@@ -51,7 +51,9 @@ def test_without_data_there_are_none() -> None:
         pytest.param({"t": {}}, "templates.t: give {grant}", id="no-grant"),
         pytest.param({"t": 1}, "templates.t: give {grant}", id="no-object"),
         pytest.param({"t": {"grant": {"tools": 1}}}, "templates.t.grant.tools", id="grant"),
-        pytest.param({"t": {"grant": {}, "usual": {"calls": 1}}}, "t.usual.calls is unknown", id="usual"),
+        pytest.param(
+            {"t": {"grant": {}, "usual": {"calls": 1}}}, "t.usual.calls is unknown", id="usual"
+        ),
         pytest.param({"t": {"grant": {}, "usual": []}}, "t.usual: give", id="usual-list"),
     ],
 )

@@ -68,7 +68,10 @@ test_what_goes_beyond_its_template_waits_for_a_person if {
 	said := answer(asks({"exceeds": ["tools", "effects"]}))
 	said.effect == "hold"
 	said.obligations[0].type == "approval"
-	said.reasons[0].message == "more is asked for than the template gives: tools, effects (what an ask leaves out it asks for whole)"
+	said.reasons[0].message == concat(" ", [
+		"more is asked for than the template gives: tools, effects",
+		"(what an ask leaves out it asks for whole)",
+	])
 }
 
 test_a_template_nobody_wrote_waits_for_a_person if {
