@@ -48,6 +48,7 @@ class Own:
         self._events[event] = None
         if len(self._events) > MAX_EVENTS:
             del self._events[next(iter(self._events))]
+        taken = 0
         for leaf in texts_of(arguments):
             if not isinstance(leaf, str):
                 self._keep(leaf)
@@ -55,7 +56,10 @@ class Own:
             for piece in pieces(leaf, _PIECE_CHARS):
                 for part in dict.fromkeys((piece, *_parts_of(piece))):
                     self._keep(part)
-                yield
+                taken += len(piece)
+                if taken >= _PIECE_CHARS:
+                    taken = 0
+                    yield
 
     def _keep(self, part: str | float) -> None:
         if isinstance(part, str) and len(part) > _LONGEST_PART:

@@ -77,8 +77,15 @@ def test_past_the_bound_everything_is_doubted(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_call_is_read_once() -> None:
     own = Own()
-    assert list(own.add("evt_1", {"a": "first-1"}))
-    assert not list(own.add("evt_1", {"a": "second-2"}))
+    for value, taken in (("first-word", True), ("second-word", False)):
+        list(own.add("evt_1", {"a": value}))
+        assert own.wrote(value) is taken
     for number in range(MAX_EVENTS + 1):
         list(own.add(f"evt_x{number}", {}))
-    assert list(own.add("evt_1", {"a": "second-2"}))
+    list(own.add("evt_1", {"a": "second-word"}))
+    assert own.wrote("second-word")
+
+
+def test_a_long_call_is_taken_in_steps_and_a_short_one_at_once() -> None:
+    assert not list(Own().add("evt_1", {"a": "short"}))
+    assert list(Own().add("evt_1", {"a": "a long text, " * 10_000}))
