@@ -264,9 +264,8 @@ async def test_chunk_framing_may_not_outgrow_the_payload():  # advisory-36-CVE-2
     async with running_edge() as edge, edge.client() as client:
         await client.send(post(CHUNKED))
         with suppress(ConnectionError):
-            for _ in range(40):
+            for _ in range(200):  # far more than two reads of the socket bring, and no last chunk
                 await client.send(b"1;" + b"e" * 8000 + b"\r\nx\r\n")
-            await client.send(b"0\r\n\r\n")
         assert b"200" not in await client.rest()
         assert edge.budget.held == 0
 
