@@ -52,7 +52,9 @@ class Under:
     tasks: list[str] = field(default_factory=list)
 
 
-class _UnderCodec:
+class UnderCodec:
+    """`tasks.ledger_document.Codec` of the tasks of an agent; a list nobody can read is empty."""
+
     def decode(self, data: bytes | None, now_unix_s: float) -> Under:
         return _read_under(data)
 
@@ -86,7 +88,7 @@ class TaskShelf:
             states=states, table=TABLE, codec=SlotCodec(), clock=clock, life_s=self._kept_s
         )
         self._under: Ledger[Under] = Ledger(
-            states=states, table=TABLE, codec=_UnderCodec(), clock=clock, life_s=LISTS_S
+            states=states, table=TABLE, codec=UnderCodec(), clock=clock, life_s=LISTS_S
         )
 
     def _kept_s(self, slot: Slot) -> int:
