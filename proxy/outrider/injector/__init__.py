@@ -1,0 +1,1 @@
+"""Injection into Kubernetes pods: the pure half (names to review), and the webhook around it."""
