@@ -104,23 +104,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
     Raises `ConfigError` whose text has one line for each fault.
     """
-    document: Json = {}
-    if path is not None:
-        try:
-            if path.stat().st_size > FILE_BYTES:
-                raise ConfigError(f"{path}: larger than {FILE_BYTES} bytes")
-            document = parse_yaml(path.read_text(encoding="utf-8"))
-        except OSError as fault:
-            raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
-        except UnicodeDecodeError as fault:
-            raise ConfigError(f"{path}: not UTF-8") from fault
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: is {_shown(document)}; give a mapping of settings")
+    document = {} if path is None else read_document(path)
     _override(document, environ)
-    _refuse(emptied_faults(document))
+    refuse(emptied_faults(document))
     base = path.resolve().parent if path is not None else Path.cwd()
     settings = validate(document)
-    _refuse(authority_faults(settings, base))
+    refuse(authority_faults(settings, base))
     return Loaded(
         settings=settings,
         base=base,
@@ -128,6 +117,21 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         pod_uid=environ.get("OUTRIDER_POD_UID") or None,
         workload_api=_workload_api(settings, environ),
     )
+
+
+def read_document(path: Path) -> JsonObject:
+    """The YAML mapping in the file at `path`. Raises `ConfigError`."""
+    try:
+        if path.stat().st_size > FILE_BYTES:
+            raise ConfigError(f"{path}: larger than {FILE_BYTES} bytes")
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{path}: not UTF-8") from fault
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: is {_shown(document)}; give a mapping of settings")
+    return document
 
 
 def _workload_api(settings: Settings, environ: Mapping[str, str]) -> str | None:
@@ -141,7 +145,7 @@ def _workload_api(settings: Settings, environ: Mapping[str, str]) -> str | None:
             value=address,
             allowed=f"{endpoint_allowed(address)}, here or as {ENDPOINT_VARIABLE}",
         )
-        _refuse((fault,))
+        refuse((fault,))
     return target
 
 
@@ -173,12 +177,12 @@ def _depth(text: str) -> int:
 
 def validate(document: JsonObject) -> Settings:
     """`document` as settings. Raises `ConfigError`, one line a fault."""
-    _refuse(text_faults(document))
+    refuse(text_faults(document))
     try:
         settings = _ADAPTER.validate_python(document)
     except ValidationError as fault:
-        raise ConfigError("\n".join(sorted({_line(entry) for entry in fault.errors()}))) from fault
-    _refuse(faults_of(settings))
+        raise ConfigError("\n".join(fault_lines(fault, schema()))) from fault
+    refuse(faults_of(settings))
     return filled(settings)
 
 
@@ -194,7 +198,8 @@ def filled(settings: Settings) -> Settings:
     return replace(settings, audit=audit, tasks=tasks)
 
 
-def _refuse(faults: Iterable[Fault]) -> None:
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raises `ConfigError` with a line for each of `faults`, if there are any."""
     lines = [_fault_line(fault) for fault in faults]
     if lines:
         raise ConfigError("\n".join(lines))
@@ -229,7 +234,15 @@ def _override(document: JsonObject, environ: Mapping[str, str]) -> None:
         place[keys[-1]] = parse_yaml(environ[name])
 
 
-def _line(entry: Any) -> str:  # noqa: ANN401 - pydantic's error dictionary
+def fault_lines(
+    fault: ValidationError, document_schema: JsonObject, shown_by: str = "outrider config schema"
+) -> list[str]:
+    """A line for each fault, sorted: key, value and what may stand there. `shown_by` is the command
+    that prints the schema."""
+    return sorted({_line(entry, document_schema, shown_by) for entry in fault.errors()})
+
+
+def _line(entry: Any, document_schema: JsonObject, shown_by: str) -> str:  # noqa: ANN401 - pydantic's error dictionary
     key = ".".join(str(part) for part in entry["loc"] if part != "[key]")
     value = _shown(entry.get("input"))
     context = entry.get("ctx") or {}
@@ -237,11 +250,15 @@ def _line(entry: Any) -> str:  # noqa: ANN401 - pydantic's error dictionary
         return f"{key} is {value}; give {wanted}"
     match entry["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"{key}: no such setting; see `outrider config schema`"
+            return f"{key}: no such setting; see `{shown_by}`"
         case "greater_than_equal":
-            return f"{key} is {value}; give {context['ge']} or more{_other_end(key)}"
+            return (
+                f"{key} is {value}; give {context['ge']} or more{_other_end(key, document_schema)}"
+            )
         case "less_than_equal":
-            return f"{key} is {value}; give {context['le']} or less{_other_end(key)}"
+            return (
+                f"{key} is {value}; give {context['le']} or less{_other_end(key, document_schema)}"
+            )
         case "literal_error" | "enum":
             return f"{key} is {value}; give one of {context['expected']}"
         case "string_pattern_mismatch":
@@ -252,9 +269,9 @@ def _line(entry: Any) -> str:  # noqa: ANN401 - pydantic's error dictionary
             return f"{key} is {value}: {entry['msg'][0].lower()}{entry['msg'][1:]}"
 
 
-def _other_end(key: str) -> str:
+def _other_end(key: str, document_schema: JsonObject) -> str:
     """The whole range of a numeric setting, from its schema."""
-    node: Any = schema()
+    node: Any = document_schema
     definitions = node.get("$defs", {})
     for part in key.split("."):
         node = definitions.get(str(node.get("$ref", "")).rpartition("/")[2], node)
