@@ -118,6 +118,11 @@ class InjectedSidecar:
     config_map: ObjectName | None = None
     """ConfigMap in the pod's namespace that holds the sidecar's settings, `outrider.yaml`, mounted
     at /etc/outrider. Default: environment alone."""
+    policy_config_map: ObjectName | None = None
+    """ConfigMap in the pod's namespace that holds policy, mounted at /etc/outrider-policy; for
+    demonstrations, since nobody signs it."""
+    inbound: bool = True
+    """Declare the port at which peers reach the sidecar, and let it listen there."""
     environment: Annotated[dict[Variable, str], Field(max_length=64)] = field(default_factory=dict)
     """Settings of every sidecar, as `OUTRIDER_…` variables; values are YAML."""
 
@@ -199,6 +204,9 @@ class InjectorSettings:
 
     image: Image
     """The one image of sidecar, net-init and verify, by digest (`…@sha256:…`)."""
+    accepted_images: Annotated[tuple[Image, ...], Field(max_length=16)] = ()
+    """Images of earlier releases that a pod may already carry, by digest; the admission policies
+    hold the same list."""
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """When nodes fetch it."""
     revision: Label = ""
