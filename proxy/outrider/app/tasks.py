@@ -17,7 +17,7 @@ from outrider.core.ports import ActivePolicy
 from outrider.core.registration import Caller
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
-from outrider.core.vocabulary import Direction, Reason, RecordKind, TaskEnd
+from outrider.core.vocabulary import Direction, Reason, RecordKind, TaskEnd, TaskState
 from outrider.identity.signing import OwnSigner
 from outrider.identity.spiffe_id import parse_spiffe_id
 from outrider.pipeline.records import base
@@ -88,7 +88,11 @@ class TaskDesk:
 
     def operations(self) -> TaskOperations:
         return TaskOperations(
-            tasks=self, register=self.register, token=self.tokens.make, listed=self.registry.listed
+            tasks=self,
+            register=self.register,
+            token=self.tokens.make,
+            listed=self.registry.listed,
+            used=self.used,
         )
 
     def own(self, binder: TaskBinder) -> OwnDesk:
@@ -124,6 +128,13 @@ class TaskDesk:
         return (await self.books.glance(opening)).budget
 
     # --- what is asked of it ---
+
+    async def used(self, task: Task) -> JsonObject | None:
+        """What is used of the limits of a task that is under way; None where nobody counts, or no
+        longer: the record of its end says it then."""
+        if self.books is None or task.state is TaskState.ENDED:
+            return None
+        return await self.books.used(self.registry.bound(await self.registry.chain(task)))
 
     async def register(self, body: Json, caller: Caller) -> Task:
         """Raises as `Registering.register`."""

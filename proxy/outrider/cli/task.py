@@ -186,12 +186,20 @@ def _rows(task: JsonObject, state: str) -> Iterator[tuple[str, str]]:
     for key in _BOUNDS:
         if grant.get(key) is not None:
             yield f"  {key}", _bound(grant[key])
+    for key, used in as_object(task.get("budget")).items():
+        if as_object(used).get("limit") is not None:
+            yield f"used {key}", _used(as_object(used))
 
 
 def _bound(value: Json) -> str:
     if isinstance(value, dict):
         return f"{_text(value.get('limit'))} {_text(value.get('unit'))}".rstrip()
     return _text(value)
+
+
+def _used(used: JsonObject) -> str:
+    said = f"{_text(used.get('used'))} of {_text(used.get('limit'))}"
+    return f"{said} {_text(used['unit'])}" if used.get("unit") else said
 
 
 def _tell_reasons(fault: ControlError) -> None:

@@ -39,12 +39,14 @@ class Tasks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOperations:
-    """`register` makes a task that serves; `token` the token of one; `listed` all under way."""
+    """`register` makes a task that serves; `token` the token of one; `listed` all under way; `used`
+    what of its limits one used, None where nobody counts."""
 
     tasks: Tasks
     register: Callable[[Json, Caller], Awaitable[Task]]
     token: Callable[[Task], str]
     listed: Callable[[], Awaitable[tuple[Task, ...]]]
+    used: Callable[[Task], Awaitable[JsonObject | None]]
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return (
@@ -75,7 +77,8 @@ class TaskOperations:
         return answer({"tasks": tasks})
 
     async def _show(self, call: Call) -> Response:
-        return answer(shown(await self.tasks.find(call.name)))
+        task = await self.tasks.find(call.name)
+        return answer({**shown(task), "budget": await self.used(task)})
 
     async def _events(self, call: Call) -> Response:
         return answer({"events": events_of(await self.tasks.find(call.name))})

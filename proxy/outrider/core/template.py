@@ -12,6 +12,7 @@ from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.vocabulary import Sensitivity
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KEYS: Final = ("description", "owner", "grant", "usual", "register")
 _USUAL: Final = frozenset({"tools", "effects", "destinations"})
 
 
@@ -46,6 +47,9 @@ def _template(name: str, entry: Json) -> Template:
         )
     if not isinstance(entry, dict) or "grant" not in entry:
         raise ConfigError(f"{where}: give {{grant}}")
+    for key in entry:
+        if key not in _KEYS:
+            raise ConfigError(f"{where}.{key} is unknown; give {', '.join(_KEYS)}")
     usual, grant = entry.get("usual"), entry["grant"]
     return Template(
         name=name,

@@ -18,6 +18,7 @@ from outrider.core.ids import random_hex
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest
 from outrider.core.ports import Clock, States
+from outrider.core.task import BoundTask
 from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import EffectClass
 from outrider.tasks import budgets, history
@@ -186,6 +187,11 @@ class TaskBooks:
         if task != root:
             self._tasks.change_later(key, partial(budgets.leave, task=task))
         return told
+
+    async def used(self, task: BoundTask) -> JsonObject:
+        """What is used of the limits of a task, as policy is told (`budgets.told`). Raises
+        `StoreUnavailableError`."""
+        return budgets.told(await self._tasks.look(f"task:{task.root_id}"), task.lineage)
 
     async def retire(self, root: str) -> None:
         """A root task has ended and was accounted for: its books make room. Raises

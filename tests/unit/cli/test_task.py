@@ -25,6 +25,11 @@ TASK: JsonObject = {
         "calls": 5,
         "spend": {"limit": "2.5", "unit": "usd"},
     },
+    "budget": {
+        "calls": {"used": 2, "limit": 5},
+        "spend": {"used": 0.5, "limit": 2.5, "unit": "usd"},
+        "tokens": {"used": 0, "limit": None},
+    },
     "token": "a.b.c",
 }
 EVENTS: Json = [{"at": "now", "event": "registered", "by": "control:operator", "detail": None}]
@@ -125,6 +130,9 @@ def test_a_task_is_shown_with_its_life(config: Path) -> None:
     assert said.code == 0
     assert [one[1] for one in _asked()] == ["/v1/tasks/tsk_1", "/v1/tasks/tsk_1/events"]
     assert "registered" in said.out
+    assert "2 of 5" in said.out
+    assert "0.5 of 2.5 usd" in said.out
+    assert "used tokens" not in said.out
     shown = outrider("task", "show", "tsk_1", "--config", config, "--json").json
     assert (shown["id"], "events" in shown) == ("tsk_1", False)
 

@@ -28,6 +28,7 @@ class Desk:
     task: Task = field(default_factory=a_registered_task)
     done: list[Any] = field(default_factory=list)
     fault: Exception | None = None
+    budget: JsonObject | None = None
 
     def _of(self, name: str) -> Task:
         if self.fault is not None:
@@ -58,9 +59,16 @@ class Desk:
     async def listed(self) -> tuple[Task, ...]:
         return (self.task,)
 
+    async def used(self, task: Task) -> JsonObject | None:
+        return self.budget
+
     async def asks(self, method: str, path: str, body: Json = None, name: str = ID) -> Any:
         operations = TaskOperations(
-            tasks=self, register=self.register, token=lambda task: "a.b.c", listed=self.listed
+            tasks=self,
+            register=self.register,
+            token=lambda task: "a.b.c",
+            listed=self.listed,
+            used=self.used,
         )
         (run,) = [
             one.run for one in operations.endpoints() if (one.method, one.path) == (method, path)
@@ -112,6 +120,12 @@ async def test_tasks_are_listed_and_shown() -> None:
     assert (status, said["purpose"], "token" in said) == (200, "triage ticket 4711", False)
     status, said = await Desk().asks("GET", f"{ONE}/events")
     assert (status, said) == (200, {"events": []})
+
+
+async def test_a_task_is_shown_with_what_it_used_of_its_limits() -> None:
+    budget: JsonObject = {"calls": {"used": 2, "limit": 20}}
+    _, said = await Desk(budget=budget).asks("GET", ONE)
+    assert said["budget"] == budget
 
 
 async def test_a_task_nobody_knows_is_not_there() -> None:

@@ -50,6 +50,9 @@ def test_without_data_there_are_none() -> None:
         pytest.param({"No": {"grant": {}}}, "'No' is no name of a template", id="name"),
         pytest.param({"t": {}}, "templates.t: give {grant}", id="no-grant"),
         pytest.param({"t": 1}, "templates.t: give {grant}", id="no-object"),
+        pytest.param(
+            {"t": {"grant": {}, "usuall": {}}}, "templates.t.usuall is unknown", id="unknown"
+        ),
         pytest.param({"t": {"grant": {"tools": 1}}}, "templates.t.grant.tools", id="grant"),
         pytest.param(
             {"t": {"grant": {}, "usual": {"calls": 1}}}, "t.usual.calls is unknown", id="usual"

@@ -535,3 +535,12 @@ async def test_a_root_may_have_one_child_after_another() -> None:
                 "records": 0,
                 "bytes": 12,
             }
+
+
+async def test_an_operator_sees_what_a_task_used_and_looking_uses_nothing() -> None:
+    office = an_office()
+    async with at_work(office):
+        office.task = a_root(limits=limits(calls=5))
+        await office.call("open", {"id": "t-1"})
+        seen = [(await office.books.used(office.task))["calls"] for _ in range(2)]
+    assert seen == [{"used": 1, "limit": 5}] * 2
