@@ -21,8 +21,8 @@ def warnings(loaded: Loaded) -> Iterator[str]:
 
 
 def check_files(loaded: Loaded) -> None:
-    """Raises `ConfigError`, one line for each file of identity that the start could not read.
-    Blocking."""
+    """Raises `ConfigError`, one line for each file of identity and of the store that the start
+    could not read. Blocking."""
     identity = loaded.settings.identity
     named = [
         (f"identity.trust_bundles.{domain}", loaded.path(path))
@@ -37,6 +37,13 @@ def check_files(loaded: Loaded) -> None:
             ("identity.files.certificate", folder / files.certificate),
             ("identity.files.key", folder / files.key),
             ("identity.files.bundle", folder / files.bundle),
+        ]
+    redis = loaded.settings.stores.redis
+    if loaded.settings.stores.kind == "redis":
+        named += [
+            (f"stores.redis.{key}", loaded.path(path))
+            for key, path in (("password_file", redis.password_file), ("ca_file", redis.ca_file))
+            if path is not None
         ]
     lines = [
         f"{key}: {flaw}: {path}" for key, path in named if (flaw := _file_flaw(path)) is not None

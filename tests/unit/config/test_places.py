@@ -120,6 +120,20 @@ def test_a_file_that_is_not_for_us_is_a_fault(
     assert faulted(tmp_path, identity=identity) == ["identity.trust_bundles.b.test"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        pytest.param("redis", ["stores.redis.password_file", "stores.redis.ca_file"], id="used"),
+        pytest.param("sqlite", [], id="another-store"),
+    ],
+)
+def test_a_file_of_the_store_that_is_not_there_is_a_fault_where_the_store_is_used(
+    tmp_path: Path, kind: str, keys: list[str]
+) -> None:
+    place = {"url": "rediss://store.test", "password_file": "pass", "ca_file": "ca.pem"}
+    assert faulted(tmp_path, stores={"kind": kind, "redis": place}) == keys
+
+
 def test_a_workload_api_over_tcp_is_not_looked_for(tmp_path: Path) -> None:
     assert warned(tmp_path, identity=an_api("tcp://127.0.0.1:1")) == []
 
