@@ -21,7 +21,7 @@ def warnings(loaded: Loaded) -> Iterator[str]:
 
 
 def check_files(loaded: Loaded) -> None:
-    """Raises `ConfigError`, one line for each file of identity and of the store that the start
+    """Raises `ConfigError`, one line for each file of identity, and of the store, that the start
     could not read. Blocking."""
     identity = loaded.settings.identity
     named = [
@@ -38,13 +38,10 @@ def check_files(loaded: Loaded) -> None:
             ("identity.files.key", folder / files.key),
             ("identity.files.bundle", folder / files.bundle),
         ]
-    redis = loaded.settings.stores.redis
-    if loaded.settings.stores.kind == "redis":
-        named += [
-            (f"stores.redis.{key}", loaded.path(path))
-            for key, path in (("password_file", redis.password_file), ("ca_file", redis.ca_file))
-            if path is not None
-        ]
+    stores = loaded.settings.stores
+    if stores.kind == "redis" and stores.redis.password_file is not None:
+        password = loaded.path(stores.redis.password_file)
+        named.append(("stores.redis.password_file", password))
     lines = [
         f"{key}: {flaw}: {path}" for key, path in named if (flaw := _file_flaw(path)) is not None
     ]

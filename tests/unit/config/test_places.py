@@ -123,14 +123,14 @@ def test_a_file_that_is_not_for_us_is_a_fault(
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
-        pytest.param("redis", ["stores.redis.password_file", "stores.redis.ca_file"], id="used"),
+        pytest.param("redis", ["stores.redis.password_file"], id="used"),
         pytest.param("sqlite", [], id="another-store"),
     ],
 )
 def test_a_file_of_the_store_that_is_not_there_is_a_fault_where_the_store_is_used(
     tmp_path: Path, kind: str, keys: list[str]
 ) -> None:
-    place = {"url": "rediss://store.test", "password_file": "pass", "ca_file": "ca.pem"}
+    place = {"url": "rediss://store.test", "password_file": "pass"}
     assert faulted(tmp_path, stores={"kind": kind, "redis": place}) == keys
 
 
