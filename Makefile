@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire coverage check bench conformance scorecard clean lock
+.PHONY: help demo test test-spire coverage check bench conformance scorecard clean lock metric-pages
 
 PYTHON ?= python3
 VENV := .venv
@@ -71,6 +71,9 @@ scorecard: $(VENV)/.dev ## AgentDojo's attacks through the real sidecar (ARGS=--
 
 bench: $(VENV)/.dev ## the table of CPU, latency and memory beside Envoy's
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+metric-pages: $(VENV)/.dev ## write the list, page and dump of the metrics anew
+	@$(BIN)/python -m tests.support.metric_pages
 
 lock: ## resolve the lock files anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \

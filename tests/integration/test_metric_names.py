@@ -1,20 +1,17 @@
-"""What dashboards and alerts are written against: the exported names, held equal to a list."""
+"""What dashboards and alerts are written against: the generated pages are as the code declares."""
 
 from pathlib import Path
 
+import pytest
+
 from outrider.telemetry.metrics import Metrics
+from tests.support.metric_pages import pages
 
-LIST = Path(__file__).resolve().parents[2] / "deploy" / "metrics.txt"
 
-
-def test_the_exported_names_are_those_of_the_list() -> None:
-    families = Metrics(upstreams=["crm"]).registry.collect()
-    names = {
-        family.name + ("_total" if family.type == "counter" else "")
-        for family in families
-        if family.name.startswith("outrider_")
-    }
-    assert names == set(LIST.read_text(encoding="utf-8").split())
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_each_page_is_as_the_declarations_make_it(path: Path) -> None:
+    made = pages()[path]
+    assert path.read_bytes() == made, "run `make metric-pages`"
 
 
 def test_every_metric_says_what_it_is() -> None:

@@ -1,6 +1,6 @@
 """What may become a label: a name the active bundle knows, short and printable; else `other`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 OTHER: Final = "other"
@@ -28,3 +28,45 @@ class LabelGuard:
         gone = self._known - known
         self._known = known
         return gone
+
+
+class SeriesBudget:
+    """How many lines the page may have. Past `limit` a new child of a family with names of ours is
+    folded into `other` and calls `overflow`; closed labels always have their room."""
+
+    def __init__(self, limit: int, overflow: Callable[[], None]) -> None:
+        self.limit = limit
+        self.used = 0
+        self.overflow = overflow
+
+    def room(self, is_open: Sequence[bool], lines: int) -> "Room":
+        """The room of a family whose labels are `is_open` or closed, with `lines` a child."""
+        return Room(self, tuple(is_open), lines)
+
+
+class Room:
+    """What one family takes of the budget."""
+
+    def __init__(self, budget: SeriesBudget, is_open: tuple[bool, ...], lines: int) -> None:
+        self._budget = budget
+        self._is_open = is_open
+        self._lines = lines
+
+    def fold(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """The labels that a child not yet there may have."""
+        budget = self._budget
+        if not any(self._is_open) or budget.used + self._lines <= budget.limit:
+            return values
+        folded = tuple(
+            OTHER if is_open else value
+            for is_open, value in zip(self._is_open, values, strict=True)
+        )
+        if folded != values:
+            budget.overflow()
+        return folded
+
+    def taken(self) -> None:
+        self._budget.used += self._lines
+
+    def given_back(self) -> None:
+        self._budget.used -= self._lines

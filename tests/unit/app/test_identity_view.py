@@ -20,7 +20,8 @@ from outrider.identity.bundles import TrustBundle
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.snapshot import OwnSvid, SourceState
 from outrider.identity.spiffe_id import parse_spiffe_id
-from outrider.telemetry.metrics import SOURCE_STATES, Metrics
+from outrider.telemetry.families.identity import SOURCE_STATES
+from outrider.telemetry.metrics import Metrics
 from tests.support.builders import AGENT, NOW_UNIX_S, FixedClock
 from tests.support.identity import RecordingIdentityEvents
 from tests.support.tls import an_authority

@@ -1,0 +1,110 @@
+"""Decisions: what was decided, of what, for which reason, and what it took."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from outrider.core.vocabulary import Effect, EffectClass, Reason
+from outrider.telemetry.families.base import FAST, QUERY, closed, named
+from outrider.telemetry.families.exchanges import ExchangeFamilies
+from outrider.telemetry.tally import LevelFamily, TallyFamily
+
+ENGINES: Final = ("opa", "embedded")
+MEMO: Final = ("hit", "miss")
+
+
+class DecisionFamilies(ExchangeFamilies):
+    def _declare(self) -> None:
+        super()._declare()
+        effect = closed("effect", Effect)
+        decided = self._tally(
+            "decisions_total",
+            "Decisions, one for each action",
+            effect,
+            closed("class", EffectClass),
+            closed("reason", ("none", *Reason)),
+        )
+        self._decided = {
+            (each, kind, reason): decided.labels(
+                each.value, kind.value, reason.value if reason else "none"
+            )
+            for kind in EffectClass
+            for each, reason in _pairs()
+        }
+        self._by_resource = self._tally(
+            "resource_decisions_total",
+            "Decisions by manifest entry",
+            named("resource", "tools and operations of the active manifest, or `other`"),
+            effect,
+        )
+        self._by_code = self._tally(
+            "policy_reasons_total",
+            "Reasons that policy gave",
+            named("code", "reason codes of the active bundle, or `other`"),
+            effect,
+        )
+        self._declare_asking()
+
+    def _declare_asking(self) -> None:
+        self._query_bytes = self._spread(
+            "query_bytes", "Size of the query that policy is asked", QUERY
+        ).labels()
+        engine = closed("engine", ENGINES)
+        self._decision_s = self._spread(
+            "decision_duration_seconds", "Time to a decision", FAST, engine, closed("cache", MEMO)
+        )
+        verdicts = self._tally(
+            "list_verdicts_total", "Verdicts on entries of lists", closed("memo", MEMO)
+        )
+        self._verdicts = {each: verdicts.labels(each) for each in MEMO}
+        self._engine_up = self._level("engine_up", "1 while the engine answers", engine)
+
+    def decided(
+        self,
+        *,
+        effect: Effect,
+        effect_class: EffectClass,
+        reason: Reason | None,
+        resource: str,
+        codes: tuple[str, ...],
+    ) -> None:
+        child = self._decided.get((effect, effect_class, reason))
+        if child is not None:
+            child.inc()
+        word = effect._value_
+        self._by_resource.labels(self._resources.clean(resource), word).inc()
+        for code in codes:
+            self._by_code.labels(self._codes.clean(code), word).inc()
+
+    def catalogue(self, resources: Iterable[str], codes: Iterable[str]) -> None:
+        """The names that may be labels from now on; children of names gone are removed."""
+        _forget(self._by_resource, self._resources.replace(resources))
+        gone = self._codes.replace(codes)
+        for family in self._coded():
+            _forget(family, gone)
+
+    def _coded(self) -> list[TallyFamily]:
+        """Families whose first label is a reason code."""
+        return [self._by_code]
+
+    def decision_made(self, engine: str, seconds: float, query_bytes: int) -> None:
+        self._observe(self._decision_s.labels(engine, "miss"), seconds)
+        self._query_bytes.observe(query_bytes)
+
+    def list_verdicts(self, hits: int, misses: int) -> None:
+        self._verdicts["hit"].inc(hits)
+        self._verdicts["miss"].inc(misses)
+
+    def engine_is(self, engine: str, *, up: bool) -> None:
+        self._engine_up.labels(engine).set(up)
+
+
+def _pairs() -> list[tuple[Effect, Reason | None]]:
+    """The pairs of effect and reason that can occur: allow with none, hold with held, else deny."""
+    denials = [(Effect.DENY, reason) for reason in Reason if reason is not Reason.HELD]
+    return [(Effect.ALLOW, None), (Effect.HOLD, Reason.HELD), *denials]
+
+
+def _forget(family: TallyFamily | LevelFamily, gone: frozenset[str]) -> None:
+    for values in family.known():
+        if values[0] in gone:
+            family.remove(*values)
