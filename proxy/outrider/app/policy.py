@@ -25,7 +25,7 @@ from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, OthersLin
 from outrider.policy.gate import shipped_gate
 from outrider.policy.keeper import PolicyKeeper, PolicySource, ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed, BundleSource
-from outrider.policy.opa_child import ChildPlan, OpaChild
+from outrider.policy.opa_child import GOGC, ChildPlan, OpaChild
 from outrider.policy.opa_door import UnixDoor
 from outrider.policy.opa_install import OpaBinary, OpaPlaces, find
 from outrider.policy.opa_remote import OpaTls, RemoteDoor
@@ -80,8 +80,15 @@ def engine_of(
         return EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
     link: OpaLink
     if feed is not None:
-        plan = ChildPlan(binary=find(opa_places(loaded, environ)), system=shipped_rego() / "system")
-        link = OpaChild(plan=plan, feed=feed, clock=clock)
+        binary = find(opa_places(loaded, environ))
+        link = OpaChild(
+            plan=ChildPlan(binary=binary, system=shipped_rego() / "system"),
+            feed=feed,
+            clock=clock,
+            started=lambda limit: metrics.engine_child(
+                version=binary.version, gogc=GOGC, memory_limit_bytes=limit
+            ),
+        )
     elif policy.opa.mode == "remote":
         link = OthersLink(_remote_door(policy.opa, clock, metrics, identity))
     else:

@@ -26,6 +26,7 @@ from outrider.app.reloading import check_reloadable, stamp, unmoved
 from outrider.app.state import of_the_store, open_state
 from outrider.app.tasks import TaskDesk
 from outrider.config.load import Loaded, dump, load
+from outrider.config.paths import build_revision
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
 from outrider.control.opa_bundle import serve_alone
@@ -80,7 +81,9 @@ class Sidecar:
         self._environ = environ
         self._engine_factory = engine
         self.clock = SystemClock()
-        self.metrics = Metrics(upstreams=settings.upstreams)
+        self.metrics = Metrics(
+            upstreams=settings.upstreams, max_series=settings.telemetry.max_series
+        )
         self.live = LiveExchanges()
         self.jobs = Jobs()
         self.quarantine = QuarantineList()
@@ -153,7 +156,11 @@ class Sidecar:
                 self.jobs.start(name, job)
         self._configured()
         self.metrics.built(
-            {"version": __version__, "revision": "", "python": platform.python_version()}
+            {
+                "version": __version__,
+                "revision": build_revision(),
+                "python": platform.python_version(),
+            }
         )
         ingress = self.ingress
         logger.info(
@@ -407,6 +414,9 @@ class Sidecar:
                 self.metrics.policy_confirmed(confirmed_s)
             self.metrics.clock_skew(self._wall_ahead_s() - self._wall_ahead_at_start_s)
             self.metrics.review_overdue(self.agents.overdue_s(self.own_agent()))
+            self.metrics.audit_unresolved(self.audit.state().unresolved)
+            self.metrics.quarantined(self.quarantine.counts())
+            self.metrics.pressure(ShedCause.IN_FLIGHT, self.slots.ratio())
             self._identity_view.beat(self.metrics)
 
     def _wall_ahead_s(self) -> float:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from outrider import __version__
 from outrider.audit.inputs import InputStore
@@ -18,6 +19,7 @@ from outrider.core.secret import Secret
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import SessionTable
+from outrider.stores.counted import CountedStates
 from outrider.stores.keyfile import own_secret, read_password, read_secret
 from outrider.stores.memory import MemoryStates, MemoryStore
 from outrider.stores.redis_link import RedisLink, RedisPlace
@@ -55,7 +57,10 @@ async def open_state(
     token = await asyncio.to_thread(_token, loaded)
     audit = await _open_audit(loaded, clock, metrics, inputs_key)
     stack.push_async_callback(audit.close)
-    store, states, stored = await _open_store(loaded, clock, stack)
+    store, bare, stored = await _open_store(loaded, clock, stack)
+    kind = loaded.settings.stores.kind
+    metrics.store_opened(kind)
+    states = CountedStates(bare, counted=partial(metrics.store_operation, kind))
     pins, sessions = PinTable(), SessionTable()
     pins.load(await store.items("pins"))
     sessions.load(await store.items("mcp_sessions"))

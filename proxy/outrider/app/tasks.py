@@ -75,7 +75,12 @@ class TaskDesk:
         )
         self.registry = TaskRegistry(shelf=shelf, hooks=hooks, clock=clock)
         self.standing = StandingTasks(states=sidecar.state.states, clock=clock)
-        self.cut_offs = CutOffs(states=sidecar.state.states, cut=sidecar.quarantine, clock=clock)
+        self.cut_offs = CutOffs(
+            states=sidecar.state.states,
+            cut=sidecar.quarantine,
+            clock=clock,
+            propagated=sidecar.metrics.quarantine_propagated,
+        )
 
     def binder(self, loaded: Loaded) -> TaskBinder:
         """The binder under one version of the settings."""

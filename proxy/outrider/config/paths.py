@@ -8,6 +8,16 @@ from outrider.core.errors import ConfigError
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 
+def build_revision(package: Path = _PACKAGE) -> str:
+    """The source revision that was built: the file `REVISION` in the package, which whoever builds
+    an image or a wheel may write; `unknown` without one."""
+    try:
+        text = (package / "REVISION").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return "unknown"
+    return text[:64] if text.isalnum() else "unknown"
+
+
 def shipped_rego() -> Path:
     """The policy library that ships: inside the wheel, else beside `proxy/` in a working copy.
 

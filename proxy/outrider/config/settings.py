@@ -502,6 +502,8 @@ class Drain:
 class Telemetry:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least grave log lines written; can be changed on the control listener."""
+    max_series: Annotated[int, Field(ge=1000, le=50_000)] = 5000
+    """Most lines of the metrics page; past it, names are folded into `other`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,8 +67,16 @@ class OpaChild:
     """One OPA process at a time, offered one release at a time."""
 
     def __init__(
-        self, *, plan: ChildPlan, feed: BundleFeed, clock: Clock, random: Random | None = None
+        self,
+        *,
+        plan: ChildPlan,
+        feed: BundleFeed,
+        clock: Clock,
+        random: Random | None = None,
+        started: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """`started` is told of each start, with the memory limit it was given, in bytes."""
+        self._told_start = started
         self._plan = plan
         self._feed = feed
         self._source = feed.source
@@ -172,6 +180,7 @@ class OpaChild:
         )
         self._process = process
         self._starts += 1
+        self._told_start(limit_bytes)
         logger.info("OPA started", extra={"pid": process.pid, "version": self._plan.binary.version})
         try:
             await self._listen(process)

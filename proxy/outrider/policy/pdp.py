@@ -13,12 +13,13 @@ from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import digest
-from outrider.core.ports import ActivePolicy, Clock, Failed, Judged, Question, Raw
+from outrider.core.ports import ActivePolicy, Clock, Defined, Failed, Judged, Question, Raw
 from outrider.core.vocabulary import Effect, Reason
 from outrider.policy.query import QueryBuilder
 from outrider.policy.result import Source, decide, refusal
 
 AT_ONCE: Final = 8
+_SAMPLED: Final = 15  # of 16 decisions one is timed in its parts
 _MEMO_ENTRIES: Final = 4096
 _MEMO_LIFE_S: Final = 30.0
 _TIMED_OUT: Final = Failed(code=Reason.POLICY_TIMEOUT, detail="no answer by the deadline")
@@ -36,6 +37,9 @@ class DecisionEvents(Protocol):
 
     def decision_made(self, engine: str, seconds: float, query_bytes: int) -> None:
         """An engine was asked, whatever came of it."""
+
+    def decision_phase(self, engine: str, phase: str, seconds: float) -> None:
+        """Where the time of one decision in 16 went: encode, wait, evaluate or parse."""
 
     def list_verdicts(self, hits: int, misses: int) -> None:
         """Items of a list whose verdict was known, and those that were asked."""
@@ -72,6 +76,7 @@ class PolicyDecisionPoint:
         self._clock = clock
         self._events = events
         self._memo = _Memo(clock)
+        self._turn = _SAMPLED  # the first is timed
 
     def active(self) -> ActivePolicy:
         """The policy in force. Raises `EnforcementError` as the port says."""
@@ -194,13 +199,18 @@ class PolicyDecisionPoint:
         )
 
     def _query(self, policy: ActivePolicy, question: Question) -> bytes | Judged:
+        self._turn = (self._turn + 1) & _SAMPLED
+        began_s = None if self._turn else self._clock.monotonic_s()
         try:
-            return self._builder.build(question, policy)
+            query = self._builder.build(question, policy)
         except EnforcementError as fault:
             judged = self._judged(policy, b"", Failed(code=fault.reason, detail=fault.detail))
             # Policy was not asked, so nobody but us can say what to mend.
             told = ReasonEntry(code=fault.reason.value, message=fault.detail)
             return replace(judged, decision=replace(judged.decision, reasons=(told,)))
+        if began_s is not None:
+            self._phase(policy, "encode", began_s)
+        return query
 
     async def _evaluate(
         self, policy: ActivePolicy, question: Question, query: bytes, deadline_s: float
@@ -208,14 +218,28 @@ class PolicyDecisionPoint:
         trace = question.exchange.trace.traceparent
         entrypoint = self._limits.entrypoint
         began_s = self._clock.monotonic_s()
+        sampled = not self._turn
+        raw: Raw | None = None
         try:
-            return await policy.snapshot.evaluate(entrypoint, query, deadline_s, trace)
+            raw = await policy.snapshot.evaluate(entrypoint, query, deadline_s, trace)
         finally:
             took_s = self._clock.monotonic_s() - began_s
             self._events.decision_made(policy.engine, took_s, len(query))
+            if sampled and isinstance(raw, Defined):
+                inside_s = raw.meta.eval_us / 1e6
+                self._events.decision_phase(policy.engine, "evaluate", inside_s)
+                self._events.decision_phase(policy.engine, "wait", took_s - inside_s)
+        return raw
+
+    def _phase(self, policy: ActivePolicy, phase: str, began_s: float) -> None:
+        took_s = self._clock.monotonic_s() - began_s
+        self._events.decision_phase(policy.engine, phase, took_s)
 
     def _judged(self, policy: ActivePolicy, query: bytes, raw: Raw) -> Judged:
+        began_s = self._clock.monotonic_s() if not self._turn else None
         decision = decide(raw, id=uuid7(self._clock.unix_s()), source=_source(policy))
+        if began_s is not None:
+            self._phase(policy, "parse", began_s)
         return Judged(decision=decision, query=query, input_digest=digest(query))
 
     def _filled(self, policy: ActivePolicy, answers: Sequence[Judged | None]) -> tuple[Judged, ...]:

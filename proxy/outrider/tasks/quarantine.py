@@ -4,6 +4,7 @@ The list is in memory; who is cut off by name is filled in by those who keep it,
 status in the policy's data with each policy.
 """
 
+from collections import Counter
 from enum import StrEnum
 
 from outrider.core.errors import EnforcementError
@@ -36,6 +37,12 @@ class QuarantineList:
     def lift(self, scope: Scope, name: str) -> None:
         """Let `name` pass again. Idempotent."""
         self._cut.discard((scope, name))
+
+    def counts(self) -> dict[str, int]:
+        """How many are cut off now, by scope; who is out by status counts as an agent."""
+        found = Counter(scope.value for scope, _ in self._cut)
+        found[Scope.AGENT.value] += len(self._out)
+        return dict(found)
 
     def out_by_status(self, agents: frozenset[str]) -> None:
         """Refuse exactly `agents` besides: who is not active in the policy's data."""

@@ -43,3 +43,22 @@ def test_the_sample_of_spire_is_found_in_a_working_copy_and_in_a_wheel(
     (package / "_spire").mkdir(parents=True)
     (package / "_spire" / "server.conf").touch()
     assert paths.shipped_spire() == package / "_spire"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        pytest.param(b"0123abc\n", "0123abc", id="commit"),
+        pytest.param(b"a" * 100, "a" * 64, id="long"),
+        pytest.param(b"", "unknown", id="empty"),
+        pytest.param(b'x"\n# HELP', "unknown", id="no-name"),
+        pytest.param(b"\xff", "unknown", id="no-text"),
+        pytest.param(None, "unknown", id="missing"),
+    ],
+)
+def test_the_revision_is_what_the_builder_wrote(
+    tmp_path: Path, written: bytes | None, shown: str
+) -> None:
+    if written is not None:
+        (tmp_path / "REVISION").write_bytes(written)
+    assert paths.build_revision(tmp_path) == shown

@@ -38,8 +38,8 @@ def a_plan(folder: Path, text: str = STAY) -> ChildPlan:
 
 
 class Supervised:
-    def __init__(self, plan: ChildPlan) -> None:
-        self.child = OpaChild(plan=plan, feed=a_feed(), clock=SystemClock())
+    def __init__(self, plan: ChildPlan, child: OpaChild | None = None) -> None:
+        self.child = child or OpaChild(plan=plan, feed=a_feed(), clock=SystemClock())
         self._job: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> OpaChild:
@@ -143,6 +143,14 @@ async def test_its_environment_is_ours_alone(tmp_path, monkeypatch):
     environment = (tmp_path / "env").read_text(encoding="ascii")
     assert "SECRET_TOKEN" not in environment
     assert "GOGC=400" in environment
+
+
+async def test_each_start_is_told_with_its_memory_limit(tmp_path):
+    told = []
+    child = OpaChild(plan=a_plan(tmp_path), feed=a_feed(), clock=SystemClock(), started=told.append)
+    async with Supervised(a_plan(tmp_path), child):
+        await until(lambda: child.starts == 1)
+    assert told == [await asyncio.to_thread(opa_child.memory_limit)]
 
 
 async def test_it_is_started_again_when_it_ends(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from outrider.core.action import Definition
 from outrider.core.errors import EnforcementError
 from outrider.core.jsonvalue import digest
-from outrider.core.ports import Meta, Undefined
+from outrider.core.ports import Failed, Meta, Undefined
 from outrider.core.vocabulary import Effect, Phase, Reason
 from outrider.policy.pdp import AT_ONCE, DecisionLimits, PolicyDecisionPoint
 from outrider.policy.query import QueryBuilder
@@ -38,10 +38,13 @@ class Holder:
 
 class RecordingDecisionEvents:
     def __init__(self):
-        self.made, self.lists = [], []
+        self.made, self.lists, self.phases = [], [], []
 
     def decision_made(self, engine, seconds, query_bytes):
         self.made.append((engine, seconds, query_bytes))
+
+    def decision_phase(self, engine, phase, seconds):
+        self.phases.append((engine, phase, seconds))
 
     def list_verdicts(self, hits, misses):
         self.lists.append((hits, misses))
@@ -123,6 +126,25 @@ async def test_a_timed_out_decision_still_names_its_query():
     (judged,) = await a_point(policy, timeout_s=0.01).decide(policy, questions(1))
     assert judged.input_digest == digest(judged.query)
     assert judged.query
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_one_decision_in_sixteen_is_timed_in_its_parts(waits):
+    events = RecordingDecisionEvents()
+    policy = a_policy(FixedSnapshot([answers(True)] * 32, waits=waits))
+    point = a_point(policy, events=events)
+    for _ in range(32):
+        await point.decide(policy, questions(1))
+    assert len(events.made) == 32
+    parts = ["encode", "evaluate", "wait", "parse"]
+    assert [phase for _, phase, _ in events.phases] == parts * 2
+
+
+async def test_what_has_no_answer_has_no_time_of_its_own_inside_the_engine():
+    events = RecordingDecisionEvents()
+    policy = a_policy(FixedSnapshot([Failed(code=Reason.POLICY_ERROR, detail="")]))
+    await a_point(policy, events=events).decide(policy, questions(1))
+    assert [phase for _, phase, _ in events.phases] == ["encode", "parse"]
 
 
 async def test_what_is_too_large_is_refused_without_asking():

@@ -79,3 +79,31 @@ async def test_a_list_that_cannot_be_read_is_not_taken_for_empty(value: bytes) -
     here, _ = some(states)
     with pytest.raises(StoreUnavailableError):
         await here.load()
+
+
+async def test_how_fast_word_travels_is_told_but_not_of_what_stood_there_before() -> None:
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    here = CutOffs(states=states, cut=QuarantineList(), clock=clock)
+    told: list[float] = []
+    there = CutOffs(states=states, cut=QuarantineList(), clock=clock, propagated=told.append)
+    await here.cut(Scope.AGENT, "old", "SQ-01")
+    clock.pass_s(60)
+    await there.load()
+    assert told == []
+    await here.cut(Scope.AGENT, "new", "SQ-01")
+    clock.pass_s(1.5)
+    await there.load()
+    await there.load()
+    assert told == [pytest.approx(1.5)]
+
+
+async def test_our_own_cut_says_nothing_of_propagation() -> None:
+    told: list[float] = []
+    clock = FixedClock()
+    states = MemoryStates(clock=clock)
+    here = CutOffs(states=states, cut=QuarantineList(), clock=clock, propagated=told.append)
+    await here.load()
+    await here.cut(Scope.AGENT, "x", "SQ-01")
+    await here.load()
+    assert told == []

@@ -49,3 +49,13 @@ def test_who_is_out_by_status_is_refused_until_the_data_says_otherwise():
     quarantine.check(agent="spiffe://a/b/c")
     quarantine.out_by_status(frozenset())
     quarantine.check(**NAMES)
+
+
+def test_what_is_cut_off_is_counted_by_scope_and_who_is_out_by_status_as_an_agent():
+    quarantine = QuarantineList()
+    quarantine.cut(Scope.AGENT, "a")
+    quarantine.cut(Scope.TOOL, "t")
+    quarantine.out_by_status(frozenset({"b", "c"}))
+    assert quarantine.counts() == {"agent": 3, "tool": 1}
+    quarantine.lift(Scope.TOOL, "t")
+    assert quarantine.counts() == {"agent": 3}

@@ -32,6 +32,9 @@ class AuditFamilies(Families):
         )
         self._queue, self._capacity = queue.labels("file"), capacity.labels("file")
         self._audit_success = success.labels("file")
+        self._unresolved = self._one(
+            "audit_unresolved_decisions", "Decisions that are owed an outcome"
+        )
         self._gaps = self._counter(
             "audit_gaps_total", "Decisions found without an outcome after a crash"
         )
@@ -52,6 +55,9 @@ class AuditFamilies(Families):
 
     def audit_gap(self) -> None:
         self._gaps.inc()
+
+    def audit_unresolved(self, decisions: int) -> None:
+        self._unresolved.set(decisions)
 
     def audit_queue(self, waiting: int, capacity: int) -> None:
         self._queue.set(waiting)

@@ -9,6 +9,7 @@ from outrider.telemetry.families.exchanges import ExchangeFamilies
 from outrider.telemetry.tally import LevelFamily, TallyFamily
 
 ENGINES: Final = ("opa", "embedded")
+PHASES: Final = ("encode", "wait", "evaluate", "parse")
 MEMO: Final = ("hit", "miss")
 
 
@@ -52,10 +53,30 @@ class DecisionFamilies(ExchangeFamilies):
         self._decision_s = self._spread(
             "decision_duration_seconds", "Time to a decision", FAST, engine, closed("cache", MEMO)
         )
+        phase = self._spread(
+            "decision_phase_seconds",
+            "Where the time to a decision goes, of one decision in 16",
+            FAST,
+            engine,
+            closed("phase", PHASES),
+        )
+        self._phases = {
+            (name, each): phase.labels(name, each) for name in ENGINES for each in PHASES
+        }
         verdicts = self._tally(
             "list_verdicts_total", "Verdicts on entries of lists", closed("memo", MEMO)
         )
         self._verdicts = {each: verdicts.labels(each) for each in MEMO}
+        self._child = self._level(
+            "engine_child_info",
+            "1 for the OPA that runs as our child",
+            named("version", "of the OPA that was found"),
+            named("gogc", "as it is started with"),
+            closed("decision_logs", ("on", "off")),
+        )
+        self._child_memory = self._one(
+            "engine_child_memory_limit_bytes", "GOMEMLIMIT of the OPA that runs as our child"
+        )
         self._engine_up = self._level("engine_up", "1 while the engine answers", engine)
 
     def decided(
@@ -89,6 +110,18 @@ class DecisionFamilies(ExchangeFamilies):
     def decision_made(self, engine: str, seconds: float, query_bytes: int) -> None:
         self._observe(self._decision_s.labels(engine, "miss"), seconds)
         self._query_bytes.observe(query_bytes)
+
+    def decision_phase(self, engine: str, phase: str, seconds: float) -> None:
+        """`phase` is one of `PHASES`."""
+        child = self._phases.get((engine, phase))
+        if child is not None:
+            child.observe(max(0.0, seconds))
+
+    def engine_child(self, *, version: str, gogc: int, memory_limit_bytes: int) -> None:
+        """An OPA of ours was started, with these settings; it writes no decision log."""
+        self._child.clear()
+        self._child.labels(version[:64], str(gogc), "off").set(1)
+        self._child_memory.set(memory_limit_bytes)
 
     def list_verdicts(self, hits: int, misses: int) -> None:
         self._verdicts["hit"].inc(hits)

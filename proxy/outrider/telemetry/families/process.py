@@ -10,6 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 from outrider.telemetry.families.base import Families, closed, named
 
 STORES: Final = ("memory", "sqlite", "redis")
+STORE_RESULTS: Final = ("ok", "error", "unknown")
 CONTROL_RESULTS: Final = ("ok", "refused", "error")
 
 
@@ -47,7 +48,10 @@ class SidecarFamilies(ProcessFamilies):
         store = closed("store", STORES)
         self._store_up = self._level("store_up", "1 while the store answers", store)
         self._store_ops = self._tally(
-            "store_operations_total", "Store operations", store, closed("result", ("ok", "error"))
+            "store_operations_total",
+            "Store operations; of an `unknown` one nobody can say whether it was carried out",
+            store,
+            closed("result", STORE_RESULTS),
         )
         self._reload_ok = self._one("config_last_reload_successful", "1 after a good reload")
         self._reload_s = self._one(
@@ -70,9 +74,18 @@ class SidecarFamilies(ProcessFamilies):
             "clock_skew_seconds", "How far the wall clock went from the monotonic one since start"
         )
 
+    def store_opened(self, kind: str) -> None:
+        """Which store this sidecar has: its series exist from now on."""
+        self._store_up.labels(kind)
+        for result in STORE_RESULTS:
+            self._store_ops.labels(kind, result)
+
     def store(self, kind: str, *, ok: bool) -> None:
         self._store_up.labels(kind).set(ok)
-        self._store_ops.labels(kind, "ok" if ok else "error").inc()
+
+    def store_operation(self, kind: str, result: str) -> None:
+        """`result` is one of `STORE_RESULTS`."""
+        self._store_ops.labels(kind, result).inc()
 
     def reloaded(self, *, ok: bool, unix_s: float) -> None:
         self._reload_ok.set(ok)

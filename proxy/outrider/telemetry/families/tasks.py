@@ -1,12 +1,14 @@
 """Tasks: how many, how they ended, and what their behaviour showed."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from outrider.core.vocabulary import Effect, Role, TaskEnd
-from outrider.telemetry.families.base import Families, closed
+from outrider.telemetry.families.base import LAG, Families, closed
 
 # What the tasks' books tell, which stand above telemetry; the tests hold them equal.
 FLAGS: Final = ("untrusted_read", "sensitive_read", "external_send")
+SCOPES: Final = ("agent", "task", "tool", "upstream")
 
 
 class TaskFamilies(Families):
@@ -27,6 +29,13 @@ class TaskFamilies(Families):
             (closed("role", Role), closed("effect", Effect)),
             [(role.value, effect.value) for role in Role for effect in Effect],
         )
+        quarantined = self._level("quarantined", "What is cut off now", closed("scope", SCOPES))
+        self._quarantined = {scope: quarantined.labels(scope) for scope in SCOPES}
+        self._propagation = self._spread(
+            "quarantine_propagation_seconds",
+            "From a cut-off by another sidecar of the store to its counting here",
+            LAG,
+        ).labels()
         self._review_overdue = self._one(
             "review_overdue_seconds", "How long the review of our own agent is overdue; 0 until due"
         )
@@ -44,6 +53,14 @@ class TaskFamilies(Families):
     def untrusted_argument(self, role: Role, effect: Effect) -> None:
         """An authority argument labelled `untrusted`, and what became of its action."""
         self._untrusted[role.value, effect.value].inc()
+
+    def quarantined(self, counts: Mapping[str, int]) -> None:
+        """How many are cut off now, by scope; a scope that is not named has none."""
+        for scope, level in self._quarantined.items():
+            level.set(counts.get(scope, 0))
+
+    def quarantine_propagated(self, seconds: float) -> None:
+        self._propagation.observe(max(0.0, seconds))
 
     def review_overdue(self, seconds: float) -> None:
         """How long our own agent's review is overdue; 0 where it is not."""

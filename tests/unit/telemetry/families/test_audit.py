@@ -27,6 +27,8 @@ def test_a_loss_has_its_series_before_it_happens() -> None:
 def test_gaps_repeats_and_the_queue_are_shown() -> None:
     metrics = a_registry()
     metrics.audit_gap()
+    metrics.audit_unresolved(2)
+    assert value(metrics, "outrider_audit_unresolved_decisions") == 2
     metrics.audit_repeated(7)
     metrics.audit_queue(3, 1000)
     metrics.audit_appended(0.002)

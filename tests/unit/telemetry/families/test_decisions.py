@@ -7,7 +7,8 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 from outrider.core.vocabulary import Effect, EffectClass, Reason
-from tests.support.metrics import a_registry, decided, value
+from outrider.telemetry.families.decisions import ENGINES, PHASES
+from tests.support.metrics import EVIL, a_registry, decided, total, value
 
 
 @pytest.mark.parametrize(("reason", "kind"), list(product(Reason, EffectClass)))
@@ -47,3 +48,31 @@ def test_children_of_names_a_new_bundle_drops_are_removed() -> None:
     page = generate_latest(metrics.registry).decode()
     assert "crm/send" not in page
     assert "SQ-04" not in page
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_phase_is_timed_by_itself(engine: str, phase: str) -> None:
+    metrics = a_registry()
+    metrics.decision_phase(engine, phase, 0.002)
+    metrics.decision_phase(EVIL, EVIL, 1.0)
+    name = "outrider_decision_phase_seconds_count"
+    assert value(metrics, name, engine=engine, phase=phase) == 1
+    assert total(metrics, name) == 1
+
+
+def test_the_child_that_runs_now_is_shown() -> None:
+    metrics = a_registry()
+    metrics.engine_child(version="1.18.1", gogc=400, memory_limit_bytes=1)
+    metrics.engine_child(version="1.19.0", gogc=400, memory_limit_bytes=64 << 20)
+    labels = {"version": "1.19.0", "gogc": "400", "decision_logs": "off"}
+    assert value(metrics, "outrider_engine_child_info", **labels) == 1
+    assert total(metrics, "outrider_engine_child_info") == 1
+    assert value(metrics, "outrider_engine_child_memory_limit_bytes") == 64 << 20
+
+
+def test_verdicts_on_lists_are_counted_by_where_they_came_from() -> None:
+    metrics = a_registry()
+    metrics.list_verdicts(3, 2)
+    assert value(metrics, "outrider_list_verdicts_total", memo="hit") == 3
+    assert value(metrics, "outrider_list_verdicts_total", memo="miss") == 2

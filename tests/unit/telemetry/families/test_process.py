@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.telemetry.families.process import CONTROL_RESULTS, STORES
+from outrider.telemetry.families.process import CONTROL_RESULTS, STORE_RESULTS, STORES
 from tests.support.metrics import a_registry, total, value
 
 
@@ -32,6 +32,18 @@ def test_a_store_is_up_or_down(kind: str) -> None:
     assert value(metrics, "outrider_store_up", store=kind) == 1
     metrics.store(kind, ok=False)
     assert value(metrics, "outrider_store_up", store=kind) == 0
+
+
+@pytest.mark.parametrize("result", STORE_RESULTS)
+def test_operations_of_the_store_there_is_are_counted_from_zero(result: str) -> None:
+    metrics = a_registry()
+    name = "outrider_store_operations_total"
+    assert value(metrics, name, store="redis", result=result) is None
+    metrics.store_opened("redis")
+    assert value(metrics, name, store="redis", result=result) == 0
+    metrics.store_operation("redis", result)
+    assert value(metrics, name, store="redis", result=result) == 1
+    assert value(metrics, name, store="sqlite", result=result) is None
 
 
 @pytest.mark.parametrize("result", CONTROL_RESULTS)
