@@ -15,6 +15,7 @@ from outrider.control.health import Check
 from outrider.control.identity import IdentityOperations
 from outrider.control.opa_bundle import HOLDER, bundle_endpoint
 from outrider.control.operations import Operations, Reviewed
+from outrider.core.errors import EnforcementError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import RecordKind
 from outrider.pipeline.records import base
@@ -24,6 +25,9 @@ from outrider.protocols.pins import Acceptance, PinTable
 
 if TYPE_CHECKING:
     from outrider.app.sidecar import Sidecar
+
+
+_STORE_AWAY: Final = "the store does not answer"
 
 
 class ControlPlane:
@@ -93,10 +97,7 @@ class ControlPlane:
                 name="audit",
                 missing=lambda: say("records cannot be written", unless=sidecar.audit.healthy()),
             ),
-            Check(
-                name="store",
-                missing=lambda: say("the store does not answer", unless=sidecar.state.stored()),
-            ),
+            Check(name="store", missing=self._store_missing, degraded=self._store_degraded),
             Check(name="drain", missing=lambda: say("draining", unless=not sidecar.draining)),
         )
 
@@ -128,10 +129,21 @@ class ControlPlane:
         else:
             sidecar.audit.append_refusal(record)  # folded: knocking must not fill the chain
 
+    def _store_missing(self) -> str | None:
+        reads_on = self._sidecar.loaded.settings.stores.on_loss == "read"
+        return None if reads_on or self._sidecar.state.stored() else _STORE_AWAY
+
+    def _store_degraded(self) -> str | None:
+        return None if self._sidecar.state.stored() else _STORE_AWAY
+
     def _policy_missing(self) -> str | None:
         status = self._sidecar.keeper.status()
         if status.revision is None:
             return f"no policy is in force: {status.last_error or 'none was loaded yet'}"
+        try:
+            self._sidecar.keeper.active()
+        except EnforcementError as late:
+            return late.detail
         engine = self._sidecar.engine
         fault = engine.fault() if isinstance(engine, OpaEngine) else None
         return None if fault is None else f"the engine opa gives no decisions: {fault}"

@@ -56,6 +56,7 @@ from outrider.tasks.quarantine import QuarantineList
 from outrider.telemetry.exposition import Exposition
 from outrider.telemetry.logs import Logs
 from outrider.telemetry.metrics import Metrics
+from outrider.telemetry.watchdog import Watchdog
 
 logger = logging.getLogger("outrider")
 EngineFactory = Callable[[Loaded], ReleaseEngine]
@@ -94,7 +95,8 @@ class Sidecar:
         self._stack = AsyncExitStack()
         self.draining = False
         self.listening = False
-        self._lag_beat_s = self.clock.monotonic_s()
+        self.watchdog = Watchdog(self.clock)
+        self._step = "logs"
         self._wall_ahead_at_start_s = self._wall_ahead_s()
         self.feed: BundleFeed | None = None
         self._feed_origin = ""
@@ -115,11 +117,19 @@ class Sidecar:
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        await self._open(stack)
+        await self._work(stack)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        """What it stands on, and whom it answers from the first moment: operators and probes."""
         settings = self.loaded.settings
         logs = Logs(level=settings.telemetry.log_level, dropped=self.metrics.log_dropped)
         logs.start()
         stack.push_async_callback(asyncio.to_thread, logs.stop)  # it waits for its thread
         self.logs = logs
+        self.watchdog.start()
+        stack.callback(self.watchdog.stop)
+        self._step = "the audit log and the store"
         self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
         self.tasks = TaskDesk(self)
@@ -127,27 +137,36 @@ class Sidecar:
         self.books = self.tasks.books = books_of(self)
         stack.push_async_callback(self.books.close)
         stack.push_async_callback(self.identity.close)
+        self._step = "the source of our identity"
         await self.identity.start()
+        self._step = "the policy engine"
         await self._open_policy()
+        self._step = "the control and telemetry listeners"
         await self._listen_to_operators(stack)
         await self._listen_to_scrapers(stack)
+
+    async def _work(self, stack: AsyncExitStack) -> None:
+        """Jobs, policy, and then the agent's listeners."""
         await stack.enter_async_context(self.jobs)  # ends before what OPA is fed from
         for name, current in (*self.identity.jobs(), *self.tasks.jobs()):
             self.jobs.start(name, current)
         self.jobs.start("books", self.books.run())
+        self._step = "the tasks in the store"
         try:
             await self.tasks.start()
         except StoreUnavailableError as fault:
             raise of_the_store(self.loaded, fault) from fault
         self._open_shares()
         self.jobs.start("heartbeat", self._beat())
+        self._step = "a first policy"
         await self._start_policy()
+        self._step = "the listeners of the data plane"
         self.plane = await plane_of(self, self.loaded)
         stack.callback(self._close_pool)
         stack.callback(self.wheel.close)
         await self._listen(stack)
         for name, job in (
-            ("policy files", self.keeper.watch() if settings.policy.watch else None),
+            ("policy files", self.keeper.watch() if self.loaded.settings.policy.watch else None),
             ("settings file", self._watch_settings()),
             ("pressure", self._pressure.run()),
             ("identity", self._identity_watch().run()),
@@ -269,7 +288,7 @@ class Sidecar:
         """The control listener, which feeds OPA too: it answers before OPA is waited for."""
         plane = ControlPlane(self)
         self._identity_view = plane.identity
-        self.health = Health(plane.checks(), self.clock, self._lag_s)
+        self.health = Health(plane.checks(), self.clock, self.watchdog.lag_s)
         self.control = ControlEdge(
             name="control",
             listener=self.loaded.settings.listeners.control,
@@ -401,11 +420,9 @@ class Sidecar:
                 await self.try_reload()
 
     async def _beat(self) -> None:
-        """Lets `/livez` see a loop that no longer turns; gives way under pressure (HARDENING §7);
-        counts what is only looked at."""
+        """Gives way under pressure (HARDENING §7); counts what is only looked at."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self._lag_beat_s = self.clock.monotonic_s()
             if self.listening:
                 self.listeners.relieve(self._pressure.level)
             self.metrics.store(self.loaded.settings.stores.kind, ok=self.state.stored())
@@ -422,8 +439,11 @@ class Sidecar:
     def _wall_ahead_s(self) -> float:
         return self.clock.unix_s() - self.clock.monotonic_s()
 
-    def _lag_s(self) -> float:
-        return max(0.0, self.clock.monotonic_s() - self._lag_beat_s - LOOK_S)
+    def waits_for(self) -> str:
+        """What a start is waiting for, in words; "" once nothing is missing."""
+        if not self.listening:
+            return self._step
+        return "; ".join(f"{name}: {why}" for name, why in self.health.missing())
 
     # --- the end ------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import typer
 import uvloop
 
 from outrider.app import Sidecar
 from outrider.app.sidecar import EngineFactory
+from outrider.app.starting import Startup
 from outrider.cli.common import ConfigOption, err, settings
 from outrider.config.load import Loaded, environment
 from outrider.core.errors import ConfigError, OutriderError
@@ -34,9 +35,6 @@ def serve(loaded: Loaded, *, engine: EngineFactory | None = None) -> int:
     except OutriderError as fault:
         err.print(f"[bold red]error[/] cannot start: {fault}", soft_wrap=True)
         return 1
-    except TimeoutError:
-        err.print("[bold red]error[/] cannot start: startup_timeout_s has passed")
-        return 1
     return 0
 
 
@@ -45,8 +43,12 @@ async def _serve(loaded: Loaded, engine: EngineFactory | None) -> None:
     leave, again = asyncio.Event(), asyncio.Event()
     reloads: asyncio.Queue[None] = asyncio.Queue(1)
 
+    sidecar = Sidecar(loaded, environment(), engine=engine)
+    startup = Startup(limit_s=loaded.settings.startup_timeout_s, waits_for=sidecar.waits_for)
+
     def ask_to_leave() -> None:
         (again if leave.is_set() else leave).set()
+        startup.abandon()
 
     def ask_to_reload() -> None:
         if reloads.empty():
@@ -55,9 +57,10 @@ async def _serve(loaded: Loaded, engine: EngineFactory | None) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ask_to_leave)
     loop.add_signal_handler(signal.SIGHUP, ask_to_reload)
-    sidecar = Sidecar(loaded, environment(), engine=engine)
-    await _within(sidecar.__aenter__(), loaded.settings.startup_timeout_s)
     try:
+        await startup.run(sidecar.__aenter__)
+        if leave.is_set() and not sidecar.listening:
+            return
         sidecar.jobs.start("reload", _reload_when_asked(sidecar, reloads))
         await leave.wait()
         drain = sidecar.drain()
@@ -65,11 +68,6 @@ async def _serve(loaded: Loaded, engine: EngineFactory | None) -> None:
         await drain.run()
     finally:
         await sidecar.__aexit__(*sys.exc_info())
-
-
-async def _within(start: Coroutine[object, object, Sidecar], limit_s: float) -> None:
-    async with asyncio.timeout(limit_s):
-        await start
 
 
 async def _reload_when_asked(sidecar: Sidecar, asked: "asyncio.Queue[None]") -> None:

@@ -545,7 +545,7 @@ class Settings:
     telemetry: Telemetry = field(default_factory=Telemetry)
     """Logs and metrics."""
     startup_timeout_s: Seconds = 30.0
-    """Seconds it may take to be up; then it ends with a fault."""
+    """Seconds it may take to be ready for the first time; then it ends, naming what is missing."""
     allow_plain: bool = True
     """Let http upstreams outside loopback be used; production wants https."""
 

@@ -17,6 +17,7 @@ import orjson
 from outrider.core.clock import rfc3339
 
 _VALUE_BYTES: Final = 256
+_STACK_BYTES: Final = 2048
 _QUEUE: Final = 4096
 _PER_SECOND: Final = 10
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -37,10 +38,11 @@ class JsonFormatter(logging.Formatter):
         }
         for key, value in vars(record).items():
             if key not in _OWN and key != "event":
-                line[key] = _clean(value)
+                line[key] = _clean(value, _STACK_BYTES if key == "where" else _VALUE_BYTES)
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            line["where"] = _clean(self.formatException(record.exc_info)[-2048:], 2048)
+            where = self.formatException(record.exc_info)[-_STACK_BYTES:]
+            line["where"] = _clean(where, _STACK_BYTES)
         return orjson.dumps(line, default=repr).decode()
 
 
