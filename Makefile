@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire coverage check bench conformance scorecard clean lock metric-pages
+.PHONY: help demo test test-spire test-image coverage check bench conformance scorecard clean lock metric-pages
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +42,10 @@ test: $(VENV)/.dev ## the whole suite, with the pinned real OPA where it can be 
 test-spire: $(VENV)/.dev ## what stands on real SPIRE; built where Go is, else it says what it skips
 	@$(BIN)/python -m tests.support.prepare spire
 	@$(BIN)/python -m pytest -q -rs -m spire tests/e2e/spire $(ARGS)
+
+test-image: $(VENV)/.dev ## our container image, built and run by podman; it says what it skips
+	@$(BIN)/python -m tests.support.prepare opa containers
+	@$(BIN)/python -m pytest -q -rs -m image -o faulthandler_timeout=0 tests/image $(ARGS)
 
 coverage: $(VENV)/.dev ## the suite under branch coverage, and what it does not reach
 	@$(BIN)/python -m tests.support.prepare

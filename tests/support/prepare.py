@@ -1,6 +1,7 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
-A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons` or `redis`.
+A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons` or
+`redis`. Only by their word: `containers`, `kubernetes`.
 """
 
 import os
@@ -13,7 +14,15 @@ from outrider.config.load import cache_dir
 from outrider.config.paths import shipped_spire
 from outrider.core.errors import ConfigError
 from outrider.policy.opa_install import OpaPlaces, find, install
-from tests.support import interpreters, mcp_env, redis as shared_store
+from tests.support import (
+    debian,
+    image,
+    interpreters,
+    kubernetes_programs,
+    mcp_env,
+    redis as shared_store,
+)
+from tests.support.containers import PROGRAMS, fetch_programs
 
 
 def _say(text: str) -> None:
@@ -85,8 +94,36 @@ def redis() -> None:
         _say(f"no Redis, its tests will be skipped: {fault}")
 
 
+def containers() -> None:
+    """Podman, containerd and their like, and what our image is built from."""
+    try:
+        for packages, fetch in ((PROGRAMS, fetch_programs), (image.BASE, image.BASE.fetch)):
+            try:
+                place = packages.found()
+            except debian.UnavailableError:
+                _say(f"fetching Debian's packages for {packages.folder} (once)")
+                place = fetch()
+            _say(f"Debian's packages: {place}")
+        _say(f"wheels of the image: {image.fetch_wheels()}")
+    except debian.UnavailableError as fault:
+        _say(f"no containers, their tests will be skipped: {fault}")
+
+
+def kubernetes() -> None:
+    """Kubernetes' own programs, built by our installer where Go is, and etcd's wheel."""
+    try:
+        found = kubernetes_programs.prepare()
+    except debian.UnavailableError as fault:
+        _say(f"no Kubernetes, its tests will be skipped: {fault}")
+        return
+    _say(f"Kubernetes {kubernetes_programs.VERSION}: {found.api_server.parent}; {found.etcd}")
+
+
 ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons, "redis": redis}
+"""What the plain suite uses."""
+ASKED = {"containers": containers, "kubernetes": kubernetes}
+"""What is prepared where it is asked for: minutes, and hundreds of megabytes."""
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:
-        ALL[name]()
+        {**ALL, **ASKED}[name]()
