@@ -6,6 +6,7 @@ from typing import Final
 
 from outrider.telemetry import reference
 from outrider.telemetry.families.base import Declared
+from outrider.telemetry.families.injector import InjectorMetrics
 from outrider.telemetry.metrics import Metrics
 
 DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
@@ -13,7 +14,10 @@ DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
 
 def processes() -> Mapping[str, list[Declared]]:
     """What each process of ours declares. A new process's families join here."""
-    return {"sidecar": Metrics(upstreams=["crm"]).declared}
+    return {
+        "sidecar": Metrics(upstreams=["crm"]).declared,
+        "injector": InjectorMetrics().declared,
+    }
 
 
 def pages() -> dict[Path, bytes]:

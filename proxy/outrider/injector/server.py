@@ -1,0 +1,374 @@
+"""The webhook: AdmissionReviews over TLS, each answered by the pure half (KUBERNETES §5, §10).
+
+Laws: a denial is a 200 with its review, what is no review a 400; whatever goes wrong is an error
+status, which `failurePolicy: Fail` makes a refusal; nothing of a request is echoed or logged;
+connections, bodies and waits are bounded, a connection that asks nothing makes room first; what has
+been asked is answered, whoever ends us.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import ERROR
+from aiohttp.web_request import BaseRequest
+
+from outrider.config.checks import split_address
+from outrider.config.injector import Webhook as WebhookSettings
+from outrider.core.errors import ConfigError, is_panic
+from outrider.core.ports import Clock
+from outrider.injector.certificates import InjectorEvents
+from outrider.injector.plan import Entry
+from outrider.injector.reasons import Outcome, Reason
+
+logger = logging.getLogger("outrider.injector")
+
+PATHS: Final = {"/mutate/namespace": Entry.NAMESPACE, "/mutate/pod": Entry.POD}
+PROBE_HEADER: Final = "x-outrider-probe"
+"""Carries our own token in a review that we ask ourselves, which then counts in no metric."""
+_BACKLOG: Final = 512
+_LINE_BYTES: Final = 8192
+_FIELDS: Final = 64
+_LINGER_S: Final = 1.0
+_SEND_S: Final = 5.0
+_SHUTDOWN_S: Final = 1.0
+_COMMON: Final = {"cache-control": "no-store", "server": "outrider"}
+_JSON: Final = "application/json"
+_REFUSED: Final = b'{"error":"refused"}'
+
+
+class _RefusedError(Exception):
+    """A request that is no review to be judged; `status` is all that its sender learns."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Judged(Protocol):
+    """What the pure half says to a review: `body` is the whole answer."""
+
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def reason(self) -> Reason: ...
+
+
+Judge = Callable[[Entry, bytes], Judged | None]
+"""The pure half (`review.admit` with its plan); None says that the bytes are no review."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Collaborators of `Webhook`."""
+
+    settings: WebhookSettings
+    judge: Judge
+    context: ssl.SSLContext
+    events: InjectorEvents
+    clock: Clock
+
+
+class Webhook:
+    """Listens from `start` to `stop`. `leave` asks callers to go elsewhere, and goes on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._settings = parts.settings
+        self._server = _Server(self._serve, parts.settings)
+        self._listening: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
+        self._held_bytes = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._leaving = False
+        self.probe_token: Final = secrets.token_hex(16)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens, with the real port where 0 was asked for."""
+        return tuple(sock.getsockname()[:2] for sock in self._sockets)
+
+    async def start(self) -> None:
+        """Raises `ConfigError` naming the address that cannot be bound."""
+        for address in self._settings.addresses:
+            try:
+                await self._listen(address)
+            except OSError as fault:
+                await self.stop()
+                raise ConfigError(
+                    f"webhook.addresses: cannot listen at {address}: {fault.strerror}"
+                ) from fault
+
+    def leave(self) -> None:
+        """Close each connection with its next answer from now on."""
+        self._leaving = True
+
+    async def stop(self) -> None:
+        """Accept no more, and let what is asked be answered within `grace_s`. Idempotent."""
+        self.leave()
+        for listening in self._listening:
+            listening.close()
+        self._listening.clear()
+        await asyncio.sleep(0)  # what has come in is taken up before idle connections go
+        with suppress(TimeoutError):
+            # aiohttp's own shutdown takes no more bytes, of a body that is on its way either.
+            async with asyncio.timeout(self._settings.grace_s):
+                await self._idle.wait()
+        self._server.pre_shutdown()
+        await self._server.shutdown(_SEND_S)
+        self._sockets.clear()
+
+    async def _listen(self, address: str) -> None:
+        split = split_address(address)
+        if split is None:
+            raise ConfigError(f"webhook.addresses: {address} is not host:port")
+        family = socket.AF_INET6 if ":" in split[0] else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(split)
+        except OSError:
+            sock.close()
+            raise
+        self._sockets.append(sock)
+        self._listening.append(
+            await asyncio.get_running_loop().create_server(
+                self._server,
+                sock=sock,
+                ssl=self._parts.context,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=self._settings.handshake_s,
+                ssl_shutdown_timeout=_SHUTDOWN_S,
+            )
+        )
+
+    # --- one request ---
+
+    async def _serve(self, request: BaseRequest) -> web.StreamResponse:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await self._served(request)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _served(self, request: BaseRequest) -> web.StreamResponse:
+        try:
+            status, body = 200, await self._answer(request)
+        except _RefusedError as refused:
+            status, body = refused.status, _REFUSED
+        except BaseException as fault:
+            # A panic of a Rust extension is none of `Exception`; it too must refuse this pod alone.
+            if not isinstance(fault, Exception) and not is_panic(fault):
+                raise
+            logger.exception("a review could not be judged", extra={"event": "injector_failed"})
+            self._parts.events.admitted(Outcome.ERROR.value, Reason.INTERNAL.value, 0.0)
+            status, body = 500, _REFUSED
+        answer = web.Response(status=status, body=body, headers={"content-type": _JSON, **_COMMON})
+        if self._leaving or not request.content.at_eof():
+            answer.force_close()  # a body that nobody read follows, or we go
+        return answer
+
+    async def _answer(self, request: BaseRequest) -> bytes:
+        entry = _entry(request)
+        body = await self._body(request)
+        try:
+            began_s = self._parts.clock.monotonic_s()
+            counts = request.headers.get(PROBE_HEADER) != self.probe_token
+            judged = self._parts.judge(entry, body)
+            if judged is None:
+                self._count(Outcome.ERROR, Reason.MALFORMED, began_s, counts=counts)
+                raise _RefusedError(400)
+            self._count(judged.outcome, judged.reason, began_s, counts=counts)
+            return judged.body
+        finally:
+            self._held_bytes -= len(body)
+
+    def _count(self, outcome: Outcome, reason: Reason, began_s: float, *, counts: bool) -> None:
+        if counts:
+            took_s = self._parts.clock.monotonic_s() - began_s
+            self._parts.events.admitted(outcome.value, reason.value, took_s)
+
+    async def _body(self, request: BaseRequest) -> bytes:
+        """The whole body, on the books; the caller takes it off again.
+
+        Raises `_RefusedError`; what was held is off the books then, cancelled or not.
+        """
+        parts, held = list[bytes](), 0
+        self._check_size(request.content_length or 0)
+        try:
+            async with asyncio.timeout(self._settings.body_s):
+                while part := await request.content.readany():
+                    held += len(part)
+                    self._held_bytes += len(part)
+                    self._check_size(held)
+                    parts.append(part)
+        except BaseException as fault:
+            self._held_bytes -= held
+            if isinstance(fault, TimeoutError):
+                raise _RefusedError(408) from None
+            if isinstance(fault, web.RequestPayloadError | ValueError):
+                raise _RefusedError(400) from None
+            raise
+        return b"".join(parts)
+
+    def _check_size(self, held: int) -> None:
+        """Raises `_RefusedError` where one body, or all of them together, take too much."""
+        if held > self._settings.body_bytes:
+            raise _RefusedError(413)
+        if self._held_bytes > self._settings.buffered_bytes:
+            raise _RefusedError(503)
+
+
+def _entry(request: BaseRequest) -> Entry:
+    """Which entry is asked, by the path; the query holds the API server's timeout alone."""
+    entry = PATHS.get(request.raw_path.partition("?")[0])
+    if entry is None:
+        raise _RefusedError(404)
+    if request.method != "POST":
+        raise _RefusedError(405)
+    if request.content_type != _JSON or "content-encoding" in request.headers:
+        raise _RefusedError(415)
+    return entry
+
+
+# --- connections ---
+
+
+class _Server(web.Server):
+    """Makes the connections of the webhook and counts them."""
+
+    def __init__(
+        self,
+        handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
+        settings: WebhookSettings,
+    ) -> None:
+        super().__init__(handler, request_factory=self._request)
+        self._settings = settings
+
+    def __call__(self) -> "_Connection":
+        return _Connection(self, self._settings)
+
+    def make_room(self) -> bool:
+        """Whether one more connection is taken. Where it would be one too many, the oldest that
+        asks nothing goes for it; where all ask, it is refused."""
+        open_now = [each for each in self.connections if each.transport is not None]
+        if len(open_now) < self._settings.connections:
+            return True
+        for each in open_now:
+            if isinstance(each, _Connection) and not each.asks:
+                each.force_close()
+                return True
+        return False
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> BaseRequest:
+        if message is ERROR:  # what could not be read is answered in our version
+            message = message._replace(version=HttpVersion11)
+        return BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+
+
+class _Connection(web.RequestHandler):
+    """One connection of an API server's, or of whoever else reaches the port."""
+
+    __slots__ = ("_bounds", "_head_timer", "_rooms")
+
+    def __init__(self, server: _Server, settings: WebhookSettings) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=settings.idle_s,
+            access_log=None,  # type: ignore[arg-type]
+            max_line_size=_LINE_BYTES,
+            max_field_size=_LINE_BYTES,
+            max_headers=_FIELDS,
+            lingering_time=_LINGER_S,
+            auto_decompress=False,
+        )
+        self._rooms = server
+        self._bounds = settings
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a request of it is being answered."""
+        return self._current_request is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)
+        if not self._rooms.make_room():
+            self._force_close = True
+            stream.abort()
+            return
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._head_timer = loop.call_later(self._bounds.head_s, self._first_head_is_due)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def force_close(self) -> None:
+        """Close at once: what the peer has not taken by now is dropped."""
+        transport = self.transport
+        super().force_close()
+        if transport is not None:
+            transport.abort()
+
+    def _first_head_is_due(self) -> None:
+        if not self._request_count:
+            self.force_close()
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            async with asyncio.timeout(_SEND_S):
+                finished = await super().finish_response(request, resp, start_time)
+                await request.writer.drain()
+                return finished
+        except TimeoutError:
+            self.force_close()
+        except ConnectionError:
+            pass  # the peer left
+        return resp, True
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what could not be read. `message` and the text of `exc` may hold the
+        peer's bytes: neither is told."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer had begun")
+        answer = web.Response(
+            status=status, body=_REFUSED, headers={"content-type": _JSON, **_COMMON}
+        )
+        answer.force_close()
+        return answer
