@@ -1,7 +1,7 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
-A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons` or
-`redis`. Only by their word: `containers`, `kubernetes`.
+A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons`, `redis` or
+`helm`. Only by their word: `containers`, `kubernetes`.
 """
 
 import os
@@ -16,6 +16,7 @@ from outrider.core.errors import ConfigError
 from outrider.policy.opa_install import OpaPlaces, find, install
 from tests.support import (
     debian,
+    helm as real_helm,
     image,
     interpreters,
     kubernetes_programs,
@@ -94,6 +95,20 @@ def redis() -> None:
         _say(f"no Redis, its tests will be skipped: {fault}")
 
 
+def helm() -> None:
+    """Helm, of each line the chart is held to."""
+    for version in real_helm.VERSIONS:
+        try:
+            try:
+                found = real_helm.find(version)
+            except real_helm.UnavailableError:
+                _say(f"fetching Helm {version} (once)")
+                found = real_helm.install(version)
+            _say(f"Helm {version}: {found}")
+        except real_helm.UnavailableError as fault:
+            _say(f"no Helm {version}, its tests will be skipped: {fault}")
+
+
 def containers() -> None:
     """Podman, containerd and their like, and what our image is built from."""
     try:
@@ -119,7 +134,7 @@ def kubernetes() -> None:
     _say(f"Kubernetes {kubernetes_programs.VERSION}: {found.api_server.parent}; {found.etcd}")
 
 
-ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons, "redis": redis}
+ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons, "redis": redis, "helm": helm}
 """What the plain suite uses."""
 ASKED = {"containers": containers, "kubernetes": kubernetes}
 """What is prepared where it is asked for: minutes, and hundreds of megabytes."""

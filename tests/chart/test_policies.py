@@ -1,0 +1,427 @@
+"""The admission policies, rule by rule of KUBERNETES §6: what they deny, and the near miss."""
+
+from functools import cache
+
+import pytest
+
+from tests.support.chart import NAMESPACE, RENDERS, Object, Render, objects
+from tests.support.injected import (
+    IMAGE,
+    PREVIOUS,
+    Change,
+    a_container,
+    a_pod,
+    agent,
+    capabilities,
+    ephemeral,
+    init,
+    mounted,
+    secured,
+    spec,
+)
+from tests.support.vap import Policies, Request
+
+
+@cache
+def policies(name: str = "exceptions", *sets: str) -> Policies:
+    return Policies(objects(Render(files=RENDERS[name].files, sets=sets)))
+
+
+def rules(messages: list[str]) -> list[int]:
+    return sorted({int(one.removeprefix("outrider rule ").split(":")[0]) for one in messages})
+
+
+def _unspiffed(pod: Object) -> None:
+    pod["spec"]["volumes"] = [one for one in pod["spec"]["volumes"] if "csi" not in one]
+
+
+def _reordered(pod: Object) -> None:
+    pod["spec"]["initContainers"].insert(0, a_container("vault-agent-init"))
+
+
+def _mesh_after(pod: Object) -> None:
+    pod["spec"]["initContainers"].append(a_container("mesh-init"))
+
+
+def _token(pod: Object) -> None:
+    volume = {
+        "name": "kube-api-access-x7k2p",
+        "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]},
+    }
+    mounted(volume)(pod)
+
+
+DRIVER = {"name": "other", "csi": {"driver": "csi.spiffe.io"}}
+SECRET = {"name": "keys", "secret": {"secretName": "upstream"}}
+PROJECTED = {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
+CONFIG = {"name": "conf", "configMap": {"name": "settings"}}
+FROM_SECRET = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "upstream", "key": "k"}}}
+FROM_CONFIG = {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "u"}}}
+
+
+def host(path: str) -> Object:
+    return {"name": "node", "hostPath": {"path": path}}
+
+
+DENIED: list[tuple[str, int, Change]] = [
+    ("no-sidecar", 1, lambda pod: pod["spec"].pop("initContainers")),
+    ("plain-init-container", 1, lambda pod: pod["spec"]["initContainers"][1].pop("restartPolicy")),
+    ("another-image", 1, init(1, image="registry.example/outrider@sha256:" + "c" * 64)),
+    ("image-of-another-registry", 1, init(1, image=IMAGE.replace("registry.", "evil."))),
+    ("ours-by-tag", 1, init(1, image="registry.example/outrider:0.1.0")),
+    ("something-before-us", 2, _reordered),
+    ("no-verify", 2, lambda pod: pod["spec"]["initContainers"].pop(2)),
+    ("fake-net-init", 2, init(0, image="registry.example/agent:1")),
+    ("fake-verify", 2, init(2, image="registry.example/agent:1")),
+    ("host-network", 3, spec(hostNetwork=True)),
+    ("host-pid", 3, spec(hostPID=True)),
+    ("host-ipc", 3, spec(hostIPC=True)),
+    ("shared-processes", 3, spec(shareProcessNamespace=True)),
+    ("our-uid", 4, secured(runAsUser=2102)),
+    ("our-gid", 4, secured(runAsGroup=2102)),
+    ("our-uid-for-the-pod", 4, spec(securityContext={"runAsUser": 2102})),
+    ("our-gid-for-the-pod", 4, spec(securityContext={"runAsGroup": 2102})),
+    ("our-gid-for-files", 4, spec(securityContext={"fsGroup": 2102})),
+    ("our-gid-beside", 4, spec(securityContext={"supplementalGroups": [1, 2102]})),
+    ("our-uid-under-our-name", 4, lambda pod: pod["spec"]["containers"].append(
+        a_container("outrider-verify2", securityContext={
+            "runAsUser": 2102, "capabilities": {"drop": ["ALL"]}}))),
+    ("privileged", 5, secured(privileged=True)),
+    *((f"adds-{name}", 5, capabilities(add=(name,))) for name in (
+        "NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "SYS_ADMIN", "SYS_PTRACE", "ALL",
+        "CAP_NET_ADMIN", "net_admin", "cap_SetUid")),
+    ("drops-nothing", 6, agent(securityContext={})),
+    ("no-security-context", 6, agent(securityContext=None)),
+    ("keeps-net-raw", 6, capabilities(drop=("SETUID", "SETGID"))),
+    ("mounts-our-run-folder", 7, mounted({"name": "outrider-run"})),
+    ("mounts-our-state", 7, mounted({"name": "outrider-state"})),
+    ("mounts-the-workload-api", 7, mounted({"name": "spiffe-workload-api"})),
+    ("mounts-it-in-an-init-container", 7, mounted({"name": "spiffe-workload-api"}, in_init=True)),
+    ("the-driver-by-another-name", 7, mounted(DRIVER)),
+    *((f"the-node-at-{path}", 7, mounted(host(path))) for path in (
+        "/", "/run", "/run/spire", "/run/spire/agent-sockets", "/run/spire/agent-sockets/",
+        "/run/spire/agent-sockets/x", "//run/./spire", "/var/run/spire", "/var", "/var/run",
+        "/var/lib/kubelet/pods", "/var/lib", "/.")),
+    ("token", 10, _token),
+    ("secret-volume", 11, mounted(SECRET)),
+    ("projected-secret", 11, mounted(PROJECTED)),
+    ("secret-in-environment", 12, agent(env=[FROM_CONFIG, FROM_SECRET])),
+    ("whole-secret-in-environment", 12, agent(envFrom=[{"secretRef": {"name": "upstream"}}])),
+]  # fmt: skip
+
+LET_IN: list[tuple[str, int, Change]] = [
+    ("injected", 0, lambda _: None),
+    ("previous-release", 1, lambda pod: [
+        one.update(image=PREVIOUS) for one in pod["spec"]["initContainers"]]),
+    ("mesh-after-us", 2, _mesh_after),
+    ("nothing-of-the-node-written-out", 3, spec(
+        hostNetwork=False, hostPID=False, hostIPC=False, shareProcessNamespace=False)),
+    ("the-next-uid", 4, secured(runAsUser=2103, runAsGroup=2103)),
+    ("the-next-group", 4, spec(securityContext={"fsGroup": 2103, "supplementalGroups": [2101]})),
+    ("binds-low-ports", 5, capabilities(add=("NET_BIND_SERVICE",), drop=("ALL",))),
+    ("the-three-by-name", 6, capabilities(drop=("NET_RAW", "SETGID", "SETUID", "MKNOD"))),
+    ("another-driver", 7, mounted({"name": "shares", "csi": {"driver": "nfs.csi.k8s.io"}})),
+    ("a-folder-of-the-node-elsewhere", 7, mounted(host("/run/spire-agent"))),
+    ("a-folder-of-nearly-that-name", 7, mounted(host("/var/lib/kubelet2"))),
+    ("no-token", 10, spec(automountServiceAccountToken=False)),
+    ("a-token-nobody-mounts", 10, lambda pod: pod["spec"]["volumes"].append(
+        {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}})),
+    ("config-map", 11, mounted(CONFIG)),
+    ("pull-secret", 11, spec(imagePullSecrets=[{"name": "registry"}])),
+    ("config-in-environment", 12, agent(
+        env=[FROM_CONFIG], envFrom=[{"configMapRef": {"name": "settings"}}])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "change"), [
+    pytest.param(rule, change, id=f"{rule}-{name}") for name, rule, change in DENIED
+])  # fmt: skip
+def test_a_pod_that_breaks_a_rule_is_denied(rule: int, change: Change) -> None:
+    messages = policies().denials(Request(object=a_pod(change)))
+    assert rule in rules(messages)
+    assert set(messages) <= policies().messages
+    if rule not in {1, 2}:  # what is not ours breaks further rules
+        assert rules(messages) == [rule]
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(change, id=f"{rule}-{name}") for name, rule, change in LET_IN
+])  # fmt: skip
+def test_a_near_miss_is_let_in(change: Change) -> None:
+    assert policies().denials(Request(object=a_pod(change))) == []
+
+
+def _as_app(pod: Object) -> None:
+    fake = a_container("outrider-verify", image="registry.example/agent:1")
+    fake["securityContext"]["privileged"] = True
+    pod["spec"]["containers"].append(fake)
+
+
+def _ours_as_app(pod: Object) -> None:
+    fake = a_container("outrider", image=IMAGE)
+    fake["securityContext"]["runAsUser"] = 2102
+    pod["spec"]["containers"].append(fake)
+
+
+HOSTILE: list[tuple[str, set[int], Change, bool]] = [
+    ("our-name-among-the-app-containers", {5}, _as_app, True),
+    ("our-name-and-image-among-the-app-containers", {4}, _ours_as_app, False),
+    ("a-fake-of-another-image-holds-our-volumes", {1, 4, 7}, init(1, image="evil/outrider"), False),
+]
+
+
+@pytest.mark.parametrize(("expected", "change", "cooperative"), [
+    pytest.param(expected, change, cooperative, id=name)
+    for name, expected, change, cooperative in HOSTILE
+])  # fmt: skip
+def test_a_name_of_ours_frees_nobody(expected: set[int], change: Change, cooperative: bool) -> None:
+    rendered = policies("cooperative") if cooperative else policies()
+    image = "localhost/outrider:0.1.0"
+    pod = a_pod(*([init(0, image=image)] if cooperative else []), change, cooperative=cooperative)
+    assert expected <= set(rules(rendered.denials(Request(object=pod))))
+
+
+@pytest.mark.parametrize(("change", "namespace", "rule"), [
+    pytest.param(_token, "legacy", 10, id="token"),
+    pytest.param(mounted(SECRET), "legacy", 11, id="secret-volume"),
+    pytest.param(agent(env=[FROM_SECRET]), "legacy", 12, id="secret-environment"),
+])  # fmt: skip
+def test_secrets_are_let_in_where_the_platform_lists_the_namespace(
+    change: Change, namespace: str, rule: int
+) -> None:
+    pod = a_pod(change)
+    assert policies().denials(Request(object=pod, namespace=namespace)) == []
+    assert rules(policies().denials(Request(object=pod, namespace="agents"))) == [rule]
+
+
+def test_a_classic_sidecar_stands_only_where_the_platform_lists_the_namespace() -> None:
+    def classic(pod: Object) -> None:
+        inits = pod["spec"]["initContainers"]
+        sidecar = inits.pop(1)
+        del sidecar["restartPolicy"], inits[1]
+        pod["spec"]["containers"].append(sidecar)
+
+    pod = a_pod(classic)
+    assert policies().denials(Request(object=pod, namespace="old-nodes")) == []
+    assert {1, 2, 4} <= set(rules(policies().denials(Request(object=pod, namespace="agents"))))
+
+
+MESH = "registry.example/mesh/proxy@sha256:" + "d" * 64
+
+
+def _trusted(image: str, *changes: Change) -> Change:
+    def change(pod: Object) -> None:
+        one = a_container("istio-proxy", image=image, securityContext={}, volumeMounts=[])
+        holder: Object = {"spec": {"containers": [one], "volumes": pod["spec"]["volumes"]}}
+        for step in changes:
+            step(holder)
+        pod["spec"]["containers"].append(one)
+
+    return change
+
+
+@pytest.mark.parametrize(("rule", "change"), [
+    pytest.param(5, capabilities(add=("NET_ADMIN",)), id="capabilities"),
+    pytest.param(6, agent(securityContext={}), id="drops-nothing"),
+    pytest.param(7, mounted({"name": "outrider-run"}), id="the-run-folder"),
+    pytest.param(10, _token, id="token"),
+    pytest.param(11, mounted(SECRET), id="secret"),
+    pytest.param(12, agent(env=[FROM_SECRET]), id="secret-environment"),
+])  # fmt: skip
+def test_a_container_of_the_platform_is_freed_by_name_and_image(rule: int, change: Change) -> None:
+    own = a_pod(_trusted(MESH, change))
+    foreign = a_pod(_trusted("registry.example/mesh/proxy-evil@sha256:0", change))
+    assert policies().denials(Request(object=own)) == []
+    assert rule in rules(policies().denials(Request(object=foreign)))
+
+
+@pytest.mark.parametrize(("rule", "change"), [
+    pytest.param(4, secured(runAsUser=2102), id="our-uid"),
+    pytest.param(7, mounted({"name": "spiffe-workload-api"}), id="the-workload-api"),
+    pytest.param(7, mounted({"name": "outrider-state"}), id="our-state"),
+])  # fmt: skip
+def test_a_container_of_the_platform_is_not_freed_of_the_rest(rule: int, change: Change) -> None:
+    assert rules(policies().denials(Request(object=a_pod(_trusted(MESH, change))))) == [rule]
+
+
+PLAIN: Object = {"metadata": {"name": "p", "labels": {}}, "spec": {"containers": [a_container()]}}
+
+
+def labelled(value: str | None, *, pod: Object = PLAIN) -> Object:
+    labels = {} if value is None else {"outrider.dev/inject": value}
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+
+
+SCOPE: list[tuple[str, str | None, str | None, str, bool]] = [
+    ("labelled-namespace", "enabled", None, "agents", True),
+    ("unknown-value-counts-as-enabled", "maybe", None, "agents", True),
+    ("opt-out-that-nobody-allowed", "enabled", "disabled", "agents", True),
+    ("opt-out-that-the-platform-allowed", "enabled", "disabled", "sandbox", False),
+    ("sandbox-without-opting-out", "enabled", None, "sandbox", True),
+    ("labelled-pod", None, "enabled", "agents", True),
+    ("labelled-pod-in-a-disabled-namespace", "disabled", "enabled", "agents", True),
+    ("misspelt-pod", None, "Enabled", "agents", True),
+    ("nobody-is-labelled", None, None, "agents", False),
+    ("disabled-namespace", "disabled", None, "agents", False),
+    ("disabled-pod-elsewhere", None, "disabled", "agents", False),
+    ("the-release-itself", "enabled", None, NAMESPACE, False),
+    ("kube-system", "enabled", "enabled", "kube-system", False),
+]
+
+
+@pytest.mark.parametrize(("of_namespace", "of_pod", "namespace", "judged"), [
+    pytest.param(*row[1:], id=row[0]) for row in SCOPE
+])  # fmt: skip
+def test_who_is_judged(
+    of_namespace: str | None, of_pod: str | None, namespace: str, judged: bool
+) -> None:
+    request = Request(
+        object=labelled(of_pod),
+        namespace=namespace,
+        labels={} if of_namespace is None else {"outrider.dev/inject": of_namespace},
+    )
+    assert (1 in rules(policies().denials(request))) is judged
+
+
+MIRROR = {**PLAIN, "metadata": {"name": "p", "annotations": {"kubernetes.io/config.mirror": "x"}}}
+
+
+def test_a_mirror_pod_is_let_in_from_the_kubelet_alone() -> None:
+    kubelet = Request(object=MIRROR, groups=("system:nodes", "system:authenticated"))
+    author = Request(object=MIRROR)
+    other = Request(object=PLAIN, groups=("system:nodes",))
+    assert policies().denials(kubelet) == []
+    assert 1 in rules(policies().denials(author))
+    assert 1 in rules(policies().denials(other))
+
+
+def _debugger(**fields: object) -> Change:
+    return ephemeral(securityContext={"capabilities": {"drop": ["ALL"]}, **fields})
+
+
+@pytest.mark.parametrize(("changes", "denied"), [
+    pytest.param((ephemeral(),), False, id="kubectl-debug-of-the-app"),
+    pytest.param((ephemeral(targetContainerName="outrider"),), True, id="targets-the-sidecar"),
+    pytest.param((_debugger(runAsUser=2102),), True, id="our-uid"),
+    pytest.param((_debugger(privileged=True),), True, id="privileged"),
+    pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["SYS_PTRACE"]}),), True,
+                 id="traces-others"),
+    pytest.param((ephemeral(securityContext={}),), True, id="drops-nothing"),
+    pytest.param((ephemeral(volumeMounts=[{"name": "outrider-run", "mountPath": "/m"}]),),
+                 True, id="our-run-folder"),
+    pytest.param((ephemeral(volumeMounts=[{"name": "spiffe-workload-api", "mountPath": "/m"}]),),
+                 True, id="the-workload-api"),
+    pytest.param((ephemeral(env=[FROM_SECRET]),), True, id="secret-environment"),
+    pytest.param((mounted(SECRET), ephemeral(volumeMounts=[{"name": "keys", "mountPath": "/m"}])),
+                 True, id="secret-volume"),
+    pytest.param((_token, ephemeral(
+        volumeMounts=[{"name": "kube-api-access-x7k2p", "mountPath": "/m"}])), True, id="token"),
+    pytest.param((ephemeral(name="istio-proxy", image=MESH, securityContext={}),),
+                 True, id="the-platforms-name"),
+])  # fmt: skip
+def test_rule_8_judges_ephemeral_containers(changes: tuple[Change, ...], denied: bool) -> None:
+    request = Request(
+        object=a_pod(*changes), old=a_pod(), operation="UPDATE", resource="pods/ephemeralcontainers"
+    )
+    assert rules(policies().denials(request)) == ([8] if denied else [])
+
+
+@pytest.mark.parametrize(("change", "denied"), [
+    pytest.param(lambda _: None, False, id="nothing-changed"),
+    pytest.param(agent(image="registry.example/agent:2"), False, id="image-of-the-app"),
+    pytest.param(init(1, image=PREVIOUS), True, id="image-of-the-sidecar"),
+    pytest.param(init(0, image="registry.example/agent:1"), True, id="image-of-net-init"),
+    pytest.param(lambda pod: pod["metadata"]["annotations"].update({"outrider.dev/status": "{}"}),
+                 True, id="status"),
+    pytest.param(lambda pod: pod["metadata"].pop("annotations"), True, id="status-taken-away"),
+    pytest.param(lambda pod: pod["metadata"]["annotations"].update({"note": "x"}), False,
+                 id="another-annotation"),
+])  # fmt: skip
+def test_rule_9_judges_updates(change: Change, denied: bool) -> None:
+    request = Request(object=a_pod(change), old=a_pod(), operation="UPDATE")
+    assert rules(policies().denials(request)) == ([9] if denied else [])
+
+
+def test_a_pod_older_than_the_label_can_still_be_updated() -> None:
+    request = Request(object=PLAIN, old=PLAIN, operation="UPDATE")
+    assert policies().denials(request) == []
+
+
+@pytest.mark.parametrize("resource", ["pods/exec", "pods/attach"])
+@pytest.mark.parametrize(("asked", "denied"), [
+    pytest.param({"container": "outrider"}, True, id="the-sidecar"),
+    pytest.param({"container": "outrider-verify"}, True, id="verify"),
+    pytest.param({"container": "agent"}, False, id="the-app"),
+    pytest.param({}, False, id="none-named"),
+    pytest.param({"container": "outrider2"}, False, id="nearly-that-name"),
+])  # fmt: skip
+def test_nobody_enters_the_sidecar(resource: str, asked: Object, denied: bool) -> None:
+    request = Request(object=asked, operation="CONNECT", resource=resource)
+    assert bool(policies().denials(request)) is denied
+
+
+@pytest.mark.parametrize(("before", "now", "denied"), [
+    pytest.param(None, "enabled", False, id="enabled"),
+    pytest.param(None, "disabled", False, id="disabled"),
+    pytest.param(None, None, False, id="none"),
+    pytest.param(None, "Enabled", True, id="another-case"),
+    pytest.param(None, "", True, id="empty"),
+    pytest.param("enabled", "true", True, id="changed-to-another"),
+    pytest.param("true", "true", False, id="as-it-was-before"),
+    pytest.param("true", "enabled", False, id="put-right"),
+])  # fmt: skip
+def test_the_namespace_label_has_two_values(
+    before: str | None, now: str | None, denied: bool
+) -> None:
+    def namespace(value: str | None) -> Object:
+        return labelled(value, pod={"metadata": {"name": "agents"}})
+
+    for old, operation in ((None, "CREATE"), (namespace(before), "UPDATE")):
+        if before is not None and old is None:
+            continue
+        request = Request(
+            object=namespace(now), old=old, operation=operation, resource="namespaces"
+        )
+        assert bool(policies().denials(request)) is denied
+
+
+@pytest.mark.parametrize(("namespace", "denied"), [("lab", False), ("agents", True)])
+def test_a_weaker_capture_mode_counts_where_the_platform_lists_the_namespace(
+    namespace: str, denied: bool
+) -> None:
+    pod = a_pod(
+        lambda pod: pod["metadata"]["annotations"].update(
+            {"config.outrider.dev/capture-mode": "cooperative"}
+        ),
+        agent(securityContext={}),
+        cooperative=True,
+    )
+    found = rules(policies().denials(Request(object=pod, namespace=namespace)))
+    assert found == ([2, 6] if denied else [])
+
+
+def test_hardening_that_only_tells_does_not_deny() -> None:
+    rendered = policies("enforce-drop")
+    pod = a_pod(*(init(at, image="localhost/outrider:0.1.0") for at in range(3)))
+    weak = a_pod(
+        *(init(at, image="localhost/outrider:0.1.0") for at in range(3)), agent(securityContext={})
+    )
+    assert list(rendered.findings(Request(object=pod))) == []
+    [finding] = rendered.findings(Request(object=weak))
+    assert (rules([finding.message]), finding.actions) == ([6], ("Warn", "Audit"))
+    assert rendered.denials(Request(object=weak)) == []
+
+
+@pytest.mark.parametrize(("name", "sets"), [
+    pytest.param("canary", (), id="a-canary"),
+    pytest.param("host-network", (), id="switched-off"),
+])  # fmt: skip
+def test_only_the_first_release_owns_the_policies(name: str, sets: tuple[str, ...]) -> None:
+    assert policies(name, *sets).names == ()
+
+
+@pytest.mark.parametrize(("kubernetes", "there"), [
+    ("1.29.14", False), ("1.30.0", True), ("v1.30.4-eks-a1b2c3", True), ("1.37.0", True),
+])  # fmt: skip
+def test_policies_are_rendered_by_version_without_a_cluster(kubernetes: str, there: bool) -> None:
+    assert bool(Policies(objects(Render(kubernetes=kubernetes))).names) is there
