@@ -25,7 +25,10 @@ NAME: Final = "node1"
 BUSYBOX: Final = "k8s.local/busybox:1"
 PAUSE: Final = "k8s.local/pause:1"
 _READY_S: Final = 120.0
-_NO_EVICTION: Final = dict.fromkeys(("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree"), "0%")  # fmt: skip
+_PLENTY: Final = (
+    "memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available",
+    "imagefs.inodesFree",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +221,7 @@ def _kubelet(folder: Path) -> dict[str, object]:
         "oomScoreAdj": 0,
         "maxOpenFiles": 4096,
         "maxPods": 60,
-        "evictionHard": _NO_EVICTION,
+        "evictionHard": dict.fromkeys(_PLENTY, "0%"),
         "imageGCHighThresholdPercent": 100,
         "imageMinimumGCAge": "24h",
         "resolvConf": "",
