@@ -14,7 +14,7 @@ from outrider.injector.names import UID, CaptureMode, Port
 
 TABLE: Final = "inet outrider"
 MOST_NAMESERVERS: Final = 16
-MOST_SKIPPED: Final = 32
+MOST_SKIPPED: Final = 64
 _PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 # The kernel itself sends these, owned by nobody; without NET_RAW no agent can.
 _NEIGHBOURS: Final = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert"

@@ -72,7 +72,32 @@ NO_PROXY: Final = "localhost,127.0.0.1,::1"
 
 POD_UID_VARIABLE: Final = "OUTRIDER_POD_UID"
 CONFIG_VARIABLE: Final = "OUTRIDER_CONFIG"
+DATA_VARIABLE: Final = "OUTRIDER_DATA_DIR"
+CAPTURE_MODE_VARIABLE: Final = "OUTRIDER_CAPTURE__MODE"
+CAPTURE_WATCH_VARIABLE: Final = "OUTRIDER_CAPTURE__WATCH"
+IDENTITY_VARIABLE: Final = "OUTRIDER_IDENTITY__SOURCE"
+LOG_LEVEL_VARIABLE: Final = "OUTRIDER_TELEMETRY__LOG_LEVEL"
+STARTUP_VARIABLE: Final = "OUTRIDER_STARTUP_TIMEOUT_S"
+GRACE_VARIABLE: Final = "OUTRIDER_DRAIN__GRACE_S"
+POLICY_BUNDLE_VARIABLE: Final = "OUTRIDER_POLICY__BUNDLE__URL"
+POLICY_PATH_VARIABLE: Final = "OUTRIDER_POLICY__PATH"
+IDENTITY_FOLDER_VARIABLE: Final = "OUTRIDER_IDENTITY__FILES__DIRECTORY"
 ENDPOINT_VARIABLE: Final = "SPIFFE_ENDPOINT_SOCKET"
+OWN_VARIABLES: Final = frozenset(
+    {
+        POD_UID_VARIABLE,
+        CONFIG_VARIABLE,
+        DATA_VARIABLE,
+        CAPTURE_MODE_VARIABLE,
+        CAPTURE_WATCH_VARIABLE,
+        IDENTITY_VARIABLE,
+        IDENTITY_FOLDER_VARIABLE,
+        LOG_LEVEL_VARIABLE,
+        STARTUP_VARIABLE,
+        GRACE_VARIABLE,
+    }
+)
+"""What the injector sets itself; `additional-env` may not."""
 
 
 class Port(IntEnum):
@@ -169,12 +194,12 @@ ANNOTATIONS: Final = {
     ),
     Annotation.SKIP_OUTBOUND_PORTS: AnnotationDoc(
         guarded=True,
-        takes="ports or ranges with commas, at most 32, such as 5432,9000-9010",
+        takes="ports or ranges with commas, at most 64, such as 5432,9000-9010",
         does="TCP ports that are let out uncaught",
     ),
     Annotation.SKIP_SUBNETS: AnnotationDoc(
         guarded=True,
-        takes="CIDRs with commas, at most 32",
+        takes="CIDRs with commas, at most 64",
         does="destinations that are let out uncaught, by any protocol",
     ),
     Annotation.INBOUND: AnnotationDoc(

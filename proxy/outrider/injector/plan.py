@@ -28,7 +28,7 @@ class IdentitySource(StrEnum):
     CSI = "csi"
     HOST_PATH = "hostPath"
     FILE = "file"
-    """The platform mounts nothing through us: `environment` says where the SVID's files are."""
+    """A CSI driver that writes the SVID as files, in place of a socket."""
     NONE = "none"
     """No SVID: a laptop's cluster."""
 
@@ -112,8 +112,8 @@ class Plan:
     """Images of ours that a pod may carry already: the previous release's."""
     image_pull_policy: str = "IfNotPresent"
     revision: str = ""
-    hardening: Hardening | None = None
-    """None: `patch`, and `off` in cooperative mode."""
+    hardening: Hardening = Hardening.PATCH
+    """Outside cooperative mode, where nothing is captured that could be gone round."""
     native_sidecar: bool = True
     capture: Capture = field(default_factory=Capture)
     identity: Identity = field(default_factory=Identity)
@@ -122,4 +122,5 @@ class Plan:
     exceptions: Exceptions = field(default_factory=Exceptions)
     trusted: tuple[TrustedContainer, ...] = ()
     reserved_paths: tuple[str, ...] = (AGENT_SOCKET_FOLDER, KUBELET_PATH)
-    """Folders of the node that no agent may mount, nor what is above or below them."""
+    """Folders of the node that no agent may mount, nor what is above or below them; that of
+    `identity` is one besides."""

@@ -99,30 +99,30 @@ def test_uid_nought_is_never_let_out() -> None:
     ],
 )
 def test_what_is_no_dns_server_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\S"):
         nameserver(text)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "10-9", "1-", "http", "1,2", "٢", "22 accept", ""])
 def test_what_is_no_port_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="port|between"):
+    with pytest.raises(ValueError, match=r"port|between"):
         port_range(text)
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "fe80::%a/64", "10.0.0.0/33", "x", ""])
 def test_what_is_no_subnet_to_skip_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\S"):
         subnet(text)
 
 
 def test_addresses_ports_and_subnets_are_bounded() -> None:
-    many = [f"10.0.0.{host}" for host in range(1, 40)]
+    many = [f"10.0.0.{host}" for host in range(1, 70)]
     with pytest.raises(ValueError, match="more than 16 DNS servers"):
         ruleset(CaptureMode.TRANSPARENT, nameservers=many)
-    with pytest.raises(ValueError, match="more than 32 subnets"):
+    with pytest.raises(ValueError, match="more than 64 subnets"):
         ruleset(CaptureMode.TRANSPARENT, nameservers=(), skip_subnets=many)
-    with pytest.raises(ValueError, match="more than 32 ports"):
-        ruleset(CaptureMode.TRANSPARENT, nameservers=(), skip_ports=map(str, range(1, 40)))
+    with pytest.raises(ValueError, match="more than 64 ports"):
+        ruleset(CaptureMode.TRANSPARENT, nameservers=(), skip_ports=map(str, range(1, 70)))
 
 
 def test_without_a_dns_server_none_is_let_through() -> None:

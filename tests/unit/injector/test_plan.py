@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from outrider.injector.names import CaptureMode
-from outrider.injector.plan import Capture, Plan
+from outrider.injector.plan import Capture, Hardening, Plan
 
 
 def test_equal_plans_are_equal_and_frozen() -> None:
@@ -20,6 +20,6 @@ def test_the_defaults_weaken_nothing() -> None:
     assert plan.capture.mode is CaptureMode.TRANSPARENT
     assert plan.native_sidecar
     assert plan.trusted == ()
-    assert plan.hardening is None
+    assert plan.hardening is Hardening.PATCH
     assert not any(getattr(plan.exceptions, one) for one in plan.exceptions.__slots__)
     assert (Capture().skip_ports, Capture().skip_subnets) == ((), ())

@@ -1,0 +1,300 @@
+"""What a pod may not have beside our sidecar (KUBERNETES §3, §6), each denial naming the field.
+
+Laws: everything here judges the author's containers, never ours; a trusted platform container is
+free of the rules the platform listed it for, and of no other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.injector.names import (
+    DROPPED_CAPABILITIES,
+    FORBIDDEN_CAPABILITIES,
+    MESH_CONTAINERS,
+    NO_PROXY,
+    NO_PROXY_VARIABLES,
+    PROXY_URL,
+    PROXY_VARIABLES,
+    RUN_VOLUME,
+    UID,
+    VOLUMES,
+    CaptureMode,
+    Port,
+)
+from outrider.injector.plan import Plan
+from outrider.injector.reading import Container, Pod, malformed, members, objects, shown, words
+from outrider.injector.reasons import DeniedError, Reason
+
+_PORTS: Final = frozenset(port.value for port in Port)
+_WINDOWS_LABELS: Final = ("kubernetes.io/os", "beta.kubernetes.io/os")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The author's containers, and those of them the platform trusts (by group and place)."""
+
+    every: tuple[Container, ...]
+    trusted: frozenset[tuple[str, int]]
+
+    def untrusted(self) -> Iterator[Container]:
+        return (one for one in self.every if (one.group, one.index) not in self.trusted)
+
+    def is_trusted(self, one: Container) -> bool:
+        return (one.group, one.index) in self.trusted
+
+
+def others_of(containers: Iterable[Container], plan: Plan) -> Others:
+    every = tuple(containers)
+    return Others(
+        every=every,
+        trusted=frozenset(
+            (one.group, one.index)
+            for one in every
+            for trusted in plan.trusted
+            if one.name == trusted.name
+            and str(one.body.get("image", "")).startswith(trusted.image_prefix)
+        ),
+    )
+
+
+def refuse_pod(pod: Pod) -> None:
+    """Raises `DeniedError` for what the pod as a whole may not be."""
+    for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"):
+        value = pod.spec.get(field)
+        if value is not None and value is not False:
+            what = (
+                "every container of the pod could reach into the sidecar"
+                if field == "shareProcessNamespace"
+                else "capture would rewrite the node, and the sidecar could not be kept apart"
+            )
+            raise DeniedError(Reason.HOST_NAMESPACE, f"spec.{field} is true: {what}")
+    system = members(pod.spec.get("os"), "spec.os").get("name")
+    selector = members(pod.spec.get("nodeSelector"), "spec.nodeSelector")
+    for where, value in (
+        ("spec.os.name", system),
+        *((f"spec.nodeSelector.{label}", selector.get(label)) for label in _WINDOWS_LABELS),
+    ):
+        if isinstance(value, str) and value.lower() == "windows":
+            raise DeniedError(Reason.UNSUPPORTED_OS, f"{where} is windows: there is no capture")
+
+
+def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
+    """Raises `DeniedError` for the first thing of the author's that goes round the sidecar."""
+    _refuse_uids(pod, others)
+    _refuse_capabilities(others)
+    _refuse_mounts(pod, others, plan)
+    if namespace not in plan.exceptions.agent_secrets:
+        _refuse_secrets(pod, others)
+    _refuse_ports(others)
+    if plan.capture.mode is not CaptureMode.TRANSPARENT:
+        _refuse_proxies(others)
+
+
+def _refuse_uids(pod: Pod, others: Others) -> None:
+    context = members(pod.spec.get("securityContext"), "spec.securityContext")
+    fields = [(f"spec.securityContext.{name}", context.get(name)) for name in _ID_FIELDS]
+    groups = context.get("supplementalGroups")
+    if groups is not None and not isinstance(groups, list):
+        raise malformed("spec.securityContext.supplementalGroups", "is no list")
+    fields += [("spec.securityContext.supplementalGroups", group) for group in groups or ()]
+    for one in others.every:
+        own = _security(one)
+        fields += [
+            (f"{one.where}.securityContext.{name}", own.get(name))
+            for name in ("runAsUser", "runAsGroup")
+        ]
+    for where, value in fields:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise malformed(where, "is no number")
+        if value == UID:
+            raise DeniedError(
+                Reason.RESERVED_UID, f"{where} is {UID}, the sidecar's own: choose another"
+            )
+
+
+_ID_FIELDS: Final = ("runAsUser", "runAsGroup", "fsGroup")
+
+
+def _security(one: Container) -> JsonObject:
+    return members(one.body.get("securityContext"), f"{one.where}.securityContext")
+
+
+def _refuse_capabilities(others: Others) -> None:
+    for one in others.untrusted():
+        context = _security(one)
+        where = f"{one.where}.securityContext"
+        privileged = context.get("privileged")
+        if privileged is not None and privileged is not False:
+            raise DeniedError(
+                Reason.CAPABILITY, f"{where}.privileged is true: it could undo capture"
+            )
+        windows = members(context.get("windowsOptions"), f"{where}.windowsOptions")
+        if windows.get("hostProcess"):
+            raise DeniedError(Reason.UNSUPPORTED_OS, f"{where}.windowsOptions.hostProcess is true")
+        capabilities = members(context.get("capabilities"), f"{where}.capabilities")
+        for name in words(capabilities.get("add"), f"{where}.capabilities.add"):
+            if name.upper().removeprefix("CAP_") in FORBIDDEN_CAPABILITIES:
+                raise DeniedError(
+                    Reason.CAPABILITY,
+                    f"{where}.capabilities.add has {shown(name)}: it could go round the sidecar; "
+                    "an image that starts as root and steps down must start as its own user",
+                )
+
+
+def _refuse_mounts(pod: Pod, others: Others, plan: Plan) -> None:
+    refused = _reserved_volumes(pod, plan)
+    for one in others.every:
+        for field, name in _volume_uses(one):
+            if name not in refused or (name == RUN_VOLUME and others.is_trusted(one)):
+                continue
+            raise DeniedError(
+                Reason.RESERVED_MOUNT,
+                f"{one.where}.{field} takes volume {shown(name)}: {refused[name]}",
+            )
+
+
+def _reserved_volumes(pod: Pod, plan: Plan) -> dict[str, str]:
+    """Volumes that only the sidecar may mount, by name, and why."""
+    refused = dict.fromkeys(VOLUMES, "it is the sidecar's own")
+    drivers = {plan.identity.driver, "csi.spiffe.io"}
+    for place, volume in enumerate(pod.volumes):
+        where, name = f"spec.volumes[{place}]", str(volume["name"])
+        driver = members(volume.get("csi"), f"{where}.csi").get("driver")
+        if isinstance(driver, str) and driver in drivers:
+            refused[name] = f"its CSI driver, {shown(driver)}, gives the sidecar's identity"
+        path = members(volume.get("hostPath"), f"{where}.hostPath").get("path")
+        for reserved in (*plan.reserved_paths, plan.identity.host_path):
+            if isinstance(path, str) and _overlap(path, reserved):
+                refused[name] = f"its hostPath reaches {reserved} of the node"
+    return refused
+
+
+def _volume_uses(one: Container) -> Iterator[tuple[str, str]]:
+    """Volumes a container can read: field and volume name."""
+    for field in ("volumeMounts", "volumeDevices"):
+        for mount in objects(one.body.get(field), f"{one.where}.{field}"):
+            yield field, str(mount.get("name"))
+    for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
+        source = members(variable.get("valueFrom"), f"{one.where}.env.valueFrom")
+        file = members(source.get("fileKeyRef"), f"{one.where}.env.valueFrom.fileKeyRef")
+        if file:
+            yield "env.valueFrom.fileKeyRef", str(file.get("volumeName"))
+
+
+_MOST_VARIABLES: Final = 4096
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one path is the other, or above or below it, however it is written."""
+    first, second = _parts(one), _parts(other)
+    shorter = min(len(first), len(second))
+    return first[:shorter] == second[:shorter]
+
+
+def _parts(path: str) -> list[str]:
+    found: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            found = found[:-1]
+        elif part not in {"", "."}:
+            found.append(part)
+    return found[1:] if found[:2] == ["var", "run"] else found  # /var/run is /run on every node
+
+
+def _refuse_secrets(pod: Pod, others: Others) -> None:
+    """Agents hold no upstream secrets (KUBERNETES §6, rules 10 to 12)."""
+    volumes = dict(_secret_volumes(pod))
+    for one in others.untrusted():
+        for field, name in _volume_uses(one):
+            if name in volumes:
+                raise _secret(f"{one.where}.{field} mounts {shown(name)}, {volumes[name]}")
+        for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
+            source = members(variable.get("valueFrom"), f"{one.where}.env.valueFrom")
+            if source.get("secretKeyRef") is not None:
+                name = shown(str(variable.get("name")))
+                raise _secret(f"{one.where}.env {name} comes of a Secret (secretKeyRef)")
+        for source in objects(one.body.get("envFrom"), f"{one.where}.envFrom"):
+            if source.get("secretRef") is not None:
+                raise _secret(f"{one.where}.envFrom comes of a Secret (secretRef)")
+    if pod.spec.get("automountServiceAccountToken") is True and any(others.untrusted()):
+        raise _secret("spec.automountServiceAccountToken is true: set it to false")
+
+
+def _secret(what: str) -> DeniedError:
+    return DeniedError(
+        Reason.AGENT_SECRET,
+        f"{what}: agents hold no secrets; the sidecar attaches credentials, or the platform lists "
+        "this namespace under agentSecrets.exceptions",
+    )
+
+
+def _secret_volumes(pod: Pod) -> Iterator[tuple[str, str]]:
+    """Volumes that carry a secret, and what it is."""
+    for place, volume in enumerate(pod.volumes):
+        name, where = str(volume["name"]), f"spec.volumes[{place}]"
+        if volume.get("secret") is not None:
+            yield name, "a Secret"
+        projected = members(volume.get("projected"), f"{where}.projected")
+        for source in objects(projected.get("sources"), f"{where}.projected.sources"):
+            for kind, words_ in _PROJECTED.items():
+                if source.get(kind) is not None:
+                    yield name, words_
+
+
+_PROJECTED: Final[Mapping[str, str]] = {
+    "secret": "a projected Secret",
+    "serviceAccountToken": "a service account's token (automountServiceAccountToken: false)",
+    "podCertificate": "a certificate's private key",
+}
+
+
+def _refuse_ports(others: Others) -> None:
+    for one in others.every:
+        if one.name in MESH_CONTAINERS:
+            raise DeniedError(
+                Reason.PORT_CONFLICT,
+                f"{one.where} is Istio's, whose ports 15000 to 15021 are the sidecar's too: "
+                "inject one of the two",
+            )
+        for port in objects(one.body.get("ports"), f"{one.where}.ports"):
+            number = port.get("containerPort")
+            if isinstance(number, int) and number in _PORTS:
+                raise DeniedError(
+                    Reason.PORT_CONFLICT,
+                    f"{one.where}.ports has containerPort {number}, which container outrider "
+                    f"listens on ({Port(number).name.lower()})",
+                )
+
+
+def proxy_variables() -> dict[str, str]:
+    """What tells an app's HTTP clients of the sidecar, in both cases."""
+    return {
+        **dict.fromkeys(PROXY_VARIABLES, PROXY_URL),
+        **dict.fromkeys(NO_PROXY_VARIABLES, NO_PROXY),
+    }
+
+
+def _refuse_proxies(others: Others) -> None:
+    wanted = proxy_variables()
+    for one in others.every:
+        for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
+            name: Json = variable.get("name")
+            if not isinstance(name, str) or name not in wanted:
+                continue
+            if variable.get("valueFrom") is not None or variable.get("value") != wanted[name]:
+                raise DeniedError(
+                    Reason.PROXY_ENV_CONFLICT,
+                    f"{one.where}.env {name} is set already, to something else than "
+                    f"{wanted[name]}: take it away",
+                )
+
+
+def unhardened(one: Container) -> tuple[bool, list[str]]:
+    """What a container lacks of rule 10: whether it may gain privileges, and what it keeps."""
+    context = _security(one)
+    capabilities = members(context.get("capabilities"), f"{one.where}.capabilities")
+    dropped = set(words(capabilities.get("drop"), f"{one.where}.capabilities.drop"))
+    kept = [] if "ALL" in dropped else [c for c in DROPPED_CAPABILITIES if c not in dropped]
+    return context.get("allowPrivilegeEscalation") is not False, kept

@@ -1,0 +1,145 @@
+"""A pod as the rules read it: null is absent, and what has the wrong shape is refused.
+
+Law: nothing here changes the pod; each part knows its path, so that a denial names the field.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.injector.reasons import DeniedError, Reason
+
+MOST_CONTAINERS: Final = 256
+MOST_VOLUMES: Final = 1024
+_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a pod. `group` is its list in the spec, `index` its place there."""
+
+    group: str
+    index: int
+    name: str
+    body: JsonObject
+
+    @property
+    def where(self) -> str:
+        """Its path and name, for a denial."""
+        return f"spec.{self.group}[{self.index}] ({shown(self.name)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    body: JsonObject
+    metadata: JsonObject
+    spec: JsonObject
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    init_containers: tuple[Container, ...]
+    containers: tuple[Container, ...]
+    volumes: tuple[JsonObject, ...]
+
+    def every_container(self) -> Iterator[Container]:
+        yield from self.init_containers
+        yield from self.containers
+
+
+def read_pod(body: Json) -> Pod:
+    """Raises `DeniedError` with `malformed` for what is no pod, naming the field."""
+    whole = members(body, "the pod")
+    metadata = members(whole.get("metadata"), "metadata")
+    if not whole.get("spec"):
+        raise malformed("spec", "is missing")
+    spec = members(whole["spec"], "spec")
+    containers = _containers(spec, "containers")
+    if not containers:
+        raise malformed("spec.containers", "is empty")
+    volumes = tuple(objects(spec.get("volumes"), "spec.volumes", most=MOST_VOLUMES))
+    for place, volume in enumerate(volumes):
+        text(volume.get("name"), f"spec.volumes[{place}].name")
+    return Pod(
+        body=whole,
+        metadata=metadata,
+        spec=spec,
+        labels=_texts(metadata.get("labels"), "metadata.labels"),
+        annotations=_texts(metadata.get("annotations"), "metadata.annotations"),
+        init_containers=_containers(spec, "initContainers"),
+        containers=containers,
+        volumes=volumes,
+    )
+
+
+def members(value: Json, where: str) -> JsonObject:
+    """`value` as an object, null as an empty one. Raises `DeniedError`."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise malformed(where, "is no object")
+    return value
+
+
+def objects(value: Json, where: str, *, most: int = MOST_CONTAINERS) -> list[JsonObject]:
+    """`value` as a list of objects, null as an empty one. Raises `DeniedError`."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise malformed(where, "is no list")
+    if len(value) > most:
+        raise malformed(where, f"has more than {most} entries")
+    found = [item for item in value if isinstance(item, dict)]
+    if len(found) != len(value):
+        raise malformed(where, "holds what is no object")
+    return found
+
+
+def words(value: Json, where: str) -> list[str]:
+    """`value` as a list of texts, null as an empty one. Raises `DeniedError`."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise malformed(where, "is no list")
+    found = [item for item in value if isinstance(item, str)]
+    if len(found) != len(value):
+        raise malformed(where, "holds what is no text")
+    return found
+
+
+def text(value: Json, where: str) -> str:
+    """`value` as text that is not empty. Raises `DeniedError`."""
+    if not isinstance(value, str) or not value:
+        raise malformed(where, "is no text")
+    return value
+
+
+def malformed(where: str, what: str) -> DeniedError:
+    return DeniedError(Reason.MALFORMED, f"{where} {what}")
+
+
+def shown(value: object) -> str:
+    """`value` in one short line: it is the author's, and it goes into messages."""
+    whole = value if isinstance(value, str) else repr(value)
+    line = "".join(char if char.isprintable() else "�" for char in whole[: _SHOWN + 1])
+    return line if len(whole) <= _SHOWN else line[:_SHOWN] + "…"
+
+
+def _containers(spec: JsonObject, group: str) -> tuple[Container, ...]:
+    return tuple(
+        Container(
+            group=group,
+            index=place,
+            name=text(body.get("name"), f"spec.{group}[{place}].name"),
+            body=body,
+        )
+        for place, body in enumerate(objects(spec.get(group), f"spec.{group}"))
+    )
+
+
+def _texts(value: Json, where: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, item in members(value, where).items():
+        if not isinstance(item, str):
+            raise malformed(f"{where}.{shown(key)}", "is no text")
+        found[key] = item
+    return found

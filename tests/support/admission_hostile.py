@@ -1,0 +1,333 @@
+"""Pods that try to get past, and their near misses: what the injector must say of each.
+
+The admission policies judge the same pods, patched or not.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.injector.names import CaptureMode
+from outrider.injector.reasons import Reason
+from tests.support.admission import a_container, a_pod
+from tests.support.admission_shapes import CONFINED, TOKEN, TOKEN_MOUNT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hostile:
+    """`says` stands in the denial; `mode` is the capture mode of the plan."""
+
+    pod: JsonObject
+    reason: Reason
+    says: str
+    mode: CaptureMode = CaptureMode.TRANSPARENT
+
+
+def _mounting(volume: JsonObject, **mount: Json) -> JsonObject:
+    name = volume["name"]
+    return a_pod(
+        a_container(volumeMounts=[{"name": name, "mountPath": "/x", **mount}]), volumes=[volume]
+    )
+
+
+def _adding(*names: str) -> JsonObject:
+    return a_pod(a_container(securityContext={"capabilities": {"add": list(names)}}))
+
+
+def _with_env(*variables: JsonObject) -> JsonObject:
+    return a_pod(a_container(env=list(variables)))
+
+
+FAKE: Final[JsonObject] = {
+    "name": "outrider",
+    "image": "registry.example/agent:1",
+    "command": ["sleep", "infinity"],
+    "restartPolicy": "Always",
+}
+
+HOSTILE: Final[dict[str, Hostile]] = {
+    **{
+        f"host-{field}": Hostile(
+            pod=a_pod(**{field: True}), reason=Reason.HOST_NAMESPACE, says=f"spec.{field} is true"
+        )
+        for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace")
+    },
+    "windows": Hostile(
+        pod=a_pod(os={"name": "windows"}), reason=Reason.UNSUPPORTED_OS, says="spec.os.name"
+    ),
+    "windows-by-selector": Hostile(
+        pod=a_pod(nodeSelector={"kubernetes.io/os": "windows"}),
+        reason=Reason.UNSUPPORTED_OS,
+        says="spec.nodeSelector.kubernetes.io/os",
+    ),
+    "host-process": Hostile(
+        pod=a_pod(a_container(securityContext={"windowsOptions": {"hostProcess": True}})),
+        reason=Reason.UNSUPPORTED_OS,
+        says="hostProcess",
+    ),
+    "fake-sidecar": Hostile(
+        pod=a_pod(initContainers=[FAKE]),
+        reason=Reason.RESERVED_NAME,
+        says="spec.initContainers[0] (outrider)",
+    ),
+    "sidecar-as-app": Hostile(
+        pod=a_pod(a_container(), a_container("outrider")),
+        reason=Reason.RESERVED_NAME,
+        says="spec.containers[1] (outrider)",
+    ),
+    "name-of-ours-as-app": Hostile(
+        pod=a_pod(a_container(), a_container("outrider-verify")),
+        reason=Reason.RESERVED_NAME,
+        says="outrider-verify",
+    ),
+    "name-like-ours": Hostile(
+        pod=a_pod(a_container("outrider-agent")), reason=Reason.RESERVED_NAME, says="outrider-agent"
+    ),
+    "volume-of-ours": Hostile(
+        pod=a_pod(volumes=[{"name": "outrider-run", "emptyDir": {}}]),
+        reason=Reason.RESERVED_NAME,
+        says="spec.volumes[0] (outrider-run)",
+    ),
+    "workload-volume-of-another-kind": Hostile(
+        pod=a_pod(volumes=[{"name": "spiffe-workload-api", "emptyDir": {}}]),
+        reason=Reason.RESERVED_NAME,
+        says="spec.volumes[0] (spiffe-workload-api)",
+    ),
+    "uid-of-the-pod": Hostile(
+        pod=a_pod(securityContext={"runAsUser": 2102}),
+        reason=Reason.RESERVED_UID,
+        says="spec.securityContext.runAsUser is 2102",
+    ),
+    "uid-of-a-container": Hostile(
+        pod=a_pod(a_container(securityContext={"runAsUser": 2102})),
+        reason=Reason.RESERVED_UID,
+        says="spec.containers[0] (agent).securityContext.runAsUser",
+    ),
+    "uid-of-an-init-container": Hostile(
+        pod=a_pod(initContainers=[a_container("i", securityContext={"runAsUser": 2102})]),
+        reason=Reason.RESERVED_UID,
+        says="spec.initContainers[0] (i)",
+    ),
+    **{
+        f"gid-{field}": Hostile(
+            pod=a_pod(securityContext={field: value}), reason=Reason.RESERVED_UID, says=field
+        )
+        for field, value in (
+            ("runAsGroup", 2102),
+            ("fsGroup", 2102),
+            ("supplementalGroups", [1, 2102]),
+        )
+    },
+    "gid-of-a-container": Hostile(
+        pod=a_pod(a_container(securityContext={"runAsGroup": 2102})),
+        reason=Reason.RESERVED_UID,
+        says="runAsGroup",
+    ),
+    "privileged": Hostile(
+        pod=a_pod(a_container(securityContext={"privileged": True})),
+        reason=Reason.CAPABILITY,
+        says="privileged",
+    ),
+    **{
+        f"adds-{name}": Hostile(pod=_adding("CHOWN", name), reason=Reason.CAPABILITY, says=name)
+        for name in (
+            "NET_ADMIN",
+            "NET_RAW",
+            "SETUID",
+            "SETGID",
+            "SYS_ADMIN",
+            "SYS_PTRACE",
+            "ALL",
+            "net_admin",
+            "CAP_SETUID",
+            "cap_net_raw",
+        )
+    },
+    "init-container-adds": Hostile(
+        pod=a_pod(
+            initContainers=[
+                a_container("i", securityContext={"capabilities": {"add": ["NET_ADMIN"]}})
+            ]
+        ),
+        reason=Reason.CAPABILITY,
+        says="spec.initContainers[0] (i)",
+    ),
+    **{
+        f"mounts-{name}": Hostile(
+            pod=a_pod(a_container(volumeMounts=[{"name": name, "mountPath": "/x"}])),
+            reason=Reason.RESERVED_MOUNT,
+            says=name,
+        )
+        for name in ("outrider-run", "outrider-state", "spiffe-workload-api", "outrider-config")
+    },
+    "init-container-mounts": Hostile(
+        pod=a_pod(
+            initContainers=[
+                a_container("i", volumeMounts=[{"name": "outrider-run", "mountPath": "/x"}])
+            ]
+        ),
+        reason=Reason.RESERVED_MOUNT,
+        says="spec.initContainers[0] (i).volumeMounts",
+    ),
+    "reads-a-file-of-ours-into-env": Hostile(
+        pod=_with_env(
+            {
+                "name": "X",
+                "valueFrom": {
+                    "fileKeyRef": {"volumeName": "outrider-state", "path": "p", "key": "k"}
+                },
+            }
+        ),
+        reason=Reason.RESERVED_MOUNT,
+        says="fileKeyRef",
+    ),
+    "csi-driver-by-another-name": Hostile(
+        pod=_mounting({"name": "mine", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}),
+        reason=Reason.RESERVED_MOUNT,
+        says="csi.spiffe.io",
+    ),
+    **{
+        f"host-path-{path}": Hostile(
+            pod=_mounting({"name": "mine", "hostPath": {"path": path}}),
+            reason=Reason.RESERVED_MOUNT,
+            says="hostPath",
+        )
+        for path in (
+            "/",
+            "/run",
+            "/run/spire",
+            "/run/spire/agent-sockets/",
+            "/run/spire/agent-sockets/spire-agent.sock",
+            "/var/run/spire",
+            "/var/lib",
+            "/var/lib/kubelet/pods",
+            "//var/./lib//kubelet",
+        )
+    },
+    "token-mounted": Hostile(
+        pod=a_pod(a_container(volumeMounts=[TOKEN_MOUNT]), volumes=[TOKEN]),
+        reason=Reason.AGENT_SECRET,
+        says="token",
+    ),
+    "token-asked-for": Hostile(
+        pod=a_pod(automountServiceAccountToken=True),
+        reason=Reason.AGENT_SECRET,
+        says="automountServiceAccountToken is true",
+    ),
+    "secret-volume": Hostile(
+        pod=_mounting({"name": "keys", "secret": {"secretName": "upstream"}}),
+        reason=Reason.AGENT_SECRET,
+        says="a Secret",
+    ),
+    "projected-secret": Hostile(
+        pod=_mounting(
+            {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
+        ),
+        reason=Reason.AGENT_SECRET,
+        says="a projected Secret",
+    ),
+    "projected-certificate": Hostile(
+        pod=_mounting(
+            {
+                "name": "keys",
+                "projected": {"sources": [{"podCertificate": {"signerName": "x.example/y"}}]},
+            }
+        ),
+        reason=Reason.AGENT_SECRET,
+        says="private key",
+    ),
+    "secret-in-env": Hostile(
+        pod=_with_env(
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "upstream", "key": "k"}}}
+        ),
+        reason=Reason.AGENT_SECRET,
+        says="secretKeyRef",
+    ),
+    "secret-as-env": Hostile(
+        pod=a_pod(a_container(envFrom=[{"secretRef": {"name": "upstream"}}])),
+        reason=Reason.AGENT_SECRET,
+        says="secretRef",
+    ),
+    "secret-of-an-init-container": Hostile(
+        pod=a_pod(initContainers=[a_container("i", envFrom=[{"secretRef": {"name": "upstream"}}])]),
+        reason=Reason.AGENT_SECRET,
+        says="spec.initContainers[0] (i)",
+    ),
+    "istio": Hostile(
+        pod=a_pod(a_container(), a_container("istio-proxy")),
+        reason=Reason.PORT_CONFLICT,
+        says="istio-proxy",
+    ),
+    **{
+        f"port-{port}": Hostile(
+            pod=a_pod(a_container(ports=[{"containerPort": port}])),
+            reason=Reason.PORT_CONFLICT,
+            says=str(port),
+        )
+        for port in (15000, 15001, 15002, 15006, 15010, 15020)
+    },
+    "another-proxy": Hostile(
+        pod=_with_env({"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}),
+        reason=Reason.PROXY_ENV_CONFLICT,
+        says="HTTPS_PROXY",
+        mode=CaptureMode.COOPERATIVE,
+    ),
+    "another-proxy-in-small-letters": Hostile(
+        pod=_with_env({"name": "no_proxy", "value": "*"}),
+        reason=Reason.PROXY_ENV_CONFLICT,
+        says="no_proxy",
+        mode=CaptureMode.ENFORCE_DROP,
+    ),
+    "another-proxy-by-reference": Hostile(
+        pod=_with_env(
+            {
+                "name": "HTTP_PROXY",
+                "valueFrom": {"configMapKeyRef": {"name": "proxies", "key": "http"}},
+            }
+        ),
+        reason=Reason.PROXY_ENV_CONFLICT,
+        says="HTTP_PROXY",
+        mode=CaptureMode.ENFORCE_DROP,
+    ),
+}
+
+NEAR_MISSES: Final[dict[str, JsonObject]] = {
+    "host-namespaces-false": a_pod(
+        hostNetwork=False, hostPID=False, hostIPC=False, shareProcessNamespace=False
+    ),
+    "user-namespace": a_pod(hostUsers=False),
+    "linux": a_pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
+    "uid-2103": a_pod(
+        a_container(securityContext={"runAsUser": 2103, "runAsGroup": 2103}),
+        securityContext={"fsGroup": 21020, "supplementalGroups": [210, 2101]},
+    ),
+    "adds-net-bind-service": a_pod(
+        a_container(
+            securityContext={
+                "privileged": False,
+                "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+            }
+        )
+    ),
+    "other-csi-volume": _mounting({"name": "mine", "csi": {"driver": "csi.other.example"}}),
+    "spiffe-volume-that-nobody-mounts": a_pod(
+        volumes=[{"name": "mine", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}]
+    ),
+    "other-host-path": _mounting({"name": "mine", "hostPath": {"path": "/run/spire2"}}),
+    "config-map-volume": _mounting({"name": "app", "configMap": {"name": "app"}}),
+    "secret-volume-that-nobody-mounts": a_pod(
+        volumes=[{"name": "keys", "secret": {"secretName": "upstream"}}]
+    ),
+    "image-pull-secrets": a_pod(imagePullSecrets=[{"name": "registry"}]),
+    "config-map-in-env": _with_env(
+        {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "url"}}}
+    ),
+    "config-map-as-env": a_pod(a_container(envFrom=[{"configMapRef": {"name": "app"}}])),
+    "port-15021": a_pod(a_container(ports=[{"containerPort": 15021}, {"containerPort": 8080}])),
+    "proxy-variables-where-all-is-redirected": _with_env(
+        {"name": "HTTP_PROXY", "value": "http://proxy.example:3128"}
+    ),
+    "name-that-only-contains-ours": a_pod(a_container("my-outrider"), a_container("out-rider")),
+    "confined": a_pod(a_container(securityContext=CONFINED)),
+    "annotations-of-a-megabyte": a_pod(annotations={"note": "n" * 200_000}),
+}

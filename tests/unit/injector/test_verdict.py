@@ -1,0 +1,243 @@
+"""The truth table, row by row, and the goldens: what each shape of pod is answered."""
+
+import dataclasses
+
+import orjson
+import pytest
+
+from outrider.injector.names import CaptureMode
+from outrider.injector.plan import Entry, Hardening, Sidecar
+from outrider.injector.reasons import Outcome, Reason
+from outrider.injector.verdict import judge
+from tests.support import admission_pss
+from tests.support.admission import LISTED, a_container, a_plan, a_pod, admitted
+from tests.support.admission_shapes import CONFINED, GOLDENS, SHAPES, golden
+
+INJECTED = (Outcome.INJECTED, Reason.OK)
+UNTOUCHED = (Outcome.UNCHANGED, Reason.OK)
+SKIPPED = (Outcome.SKIPPED, Reason.OPTED_OUT)
+NOT_OUT = (Outcome.DENIED, Reason.OPT_OUT_NOT_ACCEPTED)
+INVALID = (Outcome.DENIED, Reason.INVALID_VALUE)
+
+
+@pytest.mark.parametrize(
+    ("entry", "namespace", "label", "expected"),
+    [
+        pytest.param(Entry.NAMESPACE, "agents", None, INJECTED, id="enabled-none"),
+        pytest.param(Entry.NAMESPACE, "agents", "enabled", INJECTED, id="enabled-enabled"),
+        pytest.param(Entry.NAMESPACE, "agents", "disabled", NOT_OUT, id="enabled-disabled"),
+        pytest.param(Entry.NAMESPACE, LISTED, "disabled", SKIPPED, id="enabled-disabled-listed"),
+        pytest.param(Entry.NAMESPACE, LISTED, None, INJECTED, id="listed-but-not-disabled"),
+        pytest.param(Entry.POD, "agents", "enabled", INJECTED, id="unlabelled-enabled"),
+        pytest.param(Entry.POD, "agents", "disabled", UNTOUCHED, id="unlabelled-disabled"),
+        pytest.param(Entry.POD, "agents", None, UNTOUCHED, id="unlabelled-none"),
+        *(
+            pytest.param(entry, namespace, value, INVALID, id=f"{entry}-{namespace}-{value!r}")
+            for entry in Entry
+            for namespace in ("agents", LISTED)
+            for value in ("Enabled", "DISABLED", "true", "", "disabled ", "no")
+        ),
+    ],
+)
+def test_truth_table(
+    entry: Entry, namespace: str, label: str | None, expected: tuple[Outcome, Reason]
+) -> None:
+    labels = {} if label is None else {"outrider.dev/inject": label}
+    verdict = judge(entry, namespace, a_pod(labels=labels), a_plan())
+    assert (verdict.outcome, verdict.reason) == expected
+    assert bool(verdict.ops) == (verdict.outcome is Outcome.INJECTED)
+    assert verdict.message
+
+
+def test_an_invalid_value_is_answered_with_the_valid_ones() -> None:
+    verdict = judge(
+        Entry.NAMESPACE, "agents", a_pod(labels={"outrider.dev/inject": "off"}), a_plan()
+    )
+    assert (
+        verdict.message == "metadata.labels.outrider.dev/inject is 'off'; give enabled or disabled"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["outrider.dev/Inject", "outrider.dev/INJECT", "outrider.dev/injected"]
+)
+def test_a_label_of_another_case_opts_nobody_out(key: str) -> None:
+    verdict = judge(Entry.NAMESPACE, "agents", a_pod(labels={key: "disabled"}), a_plan())
+    assert (verdict.outcome, verdict.reason) == INJECTED
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_the_answer_is_the_golden_one(name: str) -> None:
+    """Written anew by `python -m tests.support.admission_shapes`; read the difference first."""
+    assert golden(SHAPES[name]) == orjson.loads((GOLDENS / f"{name}.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_the_api_server_takes_every_patched_shape(name: str) -> None:
+    shape = SHAPES[name]
+    admitted(shape.pod, shape.plan, namespace=shape.namespace, entry=shape.entry)
+
+
+def test_every_golden_has_its_shape() -> None:
+    assert {path.stem for path in GOLDENS.glob("*.json")} == set(SHAPES)
+
+
+def test_a_cooperative_pod_passes_pod_security_restricted() -> None:
+    shape = SHAPES["restricted-cooperative"]
+    assert admission_pss.restricted(admitted(shape.pod, shape.plan).pod) == []
+
+
+@pytest.mark.parametrize("watch", [False, True])
+@pytest.mark.parametrize("mode", [CaptureMode.TRANSPARENT, CaptureMode.ENFORCE_DROP])
+def test_a_captured_pod_breaks_pod_security_by_net_admin_alone(
+    mode: CaptureMode, watch: bool
+) -> None:
+    pod = a_pod(a_container(securityContext=CONFINED))
+    patched = admitted(pod, a_plan(mode, capture_watch=watch)).pod
+    only = ["outrider-net-init: adds NET_ADMIN"]
+    assert admission_pss.restricted(patched) == only
+    assert admission_pss.baseline(patched) == only
+
+
+def test_net_init_as_root_breaks_it_further() -> None:
+    pod = a_pod(a_container(securityContext=CONFINED))
+    patched = admitted(pod, a_plan(capture_run_as_root=True)).pod
+    assert admission_pss.restricted(patched) == [
+        "outrider-net-init: adds NET_ADMIN",
+        "outrider-net-init: runAsNonRoot",
+        "outrider-net-init: runAsUser 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "servers"),
+    [
+        pytest.param({}, ["10.96.0.10"], id="cluster"),
+        pytest.param({"dnsPolicy": "ClusterFirstWithHostNet"}, ["10.96.0.10"], id="cluster-host"),
+        pytest.param(
+            {"dnsConfig": {"nameservers": ["10.9.9.9"]}}, ["10.9.9.9", "10.96.0.10"], id="both"
+        ),
+        pytest.param(
+            {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.9.9.9"]}},
+            ["10.9.9.9"],
+            id="own-alone",
+        ),
+        pytest.param(
+            {"dnsPolicy": "Default", "dnsConfig": {"nameservers": ["10.9.9.9"]}},
+            ["10.9.9.9"],
+            id="default-with-own",
+        ),
+    ],
+)
+def test_the_dns_servers_let_out_are_those_the_pod_asks(
+    spec: dict[str, object], servers: list[str]
+) -> None:
+    pod = admitted(a_pod(**spec), a_plan()).pod
+    rules = pod["spec"]["initContainers"][0]["args"][0]  # type: ignore[index,call-overload]
+    assert f"ip daddr {{ {', '.join(servers)} }} udp dport 53 accept" in rules
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes"),
+    [
+        pytest.param({"dnsPolicy": "Default"}, {}, id="of-the-node"),
+        pytest.param({"dnsPolicy": "None"}, {}, id="none"),
+        pytest.param({}, {"capture_nameservers": ()}, id="injector-knows-none"),
+        pytest.param({"dnsConfig": {"nameservers": ["1.1.1.1 accept"]}}, {}, id="nft-words"),
+        pytest.param({"dnsConfig": {"nameservers": ["fe80::1%eth0"]}}, {}, id="zone"),
+        pytest.param(
+            {"dnsConfig": {"nameservers": [f"10.0.0.{n}" for n in range(40)]}}, {}, id="too-many"
+        ),
+    ],
+)
+def test_a_pod_whose_dns_nobody_knows_is_denied(
+    spec: dict[str, object], changes: dict[str, object]
+) -> None:
+    capture = {k: v for k, v in changes.items() if k != "capture_nameservers"}
+    plan = a_plan(**capture)
+    if "capture_nameservers" in changes:
+        plan = dataclasses.replace(plan, capture=dataclasses.replace(plan.capture, nameservers=()))
+    verdict = judge(Entry.NAMESPACE, "agents", a_pod(**spec), plan)
+    assert (verdict.outcome, verdict.reason) == (Outcome.DENIED, Reason.DNS_UNKNOWN)
+    assert "spec.dns" in verdict.message
+
+
+def test_without_capture_dns_does_not_matter() -> None:
+    pod = a_pod(dnsPolicy="Default")
+    assert judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE)).outcome is (
+        Outcome.INJECTED
+    )
+
+
+def test_a_dns_server_of_the_pods_own_choice_is_warned_of() -> None:
+    pod = a_pod(dnsConfig={"nameservers": ["192.0.2.53"]})
+    (warning,) = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
+    assert "192.0.2.53" in warning
+
+
+def test_audit_warns_and_leaves_the_containers_alone() -> None:
+    pod = a_pod(a_container(), a_container("confined", securityContext=CONFINED))
+    verdict = judge(Entry.NAMESPACE, "agents", pod, a_plan(hardening=Hardening.AUDIT))
+    assert [line.partition(" may gain")[0] for line in verdict.warnings] == [
+        "spec.containers[0] (agent)"
+    ]
+    assert not [op for op in verdict.ops if "/spec/containers" in str(op["path"])]
+
+
+def test_a_grace_longer_than_the_pods_is_warned_of() -> None:
+    plan = a_plan(sidecar=Sidecar(shutdown_grace_s=40))
+    short, long = (
+        judge(Entry.NAMESPACE, "agents", a_pod(terminationGracePeriodSeconds=given), plan)
+        for given in (30, 40)
+    )
+    assert ["terminationGracePeriodSeconds is 30" in line for line in short.warnings] == [True]
+    assert long.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "agent"),
+    [
+        pytest.param({}, "default", id="default"),
+        pytest.param({"serviceAccountName": "robot"}, "robot", id="named"),
+        pytest.param({"serviceAccount": "old"}, "old", id="old-field"),
+        pytest.param({"serviceAccountName": "x" * 62 + ".y"}, "x" * 62, id="cut-to-a-label"),
+        pytest.param({"labels": {"outrider.dev/agent": "mine"}}, "mine", id="given"),
+    ],
+)
+def test_the_agents_name_is_its_label_or_its_service_account(
+    spec: dict[str, object], agent: str
+) -> None:
+    pod = admitted(a_pod(**spec), a_plan()).pod
+    assert pod["metadata"]["labels"]["outrider.dev/agent"] == agent  # type: ignore[index,call-overload]
+
+
+def test_a_status_that_the_author_wrote_is_written_over() -> None:
+    lie = {"outrider.dev/status": '{"version":"9"}'}
+    pod = admitted(a_pod(annotations=lie, labels={"outrider.dev/injected": "false"}), a_plan()).pod
+    metadata = pod["metadata"]
+    status = orjson.loads(metadata["annotations"]["outrider.dev/status"])  # type: ignore[index,call-overload]
+    assert metadata["labels"]["outrider.dev/injected"] == "true"  # type: ignore[index,call-overload]
+    assert list(status) == [
+        "version",
+        "rev",
+        "captureMode",
+        "initContainers",
+        "containers",
+        "volumes",
+        "configHash",
+    ]
+    assert status["initContainers"] == ["outrider-net-init", "outrider", "outrider-verify"]
+
+
+def test_what_the_author_said_of_kubectl_and_the_autoscaler_stays() -> None:
+    said = {
+        "kubectl.kubernetes.io/default-container": "other",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "cache",
+    }
+    pod = admitted(a_pod(annotations=said), a_plan()).pod
+    annotations = pod["metadata"]["annotations"]  # type: ignore[index,call-overload]
+    assert annotations["kubectl.kubernetes.io/default-container"] == "other"
+    assert annotations["kubectl.kubernetes.io/default-logs-container"] == "agent"
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == (
+        "cache,outrider-run,outrider-state"
+    )
