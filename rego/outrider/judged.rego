@@ -86,12 +86,21 @@ _from_a_team(finding) := [finding] if {
 
 _enforced(finding) := object.union(finding, {"mode": "enforce", "obligations": []})
 
-_settled(finding) := object.union(finding, {
-	"mode": mode,
-	"obligations": _obligations(finding, mode),
-}) if {
+_settled(finding) := object.union_n([
+	finding,
+	_would(finding, mode),
+	{"mode": mode, "obligations": _obligations(finding, mode)},
+]) if {
 	mode := _mode(finding)
 }
+
+# What a finding in shadow would have come to: for counting, without effect. `softened` says that
+# its control is enforced, and the scope of `data.outrider.shadow` alone took the effect away.
+_would(finding, "shadow") := {"would": finding.effect} if mode_of(finding.code) == "shadow"
+
+_would(finding, "shadow") := {"would": finding.effect, "softened": true} if mode_of(finding.code) != "shadow"
+
+_would(_, mode) := {} if mode != "shadow"
 
 _obligations(_, "shadow") := []
 

@@ -1,5 +1,6 @@
 """A registry to move, and what it then shows."""
 
+from outrider.core.decision import ReasonEntry
 from outrider.core.vocabulary import Effect, EffectClass, ProtocolName, Reason
 from outrider.telemetry.metrics import Metrics
 
@@ -24,13 +25,13 @@ def total(metrics: Metrics, name: str) -> float:
     )
 
 
-def decided(metrics: Metrics, **changes: object) -> None:
+def decided(metrics: Metrics, *, codes: tuple[str, ...] = (), **changes: object) -> None:
     fields: dict[str, object] = {
         "effect": Effect.DENY,
         "effect_class": EffectClass.EXECUTE,
         "reason": Reason.POLICY,
         "resource": "crm/send",
-        "codes": (),
+        "reasons": tuple(ReasonEntry(code=code) for code in codes),
     }
     metrics.decided(**fields | changes)  # type: ignore[arg-type]
 

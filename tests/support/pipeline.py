@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
-from outrider.core.decision import Decision, Permit
+from outrider.core.decision import Decision, Permit, ReasonEntry
 from outrider.core.errors import (
     AuditUnavailableError,
     EnforcementError,
@@ -334,7 +334,7 @@ class RecordingMetrics:
         effect_class: EffectClass,
         reason: Reason | None,
         resource: str,
-        codes: tuple[str, ...],
+        reasons: tuple[ReasonEntry, ...],
     ) -> None:
         self.decisions.append((effect, effect_class, reason))
 

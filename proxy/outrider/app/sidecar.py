@@ -391,6 +391,7 @@ class Sidecar:
         settings = self.loaded.settings
         name = digest(orjson.dumps(dump(settings), option=orjson.OPT_SORT_KEYS))
         self.metrics.reloaded(ok=True, unix_s=self.clock.unix_s())
+        self.metrics.policy_bounded(settings.policy.max_staleness_s)
         self.metrics.configured(name.removeprefix("sha256:"), settings.environment)
         record = base(RecordKind.CONFIG, self.clock, None, None, None)
         record["config"] = {"digest": name, "profile": settings.profile.value}

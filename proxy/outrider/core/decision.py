@@ -19,7 +19,11 @@ _ORDER: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.DENY: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonEntry:
-    """One of policy's own reasons. `mode`: enforce, shadow, approved; only enforce has effect."""
+    """One of policy's own reasons. `mode`: enforce, shadow, approved; only enforce has effect.
+
+    `would` is what one in shadow would have come to; `softened` where its control is enforced and
+    a scope in shadow alone took the effect away; `excepted` where an exception did.
+    """
 
     code: str
     message: str = ""
@@ -27,6 +31,9 @@ class ReasonEntry:
     refs: tuple[str, ...] = ()
     pointer: str | None = None
     mode: str = "enforce"
+    would: Effect | None = None
+    softened: bool = False
+    excepted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from outrider.core.action import Action, Ask
 from outrider.core.answers import Refusal
-from outrider.core.decision import Decision, Permit
+from outrider.core.decision import Decision, Permit, ReasonEntry
 from outrider.core.errors import MalformedError
 from outrider.core.exchange import (
     BodySource,
@@ -751,7 +751,7 @@ class Metrics(Protocol):
         effect_class: EffectClass,
         reason: Reason | None,
         resource: str,
-        codes: tuple[str, ...],
+        reasons: tuple[ReasonEntry, ...],
     ) -> None: ...
 
     def exchange_ended(

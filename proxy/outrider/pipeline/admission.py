@@ -392,7 +392,7 @@ class Admission:
             effect_class=action.effect_class,
             reason=reason,
             resource=action.resource_id if action.declared else "other",
-            codes=tuple([entry.code for entry in decision.reasons]),
+            reasons=decision.reasons,
         )
 
 

@@ -72,7 +72,7 @@ class Closing:
             effect_class=effect_class,
             reason=fault.reason,
             resource="other",
-            codes=(),
+            reasons=(),
         )
 
     def refusal(self, passage: Passage, fault: EnforcementError) -> Refusal:

@@ -125,7 +125,7 @@ def decision_facts(decision: Decision, enforced: Effect, reason: Reason | None) 
         "obligations": list(decision.raw_obligations),
         "revision": decision.revision,
         "engine": decision.engine,
-        "mode": "enforce",
+        "mode": "shadow" if any(entry.softened for entry in decision.reasons) else "enforce",
         "eval_us": int(decision.eval_us),
         "detail": _short(decision.detail),
     }

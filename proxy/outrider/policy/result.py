@@ -205,7 +205,15 @@ def _reason(item: Json) -> ReasonEntry:
         refs=tuple(str(ref)[:LONGEST_TEXT] for ref in refs[:MOST_REASONS]),
         pointer=None if pointer is None else pointer[:LONGEST_TEXT],
         mode=mode,
+        would=_would(item) if mode == "shadow" else None,
+        softened=mode == "shadow" and item.get("softened") is True,
+        excepted=isinstance(item.get("exception"), str),
     )
+
+
+def _would(item: JsonObject) -> Effect | None:
+    word = item.get("would")
+    return _EFFECTS.get(word) if isinstance(word, str) else None
 
 
 def _text(item: JsonObject, key: str, default: str) -> str:

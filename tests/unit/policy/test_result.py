@@ -275,3 +275,31 @@ def test_nothing_an_engine_says_raises(value):
 def test_a_fault_keeps_the_engines_sentence_for_our_log_alone():
     decision = decided(Failed(code=Reason.POLICY_ERROR, detail="why"))
     assert (decision.detail, decision.reasons) == ("why", ())
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        pytest.param({"mode": "shadow", "would": "hold"}, (Effect.HOLD, False, False), id="shadow"),
+        pytest.param(
+            {"mode": "shadow", "would": "deny", "softened": True},
+            (Effect.DENY, True, False),
+            id="softened",
+        ),
+        pytest.param({"mode": "shadow", "would": "oblige"}, (None, False, False), id="obligation"),
+        pytest.param({"mode": "shadow"}, (None, False, False), id="says-nothing"),
+        pytest.param({"would": "deny", "softened": True}, (None, False, False), id="enforced"),
+        pytest.param({"mode": "shadow", "would": ["deny"]}, (None, False, False), id="no-word"),
+        pytest.param(
+            {"mode": "shadow", "softened": 1, "would": "deny"},
+            (Effect.DENY, False, False),
+            id="one",
+        ),
+        pytest.param({"exception": "exc-1"}, (None, False, True), id="exception"),
+        pytest.param({"exception": None}, (None, False, False), id="no-exception"),
+    ],
+)
+def test_what_had_no_effect_says_what_it_would_have_been(reason, told):
+    raw = {"effect": "allow", "reasons": [{"code": "EF-04", **reason}]}
+    (entry,) = decided(answers(raw)).reasons
+    assert (entry.would, entry.softened, entry.excepted) == told

@@ -24,6 +24,11 @@ class BundleFamilies(Families):
             "When the bundle was last found to be the source's current one",
             bundle,
         )
+        self._bound = self._level(
+            "policy_max_staleness_seconds",
+            "How long the bundle may go unconfirmed; no series where nothing bounds it",
+            bundle,
+        )
         failures = self._tally(
             "policy_bundle_failures_total",
             "Bundles refused, by how far they came",
@@ -39,6 +44,12 @@ class BundleFamilies(Families):
 
     def policy_confirmed(self, unix_s: float) -> None:
         self._confirmed.labels(BUNDLE).set(unix_s)
+
+    def policy_bounded(self, max_staleness_s: float) -> None:
+        """How long the bundle may go unconfirmed; 0 where nothing bounds it."""
+        self._bound.clear()
+        if max_staleness_s > 0:
+            self._bound.labels(BUNDLE).set(max_staleness_s)
 
     def policy_refused(self, stage: str) -> None:
         """`stage` is one of `STAGES`."""

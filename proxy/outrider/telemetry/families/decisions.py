@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from outrider.core.decision import ReasonEntry
 from outrider.core.vocabulary import Effect, EffectClass, Reason
 from outrider.telemetry.families.base import FAST, QUERY, closed, named
 from outrider.telemetry.families.exchanges import ExchangeFamilies
@@ -10,6 +11,7 @@ from outrider.telemetry.tally import LevelFamily, TallyFamily
 
 ENGINES: Final = ("opa", "embedded")
 PHASES: Final = ("encode", "wait", "evaluate", "parse")
+WOULD: Final = (Effect.HOLD, Effect.DENY)
 MEMO: Final = ("hit", "miss")
 
 
@@ -43,7 +45,27 @@ class DecisionFamilies(ExchangeFamilies):
             named("code", "reason codes of the active bundle, or `other`"),
             effect,
         )
+        self._declare_unenforced()
         self._declare_asking()
+
+    def _declare_unenforced(self) -> None:
+        code = named("code", "reason codes of the active bundle, or `other`")
+        would = closed("would", WOULD)
+        self._excepted = self._tally("policy_exceptions_total", "Uses of an exception", code)
+        self._in_shadow = self._tally(
+            "shadow_total", "What controls in shadow would have come to", code, would
+        )
+        softened = self._tally(
+            "softened_total",
+            "Findings of enforced controls that a scope in shadow let pass",
+            would,
+            closed("class", EffectClass),
+        )
+        self._softened = {
+            (effect, kind): softened.labels(effect.value, kind.value)
+            for effect in WOULD
+            for kind in EffectClass
+        }
 
     def _declare_asking(self) -> None:
         self._query_bytes = self._spread(
@@ -86,15 +108,30 @@ class DecisionFamilies(ExchangeFamilies):
         effect_class: EffectClass,
         reason: Reason | None,
         resource: str,
-        codes: tuple[str, ...],
+        reasons: tuple[ReasonEntry, ...],
     ) -> None:
         child = self._decided.get((effect, effect_class, reason))
         if child is not None:
             child.inc()
         word = effect._value_
         self._by_resource.labels(self._resources.clean(resource), word).inc()
-        for code in codes:
-            self._by_code.labels(self._codes.clean(code), word).inc()
+        for entry in reasons:
+            code = self._codes.clean(entry.code)
+            self._by_code.labels(code, word).inc()
+            if entry.excepted:
+                self._excepted.labels(code).inc()
+            if entry.would is not None:
+                self._unenforced(entry, code, entry.would, effect_class)
+
+    def _unenforced(
+        self, entry: ReasonEntry, code: str, would: Effect, effect_class: EffectClass
+    ) -> None:
+        if would is Effect.ALLOW:
+            return
+        if entry.softened:
+            self._softened[would, effect_class].inc()
+        else:
+            self._in_shadow.labels(code, would.value).inc()
 
     def catalogue(self, resources: Iterable[str], codes: Iterable[str]) -> None:
         """The names that may be labels from now on; children of names gone are removed."""
@@ -105,7 +142,7 @@ class DecisionFamilies(ExchangeFamilies):
 
     def _coded(self) -> list[TallyFamily]:
         """Families whose first label is a reason code."""
-        return [self._by_code]
+        return [self._by_code, self._excepted, self._in_shadow]
 
     def decision_made(self, engine: str, seconds: float, query_bytes: int) -> None:
         self._observe(self._decision_s.labels(engine, "miss"), seconds)

@@ -104,6 +104,13 @@ test_a_code_in_shadow_is_said_without_effect if {
 	decision.effect == "allow"
 	decision.obligations == set()
 	{[reason.code, reason.mode] | some reason in decision.reasons} == {["EF-04", "shadow"]}
+	{reason.would | some reason in decision.reasons} == {"hold"}
+	{true | some reason in decision.reasons; reason.softened} == set()
+}
+
+test_what_is_enforced_says_nothing_of_what_it_would_have_been if {
+	decision := data.outrider.decision with input as admin
+	{true | some reason in decision.reasons; reason.would} == set()
 }
 
 test_a_code_that_is_off_is_not_said if {

@@ -30,6 +30,7 @@ test_an_exception_lifts_the_finding_and_is_told if {
 			"mode": "enforce",
 			"severity": "info",
 			"refs": [],
+			"exception": "exc-1",
 		}},
 		"obligations": set(),
 		"revision": "",

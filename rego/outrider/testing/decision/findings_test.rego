@@ -60,6 +60,20 @@ test_a_scope_in_shadow_is_softened_until_its_time if {
 	in_shadow("2026-12-23T09:30:00Z") == "allow"
 }
 
+test_a_scope_in_shadow_says_what_it_softened if {
+	decision := data.outrider.decision with input as admin
+		with data.outrider.shadow as {"upstreams": ["notes"], "effects": ["admin"], "until": "2026-12-01T00:00:00Z"}
+	{[reason.code, reason.would, reason.softened] | some reason in decision.reasons} == {["EF-04", "hold", true]}
+}
+
+test_a_code_in_shadow_within_a_scope_in_shadow_is_its_own_doing if {
+	decision := data.outrider.decision with input as admin
+		with data.outrider.rules["EF-04"].mode as "shadow"
+		with data.outrider.shadow as {"upstreams": ["notes"], "effects": ["admin"], "until": "2026-12-01T00:00:00Z"}
+	{reason.would | some reason in decision.reasons} == {"hold"}
+	{true | some reason in decision.reasons; reason.softened} == set()
+}
+
 test_a_scope_in_shadow_past_its_time_or_too_far_ahead_is_enforced if {
 	in_shadow("2026-11-23T09:30:00Z") == "hold"
 	in_shadow("2026-12-23T09:30:01Z") == "hold"

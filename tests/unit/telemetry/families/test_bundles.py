@@ -42,3 +42,14 @@ def test_a_confirmation_moves_its_time() -> None:
     metrics.policy_confirmed(30.0)
     name = "outrider_policy_bundle_confirmed_timestamp_seconds"
     assert value(metrics, name, bundle="outrider") == 30
+
+
+def test_the_bound_is_shown_only_where_there_is_one() -> None:
+    metrics = a_registry()
+    name = "outrider_policy_max_staleness_seconds"
+    metrics.policy_bounded(0)
+    assert value(metrics, name, bundle="outrider") is None
+    metrics.policy_bounded(3600)
+    assert value(metrics, name, bundle="outrider") == 3600
+    metrics.policy_bounded(0)
+    assert value(metrics, name, bundle="outrider") is None

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from prometheus_client.exposition import generate_latest
 
+from outrider.core.decision import ReasonEntry
 from outrider.core.vocabulary import Effect, EffectClass, Reason
 from outrider.telemetry.families.decisions import ENGINES, PHASES
 from tests.support.metrics import EVIL, a_registry, decided, total, value
@@ -76,3 +77,52 @@ def test_verdicts_on_lists_are_counted_by_where_they_came_from() -> None:
     metrics.list_verdicts(3, 2)
     assert value(metrics, "outrider_list_verdicts_total", memo="hit") == 3
     assert value(metrics, "outrider_list_verdicts_total", memo="miss") == 2
+
+
+# --- what had no effect -----------------------------------------------------------------------
+
+
+def reasons(**fields: object) -> tuple[ReasonEntry, ...]:
+    return (ReasonEntry(code="EF-04", **fields),)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("would", [Effect.HOLD, Effect.DENY])
+def test_a_control_in_shadow_is_counted_by_what_it_would_have_been(would: Effect) -> None:
+    metrics = a_registry()
+    metrics.catalogue([], ["EF-04"])
+    decided(metrics, effect=Effect.ALLOW, reason=None, reasons=reasons(mode="shadow", would=would))
+    name = "outrider_shadow_total"
+    assert value(metrics, name, code="EF-04", would=would.value) == 1
+    assert total(metrics, name) == 1
+    assert total(metrics, "outrider_softened_total") == 0
+
+
+@pytest.mark.parametrize("kind", EffectClass)
+def test_what_a_scope_in_shadow_softened_is_counted_by_class(kind: EffectClass) -> None:
+    metrics = a_registry()
+    entries = reasons(mode="shadow", would=Effect.DENY, softened=True)
+    name = "outrider_softened_total"
+    assert value(metrics, name, **{"would": "deny", "class": kind.value}) == 0
+    decided(metrics, effect=Effect.ALLOW, effect_class=kind, reason=None, reasons=entries)
+    assert value(metrics, name, **{"would": "deny", "class": kind.value}) == 1
+    assert total(metrics, "outrider_shadow_total") == 0
+
+
+def test_each_use_of_an_exception_is_counted_by_its_code() -> None:
+    metrics = a_registry()
+    metrics.catalogue([], ["EF-04"])
+    decided(metrics, effect=Effect.ALLOW, reason=None, reasons=reasons(excepted=True))
+    decided(metrics, effect=Effect.DENY, reasons=reasons())
+    assert value(metrics, "outrider_policy_exceptions_total", code="EF-04") == 1
+
+
+def test_codes_nobody_declared_are_other_there_too() -> None:
+    metrics = a_registry()
+    evil = ReasonEntry(code=EVIL, excepted=True, mode="shadow", would=Effect.HOLD)
+    decided(metrics, effect=Effect.ALLOW, reason=None, reasons=(evil,))
+    assert value(metrics, "outrider_policy_exceptions_total", code="other") == 1
+    assert value(metrics, "outrider_shadow_total", code="other", would="hold") == 1
+    metrics.catalogue([], ["EF-04"])
+    decided(metrics, effect=Effect.ALLOW, reason=None, reasons=reasons(excepted=True))
+    metrics.catalogue([], [])
+    assert value(metrics, "outrider_policy_exceptions_total", code="EF-04") is None
