@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire test-image coverage check bench conformance scorecard clean lock metric-pages
+.PHONY: help demo test test-spire test-image test-apiserver coverage check bench conformance scorecard clean lock metric-pages
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,6 +46,10 @@ test-spire: $(VENV)/.dev ## what stands on real SPIRE; built where Go is, else i
 test-image: $(VENV)/.dev ## our container image, built and run by podman; it says what it skips
 	@$(BIN)/python -m tests.support.prepare opa containers
 	@$(BIN)/python -m pytest -q -rs -m image -o faulthandler_timeout=0 tests/image $(ARGS)
+
+test-apiserver: $(VENV)/.dev ## chart, webhook and admission policies on a real API server; it says what it skips
+	@$(BIN)/python -m tests.support.prepare helm kubernetes
+	@$(BIN)/python -m pytest -q -rs -m apiserver -o faulthandler_timeout=0 tests/apiserver $(ARGS)
 
 coverage: $(VENV)/.dev ## the suite under branch coverage, and what it does not reach
 	@$(BIN)/python -m tests.support.prepare

@@ -99,6 +99,7 @@ class Ground:
     holder: int
     path: str
     environ: dict[str, str] = field(default_factory=dict)
+    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def inside(self, *command: str) -> list[str]:
         return ["nsenter", "-t", str(self.holder), "-n", "-m", "-p", "--", *command]
@@ -118,6 +119,7 @@ class Ground:
                 env=self._environment(more),
                 cwd=self.folder,
             )
+        self.children.append(child)
         return Process(child, log)
 
     def run(self, *command: str, stdin: str = "", within_s: float = 60.0, **more: str) -> Told:
@@ -167,11 +169,15 @@ def a_ground(*, node: bool, programs: str = "") -> Iterator[Ground]:
             outer = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": path}
             )
+        made: Ground | None = None
         try:
-            yield _stood(folder, outer, path)
+            made = _stood(folder, outer, path)
+            yield made
         finally:
             outer.kill()  # it does not hear SIGTERM while it waits; --kill-child takes the rest
             outer.wait(_START_S)
+            for child in made.children if made is not None else ():
+                child.wait(_START_S)
             if node:
                 _sweep_cgroups()
 
