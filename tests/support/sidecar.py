@@ -22,6 +22,7 @@ from outrider.audit.sinks.file import Disk
 from outrider.config.load import load
 from outrider.core.exchange import Outgoing
 from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.server.capture import OriginalOf, kernel_original
 from tests.support.audit import lines_of
 from tests.support.jwt import SigningKey, a_bundle, a_key, claims, mint
 from tests.support.mcp_exchange import BOTH, LEGACY, FakeUpstream, a_tool, modern, modern_headers
@@ -349,8 +350,10 @@ async def a_world(
     settings: JsonObject | None = None,
     engine: str = "embedded",
     make_engine: EngineFactory | None = None,
+    original: OriginalOf = kernel_original,
 ) -> AsyncIterator[World]:
-    """A sidecar with an MCP upstream `crm` and an HTTP upstream `desk`, unless others are given."""
+    """A sidecar with an MCP upstream `crm` and an HTTP upstream `desk`, unless others are given.
+    `original` stands in for the kernel's word of where connections were going."""
     async with AsyncExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outrider-")))
         given = dict(upstreams or {"crm": McpUpstream(), "desk": GuardedUpstream()})
@@ -369,7 +372,7 @@ async def a_world(
         (room / "data").mkdir()
         environ = {"PATH": os.environ.get("PATH", ""), "HOME": str(room)}
         loaded = await asyncio.to_thread(load, file, environ)
-        async with Sidecar(loaded, environ, engine=make_engine) as sidecar:
+        async with Sidecar(loaded, environ, engine=make_engine, original=original) as sidecar:
             world = World(sidecar=sidecar, room=room, upstreams=given, key=key)
             yield world
             await world.quiet()

@@ -98,6 +98,7 @@ class ControlPlane:
                 missing=lambda: say("records cannot be written", unless=sidecar.audit.healthy()),
             ),
             Check(name="store", missing=self._store_missing, degraded=self._store_degraded),
+            sidecar.capturing.check(),
             Check(name="drain", missing=lambda: say("draining", unless=not sidecar.draining)),
         )
 

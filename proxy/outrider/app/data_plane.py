@@ -9,6 +9,7 @@ from outrider.app.identity import OwnIdentity
 from outrider.config.checks import is_loopback
 from outrider.config.load import Loaded
 from outrider.config.settings import Limits, Settings, Upstream
+from outrider.config.tunnel_checks import tunnel_place
 from outrider.core.exchange import Exchange, Reply, RequestHead
 from outrider.core.ports import Clock, CredentialProvider, Route
 from outrider.core.secret import Secret
@@ -18,6 +19,7 @@ from outrider.credentials.providers.file import FileProvider
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.routing import NO_ROUTES, RouteTable
+from outrider.protocols.adapters.connect import ConnectAdapter
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.protocols.gate import GateRules, RouteRules
@@ -37,6 +39,9 @@ def routes_of(settings: Settings, direction: Direction = Direction.EGRESS) -> Ro
     for name, upstream in settings.upstreams.items():
         if upstream.direction != direction.value:
             continue
+        if upstream.protocol == "connect":
+            routes.append(_tunnel_route(name, upstream))
+            continue
         places = [(upstream.prefix, None)] if upstream.prefix else []
         for prefix, host in [*places, *(("", host) for host in upstream.hosts)]:
             routes.append(
@@ -51,6 +56,18 @@ def routes_of(settings: Settings, direction: Direction = Direction.EGRESS) -> Ro
                 )
             )
     return RouteTable(routes)
+
+
+def _tunnel_route(name: str, upstream: Upstream) -> Route:
+    return Route(
+        name=name,
+        upstream=name,
+        protocol=ProtocolName.CONNECT,
+        prefix="",
+        host=tunnel_place(upstream),
+        base_path="",
+        options=None,
+    )
 
 
 def upstream_hosts(settings: Settings) -> dict[str, str]:
@@ -81,6 +98,12 @@ def pool_of(
         origins=[
             _origin(name, upstream, loaded, identity, instance)
             for name, upstream in settings.upstreams.items()
+            if upstream.protocol != "connect"
+        ],
+        tunnels=[
+            _tunnel_origin(name, upstream)
+            for name, upstream in settings.upstreams.items()
+            if upstream.protocol == "connect"
         ],
         parts=PoolParts(
             limits=pool_limits(settings.limits),
@@ -110,6 +133,11 @@ def _origin(
         revision=str(identity.keeper.snapshot().generation),
         instance=instance,
     )
+
+
+def _tunnel_origin(name: str, upstream: Upstream) -> Origin:
+    """The place alone: TLS in a tunnel is the caller's own affair."""
+    return origin_of(name, replace(upstream, url=f"http://{tunnel_place(upstream)}"))
 
 
 def _placed(upstream: Upstream, loaded: Loaded) -> Upstream:
@@ -176,12 +204,22 @@ def gate_rules(loaded: Loaded, routes: RouteTable, ports: tuple[int, ...]) -> Ga
     return GateRules(
         hosts=frozenset(own) | routes.hosts,
         origins=frozenset(f"http://{host}" for host in own),
+        tunnels=routes.has_tunnels,
         route=_options(loaded, routes),
         head_fields=limits.head_fields,
         head_bytes=limits.head_bytes,
         path_bytes=limits.path_bytes,
         query_bytes=limits.query_string_bytes,
     )
+
+
+def captured_rules(loaded: Loaded, routes: RouteTable) -> GateRules:
+    """What connections may say that were redirected here: any valid Host, so that each is judged,
+    and recorded where no route has it; none of our own names, so that nothing else is reached by
+    going elsewhere. What a page's script may read of it is the browser's to say: the Host is the
+    one that was called."""
+    rules = gate_rules(loaded, routes, ())
+    return replace(rules, hosts=routes.hosts, any_host=True, check_origin=False, tunnels=False)
 
 
 def ingress_rules(loaded: Loaded, routes: RouteTable) -> GateRules:
@@ -263,5 +301,11 @@ def refuse_at_gate(enforcer: Enforcer, refusal: GateRefusal) -> Reply:
     return enforcer.refuse_unread(exchange, refusal.error)
 
 
-def adapters_of(limits: Limits, mcp: McpAdapter) -> Mapping[ProtocolName, HttpAdapter | McpAdapter]:
-    return {ProtocolName.HTTP: http_adapter(limits), ProtocolName.MCP: mcp}
+def adapters_of(
+    limits: Limits, mcp: McpAdapter
+) -> Mapping[ProtocolName, HttpAdapter | McpAdapter | ConnectAdapter]:
+    return {
+        ProtocolName.HTTP: http_adapter(limits),
+        ProtocolName.MCP: mcp,
+        ProtocolName.CONNECT: ConnectAdapter(limit_bytes=limits.tunnel_bytes),
+    }

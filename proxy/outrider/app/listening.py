@@ -35,6 +35,11 @@ class AgentListeners:
     def all(self) -> tuple[Listener, ...]:
         return (self.egress,) if self.ingress is None else (self.egress, self.ingress)
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """Where callers mean us."""
+        return frozenset(port for one in self.all for port in one.ports)
+
     async def start(self, plane: DataPlane, stack: AsyncExitStack) -> None:
         """Bind and accept; `stack` lets go. Raises `ConfigError` naming what cannot be bound."""
         for listener in self.all:
@@ -47,7 +52,11 @@ class AgentListeners:
         """Other rules and limits from the next request on."""
         loaded, limits = plane.loaded, plane.loaded.settings.limits
         ports = self.egress.ports
-        self.egress.edge.take(data_plane.gate_rules(loaded, plane.routes, ports), limits)
+        self.egress.edge.take(
+            data_plane.gate_rules(loaded, plane.routes, ports),
+            limits,
+            data_plane.captured_rules(loaded, plane.routes),
+        )
         if self.ingress is not None:
             self.ingress.edge.take(data_plane.ingress_rules(loaded, plane.ingress), limits)
 
@@ -81,6 +90,7 @@ def listeners_of(
             rules=data_plane.ingress_rules(loaded, plane.ingress),
             uids=frozenset(),
             own_domain=identity.own_domain,
+            captured=None,
         )
     )
     tls = identity.server_context()

@@ -14,7 +14,7 @@ from outrider.core.jsonvalue import Json, as_object
 FIXED_AT_START: Final = (
     "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
     "policy.entrypoint", "policy.max_staleness_s", "policy.opa", "policy.watch",
-    "limits.audit_queue",
+    "limits.audit_queue", "capture",
 )  # fmt: skip
 """What a reload cannot change; a file that changes it is refused whole."""
 _NAMED: Final = 12
@@ -31,7 +31,7 @@ def unmoved(before: Loaded, after: Loaded) -> frozenset[str]:
 
 
 def _place(upstream: Upstream) -> tuple[object, ...]:
-    return upstream.url, upstream.networks, upstream.direction, upstream.tls
+    return upstream.url, upstream.protocol, upstream.networks, upstream.direction, upstream.tls
 
 
 def check_reloadable(before: Loaded, after: Loaded) -> None:

@@ -18,6 +18,7 @@ from outrider import __version__
 from outrider.app import data_plane, policy as policy_parts
 from outrider.app.agents import Agents
 from outrider.app.books import books_of
+from outrider.app.capturing import Capturing
 from outrider.app.control_plane import ControlPlane
 from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
@@ -43,6 +44,7 @@ from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.keeper import ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed
+from outrider.server.capture import OriginalOf, kernel_original
 from outrider.server.drain import Drain
 from outrider.server.edge import EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
@@ -76,6 +78,7 @@ class Sidecar:
         environ: Mapping[str, str],
         *,
         engine: EngineFactory | None = None,
+        original: OriginalOf = kernel_original,
     ) -> None:
         settings = loaded.settings
         self.loaded = loaded
@@ -91,6 +94,13 @@ class Sidecar:
         self.agents = Agents(clock=self.clock, quarantine=self.quarantine, live=self.live)
         self.identity = OwnIdentity(loaded, self.clock, self.metrics)
         self.instance = own_instance(loaded.pod_uid)
+        self.capturing = Capturing(
+            settings=settings,
+            instance=self.instance,
+            clock=self.clock,
+            metrics=self.metrics,
+            original=original,
+        )
         self.wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
         self.draining = False
@@ -270,8 +280,12 @@ class Sidecar:
             budget=BufferBudget(limit_bytes=settings.limits.buffered_bytes, events=self.metrics),
             pressure=self._pressure,
             uids=frozenset(settings.listeners.egress.uids or (os.getuid(),)),
+            captured=self.capturing.parts(
+                data_plane.captured_rules(self.loaded, self.plane.routes)
+            ),
         )
         self.listeners = listeners_of(self.loaded, self.plane, self.identity, parts, self.jobs)
+        self.capturing.listening(lambda: self.listeners.ports)
         await self.listeners.start(self.plane, stack)
         self.listening = True
 
@@ -305,7 +319,7 @@ class Sidecar:
         """The telemetry listener: who probes is answered while OPA is waited for."""
         exposition = Exposition(self.metrics.registry, self.clock)
         stack.callback(exposition.close)
-        page = TelemetryPage(self.health, exposition)
+        page = TelemetryPage(self.health, exposition, capture=self.capturing.document)
         self.telemetry = ControlEdge(
             name="telemetry",
             listener=self.loaded.settings.listeners.telemetry,
@@ -436,6 +450,7 @@ class Sidecar:
             self.metrics.quarantined(self.quarantine.counts())
             self.metrics.pressure(ShedCause.IN_FLIGHT, self.slots.ratio())
             self._identity_view.beat(self.metrics)
+            self.capturing.watch.beat()
 
     def _wall_ahead_s(self) -> float:
         return self.clock.unix_s() - self.clock.monotonic_s()

@@ -16,6 +16,7 @@ from outrider.config.settings import (
 )
 from outrider.config.store_checks import store_faults
 from outrider.config.texts import Fault, path_faults
+from outrider.config.tunnel_checks import tunnel_faults
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(
@@ -39,6 +40,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_identity(settings),
         *_listeners(settings),
         *_upstreams(settings),
+        *tunnel_faults(settings),
         *_credentials(settings),
         *_agent_credentials(settings),
         *_policy(settings),
@@ -179,7 +181,7 @@ def _upstream(key: str, upstream: Upstream, settings: Settings) -> Iterator[Faul
         and not is_loopback(f"{url.hostname}:{url.port or 80}")
     ):
         yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https, or set allow_plain")
-    if upstream.prefix is None and not upstream.hosts:
+    if upstream.prefix is None and not upstream.hosts and upstream.protocol != "connect":
         yield Fault(
             key=f"{key}.prefix", value=None, allowed="give a path prefix such as /mcp/crm, or hosts"
         )

@@ -267,8 +267,11 @@ class Upstream:
 
     url: str
     """`http://host:port/base` or `https://…`; http beyond loopback takes `allow_plain: true`."""
-    protocol: Literal["mcp", "http"] = "http"
-    """Which adapter reads its exchanges: `mcp` (Streamable HTTP) or `http` (plain, REST)."""
+    protocol: Literal["mcp", "http", "connect"] = "http"
+    """Which adapter reads its exchanges: `mcp` (Streamable HTTP), `http` (plain, REST), or
+    `connect`: nobody reads them. A `connect` upstream is one host and port, `https://host[:port]`,
+    that the agent may speak TLS to by itself, through a CONNECT or, where its connections are
+    captured, as if we were not there; policy is asked for `<upstream>/<host>:<port>` as a whole."""
     prefix: str | None = None
     """Path prefix on its listener, such as `/mcp/crm`; stripped before the upstream. With direction
     `ingress` it may be `/`, for everything."""
@@ -378,6 +381,13 @@ class Limits:
     """Values in a JSON request at most."""
     response_nodes: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000
     """Values in a JSON answer at most."""
+    tunnel_bytes: Bytes = 1 << 30
+    """Bytes that one tunnel (CONNECT, captured TLS) may carry, both ways together; then it is cut.
+    """
+    tunnel_idle_s: Seconds = 300.0
+    """Seconds a tunnel may be silent both ways; then it is cut."""
+    tunnel_s: Seconds = 3600.0
+    """Seconds a tunnel lives at most: nobody looks again at what it may reach while it stands."""
     body_idle_s: Seconds = 15.0
     """Seconds between two pieces of a request body; then `slow_client`."""
     body_total_s: Seconds = 300.0
@@ -402,6 +412,19 @@ class Limits:
     """Failed connections in a row after which an upstream is left alone for a while."""
     breaker_open_s: Seconds = 5.0
     """Seconds an upstream is left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """How the agent's connections are kept from going round; in a pod the injector says it."""
+
+    mode: Literal["transparent", "enforce-drop", "cooperative"] = "cooperative"
+    """`transparent`: its connections are redirected to `listeners.egress`, and the kernel is asked
+    where each was going; `enforce-drop`: what does not go by us is refused; `cooperative`: nothing
+    holds it but that it has no credentials."""
+    watch: bool = False
+    """True with a watching `outrider capture verify` beside it, in mode `transparent`: it is not
+    ready while three of its probes, one every ten seconds, are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,6 +555,8 @@ class Settings:
     `credentials` always are."""
     limits: Limits = field(default_factory=Limits)
     """Bounds on everything an exchange may take."""
+    capture: Capture = field(default_factory=Capture)
+    """How the agent is kept from going round."""
     audit: Audit = field(default_factory=Audit)
     """The chain of evidence."""
     stores: Stores = field(default_factory=Stores)

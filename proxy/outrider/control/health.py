@@ -94,11 +94,21 @@ def _seen(check: Check) -> tuple[CheckState, str]:
 
 
 class TelemetryPage:
-    """`/metrics`, `/livez`, `/readyz`: GET alone, no secrets, nothing else."""
+    """`/metrics`, `/livez`, `/readyz`, `/capture`: GET alone, no secrets, nothing else.
 
-    def __init__(self, health: Health, exposition: Exposition) -> None:
+    `capture` is what this sidecar says to who verifies that it is the one connections reach.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        exposition: Exposition,
+        *,
+        capture: Callable[[], bytes] = lambda: b"{}",
+    ) -> None:
         self._health = health
         self._exposition = exposition
+        self._capture = capture
 
     async def handle(self, request: Request) -> Response:
         if request.method != "GET":
@@ -113,6 +123,8 @@ class TelemetryPage:
                 return Response(status=200 if live else 503, body=text, content_type="text/plain")
             case "/readyz":
                 return self._ready(as_json=request.query == "format=json")
+            case "/capture":
+                return Response(status=200, body=self._capture())
             case _:
                 return Response(status=404, body=b"not found\n", content_type="text/plain")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from outrider.core.capture import Meant
 from outrider.core.secret import Secret
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import Direction
@@ -75,7 +76,8 @@ class TlsPeer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """Who is at the other end of the connection, as the kernel and the TLS layer say. One is made
-    for each connection, and `known` with it."""
+    for each connection, and `known` with it. `meant` is where a connection was going that was
+    redirected here; None where we are who was called."""
 
     transport: str  # "tcp" | "unix"
     address: str
@@ -83,6 +85,7 @@ class Peer:
     uid: int | None = None
     pid: int | None = None
     tls: TlsPeer | None = None
+    meant: Meant | None = None
     known: Acquaintance = field(default_factory=Acquaintance, compare=False, repr=False)
 
 
@@ -117,6 +120,35 @@ class BodySource(Protocol):
 
     def release(self) -> None:
         """Give the buffered bytes' room back. Idempotent."""
+
+
+class Far(Protocol):
+    """The upstream's side of a tunnel, for the caller's side to write to."""
+
+    def write(self, data: bytes) -> None:
+        """Send it, or nothing where the connection is gone."""
+
+    def end(self) -> None:
+        """Nothing more will be written: half-close."""
+
+    def fail(self, fault: Exception) -> None:
+        """End the tunnel; whoever reads its answer is told `fault`."""
+
+    def drop(self) -> None:
+        """End the connection, if it has not ended. Idempotent."""
+
+
+class Duplex(Protocol):
+    """The caller's side of a tunnel: pushed, not pulled."""
+
+    def join(self, far: Far) -> None:
+        """From now on what the caller sends goes to `far`. Raises what the caller did wrong
+        meanwhile."""
+
+    def pause(self) -> None:
+        """Take nothing more of the caller for now."""
+
+    def resume(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +196,10 @@ class Outgoing:
 
     `target` is path and query as sent; `headers` are complete save Host, framing and credential,
     which the pool sets. `secret_headers` go last, to this origin only, and never print.
+
+    With `duplex` it is a tunnel: `target` is `host:port` and there is no body. `meant` is where the
+    caller was going, by the name `called`, where its connection was redirected here: it must be a
+    place of the upstream's.
     """
 
     method: str
@@ -172,6 +208,9 @@ class Outgoing:
     body: bytes | AsyncIterator[bytes]
     secret_headers: tuple[tuple[str, Secret], ...] = ()
     lease_fingerprint: str = ""
+    duplex: Duplex | None = None
+    meant: Meant | None = None
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

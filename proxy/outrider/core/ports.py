@@ -13,6 +13,7 @@ from outrider.core.decision import Decision, Permit, ReasonEntry
 from outrider.core.errors import MalformedError
 from outrider.core.exchange import (
     BodySource,
+    Duplex,
     Exchange,
     Headers,
     Outgoing,
@@ -599,6 +600,11 @@ class Prelude(Protocol):
         """The next conversation the sidecar must hold itself, or None once enough is known."""
 
 
+def duplex_of(source: BodySource) -> Duplex | None:
+    """The caller's side of a tunnel, where an exchange is one."""
+    return cast("Duplex", source) if hasattr(source, "join") else None
+
+
 def optional_of(conversation: Conversation) -> OptionalAsks | None:
     """`conversation` as one that offers less, if it is. (A runtime-checked protocol costs 8 µs.)"""
     return cast("OptionalAsks", conversation) if hasattr(conversation, "optional_asks") else None
@@ -640,6 +646,12 @@ class Incoming(Protocol):
 def proven_of(incoming: Incoming) -> TlsPeer | None:
     """Who the upstream behind an answer proved to be, where it did by a SPIFFE ID."""
     found: TlsPeer | None = getattr(incoming, "peer", None)
+    return found
+
+
+def carried_of(incoming: Incoming) -> int | None:
+    """Bytes of the caller's that a tunnel carried to its upstream; None of what is no tunnel."""
+    found: int | None = getattr(incoming, "carried_bytes", None)
     return found
 
 

@@ -40,6 +40,9 @@ _META: Final = "params._meta"
 _FIELD: Final = "header."
 
 
+_BY_NAME: Final = frozenset({ResourceType.TOOL, ResourceType.HOST})
+
+
 def entry_of(ask: Ask, manifest: Manifest) -> ToolEntry:
     """What the manifest says of `ask`; an upstream it does not know is undeclared.
 
@@ -54,7 +57,7 @@ def entry_of(ask: Ask, manifest: Manifest) -> ToolEntry:
     if upstream is None:
         return UNDECLARED
     key = ask.operation or ask.resource
-    if ask.resource_type is ResourceType.TOOL:
+    if ask.resource_type in _BY_NAME:
         return upstream.tools.get(key, upstream.default)
     if ask.resource_type is ResourceType.API:
         return upstream.operations.get(key, upstream.default)

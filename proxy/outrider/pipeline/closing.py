@@ -13,7 +13,7 @@ from outrider.core.exchange import Ending
 from outrider.core.facts import Ended
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import JsonObject, as_object
-from outrider.core.ports import Refused, proven_of
+from outrider.core.ports import Refused, carried_of, proven_of
 from outrider.core.vocabulary import (
     Effect,
     EffectClass,
@@ -150,6 +150,9 @@ class Closing:
             duration_s=clock.monotonic_s() - passage.exchange.started_s,
         )
         peer = proven_of(leg.incoming) if leg.incoming is not None else None
+        carried = carried_of(leg.incoming) if leg.incoming is not None else None
+        if carried is not None:
+            outcome["bytes_sent"] = carried
         for decision_id in (*leg.recorded, *passage.owed):
             record = records.begun(RecordKind.OUTCOME, clock, shared)
             record["decision"] = {"id": decision_id}

@@ -42,6 +42,9 @@ _BEFORE_BODY: Final = frozenset(
     {Reason.OVERLOAD, Reason.QUARANTINED, Reason.NO_TASK, Reason.POLICY_UNAVAILABLE}
     | {Reason.POLICY_STALE}
 )
+_ASTRAY: Final = frozenset({Reason.UNRECOGNISED, Reason.MALFORMED})
+"""Why a captured connection is refused that was not going where any route leads."""
+_CONNECT: Final = "CONNECT"
 
 
 class Enforcer:
@@ -121,7 +124,7 @@ class Enforcer:
         if self._own.asked(passage):
             return await self._own.answer(passage)
         if route is None:
-            raise UnrecognisedError("no upstream is configured for this path or host")  # 6
+            raise _unrouted(passage)  # 6
         passage.give_back = await parts.slots.enter(passage.subject.id, route.upstream)
         passage.policy = parts.decider.active()
         conversation = await self._read(passage)  # 7
@@ -333,6 +336,8 @@ class Enforcer:
         self, passage: Passage, fault: EnforcementError, *, close: bool
     ) -> tuple[Reply, Reason]:
         """The answer that refuses, and the reason that it tells."""
+        if passage.exchange.peer.meant is not None and fault.reason in _ASTRAY:
+            self._parts.metrics.noted("bypass_attempt", _attempted(passage))
         self._closing.record_refusal(passage, fault)
         refusal = self._closing.refusal(passage, fault)
         refused = self._closing.words(passage, refusal, fault)
@@ -391,6 +396,21 @@ def _internal(passage: Passage) -> dict[str, str]:
 def _passage(exchange: Exchange) -> Passage:
     entry = LiveExchange(id=exchange.id, peer=exchange.peer.tls)
     return Passage(exchange=exchange, head=exchange.head, entry=entry)
+
+
+def _unrouted(passage: Passage) -> UnrecognisedError:
+    """No route: for the record, where it was to go if that is not in one of our own paths."""
+    head = passage.head
+    asked = head.host if head.absolute else None
+    detail = "no upstream is configured for this path or host"
+    return UnrecognisedError(detail, resource=asked, cause="route")
+
+
+def _attempted(passage: Passage) -> ProtocolName:
+    """What was tried past the settings, as far as it was read."""
+    if passage.head.method == _CONNECT:
+        return ProtocolName.CONNECT
+    return ProtocolName.HTTP if passage.head.host else ProtocolName.UNKNOWN
 
 
 def _is_nobody(passage: Passage, fault: EnforcementError) -> bool:

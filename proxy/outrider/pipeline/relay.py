@@ -155,6 +155,9 @@ class Relay:
         outgoing = leg.conversation.outgoing(leg.edits)
         if leg.edits.headers:
             outgoing = replace(outgoing, headers=merged(outgoing.headers, leg.edits.headers))
+        meant = passage.exchange.peer.meant
+        if meant is not None:
+            outgoing = replace(outgoing, meant=meant, called=passage.head.host)
         found = self._provider(passage, plan)
         if found is None:
             return await self._dispatch(leg, leg.permit, outgoing)

@@ -61,6 +61,11 @@ class GateCause(StrEnum):
     PREFACE = "preface"
     TLS = "tls"
     HEAD_TIMEOUT = "head_timeout"
+    # of tunnels and of connections that were redirected here
+    CLIENT_HELLO = "client_hello"
+    SERVER_NAME = "server_name"
+    ENCRYPTED_HELLO = "encrypted_hello"
+    ORIGINAL = "original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,10 @@ RULINGS: Final[Mapping[GateCause, Ruling]] = {
     GateCause.HEAD_TIMEOUT: Ruling(
         status=408, reason=Reason.SLOW_CLIENT, detail="the head came too slowly"
     ),
+    GateCause.CLIENT_HELLO: _malformed("the TLS handshake cannot be read"),
+    GateCause.SERVER_NAME: _malformed("the TLS handshake names no server (SNI)"),
+    GateCause.ENCRYPTED_HELLO: _malformed("the TLS handshake hides its server's name (ECH)"),
+    GateCause.ORIGINAL: _unknown("the Host is not where the connection was going", 421),
 }
 
 
@@ -185,6 +194,7 @@ class GateRules:
     origins: frozenset[str] = frozenset()
     check_origin: bool = True
     absolute: bool = True
+    tunnels: bool = False  # CONNECT is offered
     instance: bool = False  # `Outrider-Instance` is read, from an mTLS SPIFFE peer alone
     route: Callable[[str, str], RouteRules] = field(default=lambda _host, _path: _DEFAULT_ROUTE)
     head_fields: int = 100
@@ -234,7 +244,7 @@ def check(
     plain = is_plain_path(raw_path)
     path = raw_path if plain else _folded(raw_path)
     try:
-        kept, special, dropped = _fields(raw_headers, rules)
+        kept, special, dropped = fields_of(raw_headers, rules)
         host = _host(special, authority, rules)
         route = rules.route(host, path)
         if not plain:
@@ -244,7 +254,7 @@ def check(
         if authority is not None:
             _check_scheme(scheme, route)
         length, has_body, gzip = _framing(method, special, route)
-        expects, close = _optional(special, rules) if len(special) > 1 else (False, False)
+        expects, close = check_optional(special, rules) if len(special) > 1 else (False, False)
     except GateError as error:
         error.method, error.path = method, path
         raise
@@ -301,7 +311,7 @@ def _absolute(target: str, rules: GateRules) -> tuple[str, str, str]:
     return scheme, rest[:slash], rest[slash:]
 
 
-def _fields(
+def fields_of(
     raw_headers: RawHeaders, rules: GateRules
 ) -> tuple[list[tuple[str, str]], dict[str, str], int]:
     """The fields that stay, those with a rule of their own, and how many were dropped."""
@@ -420,7 +430,7 @@ def _framing(
     return length, has_body, content == "gzip"
 
 
-def _optional(special: dict[str, str], rules: GateRules) -> tuple[bool, bool]:
+def check_optional(special: dict[str, str], rules: GateRules) -> tuple[bool, bool]:
     """Rules of the fields that most requests lack: expects 100-continue, and must close."""
     connection = special.get("connection")
     if connection is not None:

@@ -10,25 +10,37 @@ This overrides private parts of aiohttp's request handler (`start`, `_messages`,
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final, cast
 
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import Server
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from outrider.core.capture import Meant, port_of
 from outrider.core.errors import EnforcementError, MalformedError, SlowClientError
-from outrider.core.exchange import Ending, Exchange, Peer, Reply
+from outrider.core.exchange import (
+    BodySource,
+    Ending,
+    Exchange,
+    Peer,
+    Reply,
+    RequestHead,
+    TraceContext,
+)
 from outrider.core.ids import uuid7
 from outrider.protocols.gate import GateCause, Gated, GateError, check
 from outrider.server.body import RequestBody
-from outrider.server.edge import Edge, GateRefusal
+from outrider.server.edge import CapturedParts, Edge, GateRefusal
 from outrider.server.incoming import IncomingBody
+from outrider.server.opening import Opening, TunnelAsk
 from outrider.server.pressure import Level
 from outrider.server.reply import LAST_CHUNK, chunk, stream_head, whole_reply
 from outrider.server.trace import trace_of
+from outrider.server.tunnel import Tunnel, TunnelParts
 from outrider.server.wheel import NEVER
 
 logger = logging.getLogger("outrider.server")
@@ -38,9 +50,7 @@ _JOIN_BYTES: Final = 65_536
 _HIGH_BYTES: Final = 65_536
 _LOW_BYTES: Final = 16_384
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CONNECT: Final = b"CONNECT "
-_PREFACE: Final = b"PRI * HTTP/2"
-_CLIENT_HELLO: Final = 0x16
+_HTTP_PORT: Final = 80
 _STREAM: Final = "text/event-stream"
 
 
@@ -61,12 +71,13 @@ class AgentConnection(RequestHandler):
         "_answering",
         "_edge",
         "_expects",
-        "_first",
         "_head_bytes",
         "_incoming",
+        "_opening",
         "_peer",
         "_proven_s",
         "_served",
+        "_tunnel",
         "_wait_for",
         "born_s",
         "deadline_s",
@@ -92,7 +103,8 @@ class AgentConnection(RequestHandler):
         self._edge = edge
         self._peer: Peer | None = None
         self._proven_s = NEVER  # until then its proof of identity holds, if it gave one
-        self._first: bytes | None = b""
+        self._opening: Opening | None = None
+        self._tunnel: Tunnel | None = None
         self._incoming = IncomingBody()
         self._expects = False
         self._answering = False
@@ -111,6 +123,7 @@ class AgentConnection(RequestHandler):
         if self._peer is None:
             stream.abort()
             return
+        self._opening = Opening(self._edge.rules_for(self._peer), self._peer.meant)
         stream.set_write_buffer_limits(high=_HIGH_BYTES, low=_LOW_BYTES)
         super().connection_made(transport)
         if self._task_handler is not None:
@@ -130,8 +143,8 @@ class AgentConnection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._close or self._force_close:
             return
-        if self._first is not None and data:
-            data = self._look(data)
+        if self._opening is not None and data:
+            data = self._look(self._opening, data)
             if not data:
                 return
         before, incoming = self._request_count, self._incoming
@@ -147,23 +160,47 @@ class AgentConnection(RequestHandler):
         elif data:
             self._check_head(len(data))
 
-    def _look(self, data: bytes) -> bytes:
+    def _look(self, opening: Opening, data: bytes) -> bytes:
         """The first bytes once they are known to be a request; b"" while they are not."""
-        seen = (self._first or b"") + data
-        if seen[0] == _CLIENT_HELLO:
-            self._turn_away(GateError(GateCause.TLS), silent=True)
+        had_begun = opening.has_begun
+        try:
+            opened = opening.feed(data)
+        except GateError as error:
+            self._turn_away(error, silent=opening.is_tls)
             return b""
-        for opening, cause in ((_CONNECT, GateCause.CONNECT), (_PREFACE, GateCause.PREFACE)):
-            if seen.startswith(opening):
-                self._turn_away(GateError(cause))
-                return b""
-            if opening.startswith(seen):
-                if not self._first:
-                    self._wait(Wait.HEAD, self._edge.limits.head_s)
-                self._first = seen
-                return b""
-        self._first = None
-        return seen
+        if opened is None:
+            if not had_begun:
+                self._wait(Wait.HEAD, self._edge.limits.head_s)
+            return b""
+        self._opening = None
+        if isinstance(opened, bytes):
+            return opened
+        self._ask_for(opened)
+        return b""
+
+    def _ask_for(self, asked: TunnelAsk) -> None:
+        """From now on this connection is a tunnel's, or ends."""
+        transport = cast("asyncio.Transport", self.transport)
+        edge = self._edge
+        self.deadline_s = NEVER
+        if asked.dropped:
+            edge.events.headers_dropped(edge.name, asked.dropped)
+        parts = TunnelParts(
+            transport=transport,
+            clock=edge.clock,
+            wheel=edge.wheel,
+            limits=edge.limits,
+            lost=self.connection_lost,
+            streamed=self._has_streamed,
+        )
+        self._tunnel = tunnel = Tunnel(asked, parts)
+        transport.set_protocol(tunnel)
+        self._messages.append((asked, EMPTY_PAYLOAD))  # type: ignore[arg-type]
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _has_streamed(self, count: int) -> None:
+        self.streamed = count
 
     def _queued(self, count: int) -> None:
         """`count` messages were read: the last of them owns the bytes that follow."""
@@ -197,7 +234,8 @@ class AgentConnection(RequestHandler):
     def expired(self) -> None:
         """The one deadline has passed; what that means depends on what was waited for."""
         waited = self._wait_for
-        if waited is Wait.HEAD and (self._head_bytes or self._first):
+        begun = self._opening is not None and self._opening.has_begun
+        if waited is Wait.HEAD and (self._head_bytes or begun):
             self._turn_away(GateError(GateCause.HEAD_TIMEOUT))
         elif waited is Wait.BODY:
             self._incoming.fail(SlowClientError("the body came too slowly", cause="body"))
@@ -259,6 +297,9 @@ class AgentConnection(RequestHandler):
                 finally:
                     self._waiter = None
             message, payload = self._messages.popleft()
+            if self._tunnel is not None:
+                await self._serve_tunnel(self._tunnel, cast("TunnelAsk", message))
+                return
             if self._parser is not None:
                 self._parser.message_consumed()
             if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
@@ -276,6 +317,19 @@ class AgentConnection(RequestHandler):
             self._rest()
         if self.transport is not None and self._wait_for is not Wait.LINGER:
             self.transport.close()
+
+    async def _serve_tunnel(self, tunnel: Tunnel, asked: TunnelAsk) -> None:
+        """The one thing that this connection is for, until it ends."""
+        trace = trace_of(asked.traceparent, asked.tracestate)
+        self._answering = True
+        try:
+            await tunnel.serve(await self._edge.handler(self._exchange(asked.head, tunnel, trace)))
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._answering = False
+            tunnel.release()
 
     def _rest(self) -> None:
         """Between two exchanges."""
@@ -295,8 +349,16 @@ class AgentConnection(RequestHandler):
         edge = self._edge
         try:
             gated = check(
-                message.method, message.path, message.version, message.raw_headers, edge.rules
+                message.method,
+                message.path,
+                message.version,
+                message.raw_headers,
+                edge.rules_for(self._peer),
             )
+            if self._peer is not None and self._peer.meant is not None:
+                if self._peer.meant.is_probe and edge.captured is not None:
+                    return self._probed(edge.captured)
+                gated = _led(gated, self._peer.meant)
         except GateError as error:
             self._turn_away(error, message)
             return False
@@ -307,7 +369,8 @@ class AgentConnection(RequestHandler):
             payload, length=gated.length, gzip=gated.gzip, line=self, terms=edge.body_terms
         )
         try:
-            reply = await edge.handler(self._exchange(gated, body))
+            trace = trace_of(gated.traceparent, gated.tracestate)
+            reply = await edge.handler(self._exchange(gated.head, body, trace))
             close = message.should_close or gated.close or reply.close or self._must_close(payload)
             await self._answer(reply, gated.head.method, close=close)
             close = close or (reply.is_last is not None and reply.is_last())
@@ -317,7 +380,20 @@ class AgentConnection(RequestHandler):
             self._end(unread=not payload.is_eof() and not self._expects)
         return not close
 
-    def _exchange(self, gated: Gated, body: RequestBody) -> Exchange:
+    def _probed(self, captured: CapturedParts) -> bool:
+        """One of our own probes: nobody's request, answered here and now, and the last."""
+        nobody = Reply(
+            status=200,
+            headers=(("content-type", "application/json"),),
+            body=b"",
+            settle=lambda _ending, _count: None,
+            close=True,
+        )
+        self._write_whole(nobody, captured.probed(), "GET", close=True)
+        self._end(unread=False)
+        return False
+
+    def _exchange(self, head: RequestHead, body: BodySource, trace: TraceContext) -> Exchange:
         edge = self._edge
         peer = self._peer
         if peer is None:
@@ -326,10 +402,10 @@ class AgentConnection(RequestHandler):
             id=uuid7(edge.clock.unix_s()),
             direction=edge.direction,
             listener=edge.name,
-            head=gated.head,
+            head=head,
             peer=peer,
             body=body,
-            trace=trace_of(gated.traceparent, gated.tracestate),
+            trace=trace,
             started_s=edge.clock.monotonic_s(),
         )
 
@@ -470,6 +546,14 @@ class AgentConnection(RequestHandler):
         self._wait(Wait.LINGER, _LINGER_S)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.cancel()
+
+
+def _led(gated: Gated, meant: Meant) -> Gated:
+    """A redirected request as it is judged: by the host it names, never by a path of ours. Raises
+    `GateError` where its port is not the one the connection was going to."""
+    if port_of(gated.head.host, _HTTP_PORT) != meant.port:
+        raise GateError(GateCause.ORIGINAL)
+    return gated._replace(head=replace(gated.head, absolute=True))
 
 
 def _syntax(fault: _ErrInfo) -> GateError:

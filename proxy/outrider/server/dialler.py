@@ -10,12 +10,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
+from outrider.core.capture import Meant
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import Reason
-from outrider.server.addresses import Address
+from outrider.server.addresses import Address, literal
 from outrider.server.dns import Resolver
 from outrider.server.events import EdgeEvents, UpstreamFault
 from outrider.server.origin import Origin, PoolLimits
@@ -23,6 +24,8 @@ from outrider.server.upstream_connection import UpstreamConnection
 
 logger = logging.getLogger("outrider.server")
 
+_MADE = TypeVar("_MADE", bound=asyncio.Protocol)
+_ELSEWHERE: Final = "the caller was going to an address that is none of the upstream's"
 _BAD: Final = "the upstream's certificate is not good"
 _NO_TRUST: Final = "the upstream and this sidecar do not accept one another's identity"
 
@@ -34,7 +37,7 @@ class Dialler:
         self, *, limits: PoolLimits, clock: Clock, events: EdgeEvents, resolver: Resolver
     ) -> None:
         self._limits = limits
-        self._clock = clock
+        self.clock = self._clock = clock
         self._events = events
         self._resolver = resolver
 
@@ -43,11 +46,7 @@ class Dialler:
     ) -> UpstreamConnection:
         """A connection to `origin`. Raises `UpstreamUnavailableError`."""
         started_s = self._clock.monotonic_s()
-        try:
-            addresses = await self._resolver.resolve(origin.host, origin.port, origin.networks)
-        except UpstreamUnavailableError:
-            self._events.upstream_error(origin.name, UpstreamFault.DNS)
-            raise
+        addresses = await self._addresses(origin)
         sock = await self._connected(origin, addresses)
         try:
             connection = await self._made(sock, origin, make)
@@ -58,6 +57,55 @@ class Dialler:
             origin.name, origin.tls is not None, self._clock.monotonic_s() - started_s
         )
         return connection
+
+    async def tunnel(self, origin: Origin, meant: Meant | None, make: Callable[[], _MADE]) -> _MADE:
+        """A connection to `origin`, TLS or not being the caller's affair; of a redirected caller to
+        the very address it was going to. Raises `UpstreamUnavailableError`."""
+        started_s = self._clock.monotonic_s()
+        addresses = await self._addresses(origin)
+        if meant is not None:
+            addresses = (await self._pinned(origin, meant, addresses),)
+        sock = await self._connected(origin, addresses)
+        try:
+            _, made = await asyncio.get_running_loop().create_connection(make, sock=sock)
+        except BaseException:
+            let_go(sock)
+            raise
+        took_s = self._clock.monotonic_s() - started_s
+        self._events.upstream_connected(origin.name, False, took_s)
+        return made
+
+    async def check_meant(self, origin: Origin, meant: Meant, called: str) -> None:
+        """Raises `UpstreamUnavailableError` unless a redirected caller was going to a place of
+        this upstream's, by the name it called or by the upstream's own."""
+        address = literal(meant.address)
+        for host in dict.fromkeys((called, origin.host)):
+            if address in await self._resolver.known(host, meant.port):
+                return
+        for host in dict.fromkeys((called, origin.host)):
+            if address in await self._resolver.known(host, meant.port, fresh=True):
+                return
+        raise _elsewhere()
+
+    async def _pinned(
+        self, origin: Origin, meant: Meant, addresses: tuple[Address, ...]
+    ) -> Address:
+        """The checked address that a redirected caller was going to. Names that turn are asked
+        for again once."""
+        address = literal(meant.address)
+        if address is None or address not in addresses:
+            addresses = await self._addresses(origin, fresh=True)
+        if address is None or address not in addresses:
+            raise _elsewhere()
+        return address
+
+    async def _addresses(self, origin: Origin, *, fresh: bool = False) -> tuple[Address, ...]:
+        resolve = self._resolver.fresh if fresh else self._resolver.resolve
+        try:
+            return await resolve(origin.host, origin.port, origin.networks)
+        except UpstreamUnavailableError:
+            self._events.upstream_error(origin.name, UpstreamFault.DNS)
+            raise
 
     async def _connected(self, origin: Origin, addresses: tuple[Address, ...]) -> socket.socket:
         """A connected socket to one of the checked addresses, all tried within one deadline."""
@@ -143,6 +191,12 @@ def let_go(sock: socket.socket) -> None:
         sock.close()
     else:
         sock.detach()
+
+
+def _elsewhere() -> UpstreamUnavailableError:
+    return UpstreamUnavailableError(
+        _ELSEWHERE, reason=Reason.UNRECOGNISED, cause="original", status=421
+    )
 
 
 def _unidentified(detail: str) -> UpstreamUnavailableError:

@@ -12,6 +12,8 @@ from outrider.server.addresses import Address, Network, is_ambiguous_host, liter
 Lookup: TypeAlias = "Callable[[str, int], Awaitable[list[str]]]"
 
 _FAILURE_S: Final = 1.0
+_FRESH_S: Final = 1.0
+"""An answer so young is not asked for again, whoever wants a fresh one."""
 _MAX_ENTRIES: Final = 1024
 
 
@@ -43,10 +45,21 @@ class Resolver:
         self, host: str, port: int, networks: tuple[Network, ...]
     ) -> tuple[Address, ...]:
         """At least one address. Raises `UpstreamUnavailableError`."""
+        return await self._checked(host, port, networks, fresh=False)
+
+    async def fresh(
+        self, host: str, port: int, networks: tuple[Network, ...]
+    ) -> tuple[Address, ...]:
+        """`resolve`, asked for anew where what is known is older than a second."""
+        return await self._checked(host, port, networks, fresh=True)
+
+    async def _checked(
+        self, host: str, port: int, networks: tuple[Network, ...], *, fresh: bool
+    ) -> tuple[Address, ...]:
         address = literal(host)
         if address is None and is_ambiguous_host(host):
             raise UpstreamUnavailableError("the upstream's host is ambiguous", cause="dns")
-        found = (address,) if address is not None else await self._answer(host, port)
+        found = (address,) if address is not None else await self._answer(host, port, fresh=fresh)
         if not found:
             raise UpstreamUnavailableError("the upstream's name has no address", cause="dns")
         if not all(may_dial(candidate, networks) for candidate in found):
@@ -55,11 +68,20 @@ class Resolver:
             )
         return found
 
-    async def _answer(self, host: str, port: int) -> tuple[Address, ...]:
+    async def known(self, host: str, port: int, *, fresh: bool = False) -> tuple[Address, ...]:
+        """The addresses of `host`, to compare with and not to dial; none where it has none."""
+        address = literal(host.removeprefix("[").removesuffix("]"))
+        if address is not None:
+            return (address,)
+        return () if is_ambiguous_host(host) else await self._answer(host, port, fresh=fresh)
+
+    async def _answer(self, host: str, port: int, *, fresh: bool) -> tuple[Address, ...]:
         now_s = self._clock.monotonic_s()
         known = self._answers.get((host, port))
         if known is not None and known[0] > now_s:
-            return known[1]
+            asked_s = known[0] - (self._ttl_s if known[1] else _FAILURE_S)
+            if not fresh or now_s - asked_s < _FRESH_S:
+                return known[1]
         try:
             async with asyncio.timeout(self._timeout_s):
                 texts = await self._lookup(host, port)

@@ -4,12 +4,13 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiohttp import http_parser
 
 from outrider.config.settings import Limits
+from outrider.core.capture import Meant
 from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.exchange import Exchange, Peer, Reply, TlsPeer, TraceContext
 from outrider.core.ports import Clock
@@ -17,6 +18,7 @@ from outrider.core.vocabulary import Direction
 from outrider.protocols.gate import GateRules
 from outrider.server.addresses import literal
 from outrider.server.body import body_terms
+from outrider.server.capture import CaptureReader
 from outrider.server.events import EdgeEvents, ShedCause, Threshold
 from outrider.server.handshakes import Doorkeeper
 from outrider.server.overload import BufferBudget
@@ -57,9 +59,20 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedParts:
+    """Of a listener to which connections are redirected: how they are known, what they may say,
+    and what takes note of a probe of ours and answers it."""
+
+    reader: CaptureReader
+    rules: GateRules
+    probed: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeParts:
     """What an edge is made of. `uids` are the peers accepted on a Unix socket, no others;
-    `own_domain` is our trust domain, whose callers have no bound in common."""
+    `own_domain` is our trust domain, whose callers have no bound in common. With `captured`
+    connections may come to it that were going elsewhere."""
 
     name: str
     direction: Direction
@@ -74,6 +87,7 @@ class EdgeParts:
     pressure: Pressure | None = None
     uids: frozenset[int] = frozenset()
     own_domain: Callable[[], str | None] = lambda: None
+    captured: CapturedParts | None = None
 
 
 class Edge:
@@ -90,6 +104,7 @@ class Edge:
         self.wheel = parts.wheel
         self.events = parts.events
         self.body_terms = body_terms(parts.limits, parts.clock, parts.budget)
+        self.captured = parts.captured
         self.draining = False
         self.door: Doorkeeper | None = None
         """Of a listener that speaks TLS: who is let in proved who it is."""
@@ -100,12 +115,20 @@ class Edge:
         self._own_domain = parts.own_domain
         self._held: Counter[str] = Counter()
 
-    def take(self, rules: GateRules, limits: Limits) -> None:
+    def take(self, rules: GateRules, limits: Limits, captured: GateRules | None = None) -> None:
         """Other rules and limits from the next request on; what a connection's parser takes of a
-        head changes with the next connection."""
+        head changes with the next connection. `captured` are those for redirected connections."""
         self.rules, self.limits = rules, limits
+        if self.captured is not None and captured is not None:
+            self.captured = replace(self.captured, rules=captured)
         self._budget.resize(limits.buffered_bytes)
         self.body_terms = body_terms(limits, self.clock, self._budget)
+
+    def rules_for(self, peer: Peer | None) -> GateRules:
+        """What a connection may say: a redirected one names only hosts that are routed."""
+        if peer is None or peer.meant is None or self.captured is None:
+            return self.rules
+        return self.captured.rules
 
     @property
     def level(self) -> Level:
@@ -122,7 +145,7 @@ class Edge:
         if self._pressure is not None and self._pressure.level is Level.HARD:
             self.events.shed(self._pressure.cause, Threshold.HARD)
             return None
-        peer = peer_of(transport, proven)
+        peer = peer_of(transport, proven, self._meant(transport))
         named = bool(self._uids) or proven is None  # a proof is enough where no uid is asked for
         if peer.transport == "unix" and named and peer.uid not in self._uids:
             self.events.edge_refused(self.name, "peer_uid")
@@ -135,6 +158,11 @@ class Edge:
         self.connections.add(connection)
         self.events.connection(self.name, 1)
         return peer
+
+    def _meant(self, transport: "asyncio.Transport") -> Meant | None:
+        if self.captured is None:
+            return None
+        return self.captured.reader.meant(transport.get_extra_info("socket"))
 
     def _is_too_many(self, peer: Peer) -> bool:
         """Whether whose it is has its share already."""
@@ -183,8 +211,10 @@ class Edge:
         self.events.connection(self.name, -1)
 
 
-def peer_of(transport: "asyncio.Transport", proven: TlsPeer | None = None) -> Peer:
-    """The other end, as the kernel says, and with it who it proved to be."""
+def peer_of(
+    transport: "asyncio.Transport", proven: TlsPeer | None = None, meant: Meant | None = None
+) -> Peer:
+    """The other end, as the kernel says, and with it who it proved to be and where it was going."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family == socket.AF_UNIX:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -194,7 +224,7 @@ def peer_of(transport: "asyncio.Transport", proven: TlsPeer | None = None) -> Pe
     address = str(name[0]) if name else ""
     known = literal(address)
     loopback = known is not None and known.is_loopback
-    return Peer(transport="tcp", address=address, loopback=loopback, tls=proven)
+    return Peer(transport="tcp", address=address, loopback=loopback, tls=proven, meant=meant)
 
 
 def _proven(transport: "asyncio.Transport") -> TlsPeer | None:

@@ -38,6 +38,13 @@ class Threshold(StrEnum):
     HARD = "hard"
 
 
+class Way(StrEnum):
+    """`way` of `tunnel_bytes_total`: `out` went to the upstream, `in` came from it."""
+
+    OUT = "out"
+    IN = "in"
+
+
 class EdgeEvents(Protocol):
     """Called on the path of every request: each does little and raises nothing."""
 
@@ -62,6 +69,10 @@ class EdgeEvents(Protocol):
     def upstream_connected(self, upstream: str, tls: bool, took_s: float) -> None: ...
 
     def breaker(self, upstream: str, is_open: bool) -> None: ...
+
+    def tunnel(self, delta: int) -> None: ...
+
+    def tunnel_bytes(self, upstream: str, way: Way, count: int) -> None: ...
 
 
 class NoEvents:
@@ -98,4 +109,10 @@ class NoEvents:
         pass
 
     def breaker(self, upstream: str, is_open: bool) -> None:
+        pass
+
+    def tunnel(self, delta: int) -> None:
+        pass
+
+    def tunnel_bytes(self, upstream: str, way: Way, count: int) -> None:
         pass

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from outrider.core.decision import Permit
+from outrider.core.destinations import host_of
 from outrider.core.errors import EnforcementError, UpstreamFailedError, UpstreamUnavailableError
 from outrider.core.exchange import Outgoing, TlsPeer
 from outrider.core.ports import Clock
@@ -21,6 +22,7 @@ from outrider.server.events import EdgeEvents, UpstreamFault
 from outrider.server.origin import Origin, PoolLimits
 from outrider.server.overload import Turnstile
 from outrider.server.request_bytes import announced_length, request_head
+from outrider.server.tunnel_line import TunnelLine
 from outrider.server.upstream_connection import State, Terms, UpstreamConnection
 from outrider.server.wheel import Wheel
 
@@ -50,9 +52,12 @@ class PoolParts:
 class UpstreamPool:
     """`core.ports.Upstream` over all configured upstreams."""
 
-    def __init__(self, *, origins: Iterable[Origin], parts: PoolParts) -> None:
+    def __init__(
+        self, *, origins: Iterable[Origin], parts: PoolParts, tunnels: Iterable[Origin] = ()
+    ) -> None:
         self._elders: list[UpstreamPool] = []
         self._lines = {origin.name: Line(origin=origin, parts=parts) for origin in origins}
+        self._tunnels = {origin.name: _tunnel_line(origin, parts) for origin in tunnels}
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> Answer:
         """The answer's head, its body to be pulled.
@@ -60,6 +65,11 @@ class UpstreamPool:
         Raises `UpstreamUnavailableError` (nothing written), `UpstreamFailedError`,
         `OverloadError`, or what the body raised. Cancelled, it drops the connection.
         """
+        if outgoing.duplex is not None:
+            tunnels = self._tunnels.get(permit.upstream)
+            if tunnels is None:
+                raise UpstreamUnavailableError("no tunnel leads there", cause="unknown")
+            return await tunnels.open(outgoing, outgoing.duplex)
         line = self._lines.get(permit.upstream)
         if line is None:
             raise UpstreamUnavailableError("the upstream is not configured", cause="unknown")
@@ -94,7 +104,8 @@ class UpstreamPool:
     @property
     def is_busy(self) -> bool:
         """Whether there are connections, or will be one."""
-        return any(line.is_busy for line in self._lines.values())
+        lines: tuple[Line | TunnelLine, ...] = (*self._lines.values(), *self._tunnels.values())
+        return any(line.is_busy for line in lines)
 
     def retire(self, successor: "UpstreamPool | None" = None, same: Container[str] = ()) -> None:
         """Use no connection again: idle ones go now, the others after their exchange.
@@ -111,11 +122,23 @@ class UpstreamPool:
         for name, line in self._lines.items():
             heir = successor.line(name) if successor is not None and name in same else None
             line.retire(heir)
+        for name, tunnels in self._tunnels.items():
+            if successor is None or name not in same:
+                tunnels.close()
 
     def close(self) -> None:
         """Drop every connection."""
         for line in self._lines.values():
             line.close()
+        for tunnels in self._tunnels.values():
+            tunnels.close()
+
+
+def _tunnel_line(origin: Origin, parts: PoolParts) -> TunnelLine:
+    dialler = Dialler(
+        limits=parts.limits, clock=parts.clock, events=parts.events, resolver=parts.resolver
+    )
+    return TunnelLine(origin=origin, limits=parts.limits, dialler=dialler, events=parts.events)
 
 
 class _RetiredError(Exception):
@@ -193,6 +216,9 @@ class Line:
         if self._retired and not self._serves_late:
             return await self._by_heir(outgoing)
         length = announced_length(outgoing)
+        if outgoing.meant is not None:
+            called = outgoing.called
+            await self._dialler.check_meant(self._origin, outgoing.meant, host_of(called) or called)
         try:
             connection = await self._connection(outgoing.lease_fingerprint)
         except _RetiredError:

@@ -7,6 +7,7 @@ bound at start, so they exist at zero. An attacker's text is never a label.
 
 from outrider.telemetry.families.audit import AuditFamilies
 from outrider.telemetry.families.bundles import BundleFamilies
+from outrider.telemetry.families.capture import CaptureFamilies
 from outrider.telemetry.families.decisions import DecisionFamilies
 from outrider.telemetry.families.edge import EdgeFamilies
 from outrider.telemetry.families.identity import IdentityFamilies
@@ -20,6 +21,7 @@ class Metrics(
     BundleFamilies,
     EdgeFamilies,
     UpstreamFamilies,
+    CaptureFamilies,
     AuditFamilies,
     TaskFamilies,
     IdentityFamilies,

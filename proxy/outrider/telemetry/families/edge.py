@@ -13,8 +13,10 @@ EDGE_CAUSES: Final = (
     "field_count", "head_length", "field_name", "field_value", "alias", "duplicate", "reserved",
     "host", "unknown_host", "origin", "connection", "te", "range", "framing", "body_length", "body",
     "expect", "upgrade", "encoding", "syntax", "preface", "tls", "head_timeout", "no_peer",
-    "peer_uid",
+    "peer_uid", "client_hello", "server_name", "encrypted_hello", "original",
 )  # fmt: skip
+EGRESS_CAUSES: Final = ("client_hello", "server_name", "encrypted_hello", "original")
+"""Of tunnels and captured connections, which ingress has none of."""
 SHED_CAUSES: Final = (
     "connections", "in_flight", "buffered_bytes", "memory", "fds", "loop_lag", "audit_queue",
 )  # fmt: skip
@@ -30,7 +32,12 @@ class EdgeFamilies(Families):
             "edge_refusals_total",
             "Requests and connections refused before any adapter, by the rule that refused",
             (listener, closed("cause", EDGE_CAUSES)),
-            [(name, cause) for name in LISTENERS for cause in EDGE_CAUSES],
+            [
+                (name, cause)
+                for name in LISTENERS
+                for cause in EDGE_CAUSES
+                if name == "egress" or cause not in EGRESS_CAUSES
+            ],
         )
         self._dropped = self._tally(
             "edge_headers_dropped_total", "Header fields dropped by the gate"

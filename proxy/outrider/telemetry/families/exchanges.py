@@ -15,6 +15,8 @@ LIVE_PROTOCOLS: Final = (
     ProtocolName.UNKNOWN,
 )
 """Protocols that have an adapter; an exchange in another is counted as `unknown`."""
+_TUNNEL: Final = ProtocolName.CONNECT
+"""On egress alone; and its caller's silence is no overhead of ours."""
 NOTES: Final = {
     "credential_stripped": (
         "agent_credentials_stripped_total",
@@ -25,9 +27,13 @@ NOTES: Final = {
     "redacted": ("redactions_total", "Answers that policy had redacted"),
     "hidden": ("list_entries_hidden_total", "Entries left out of lists, which policy would refuse"),
     "notify": ("notifications_total", "Notifications that policy asked for"),
+    "bypass_attempt": (
+        "capture_bypass_attempts_total",
+        "Captured connections refused since no route leads where they were going",
+    ),
 }
 """Notes of the pipeline: the counter and its help."""
-PLAIN: Final = ("credential_stripped", "secret_echo")
+PLAIN: Final = ("credential_stripped", "secret_echo", "bypass_attempt")
 """Notes that are counted without a label."""
 
 
@@ -59,7 +65,7 @@ class ExchangeFamilies(Families):
             for each in LIVE_PROTOCOLS
             for allowed in (True, False)
         }
-        self._own = {each: own.labels(each.value) for each in LIVE_PROTOCOLS}
+        self._own = {each: own.labels(each.value) for each in LIVE_PROTOCOLS if each != _TUNNEL}
         self._declare_notes()
 
     def _declare_ends(self) -> None:
@@ -77,6 +83,7 @@ class ExchangeFamilies(Families):
             for direction in DIRECTIONS
             for protocol in LIVE_PROTOCOLS
             for outcome in Outcome
+            if (direction, protocol) != (Direction.INGRESS, _TUNNEL)
         }
 
     def _declare_notes(self) -> None:
@@ -107,10 +114,12 @@ class ExchangeFamilies(Families):
         outcome = Outcome.ABORTED if aborted else Outcome.ALLOWED
         if reason is not None:
             outcome = OUTCOME_OF[reason]
-        protocol = protocol if protocol in self._own else ProtocolName.UNKNOWN
+        if (direction, protocol, outcome) not in self._ended:
+            protocol = ProtocolName.UNKNOWN
         self._ended[(direction, protocol, outcome)].inc()
         self._observe(self._whole[(protocol, outcome is Outcome.ALLOWED)], whole_s)
-        self._own[protocol].observe(max(0.0, whole_s - upstream_s))
+        if protocol in self._own:
+            self._own[protocol].observe(max(0.0, whole_s - upstream_s))
 
     def noted(self, event: str, protocol: ProtocolName) -> None:
         child = self._notes.get((event, protocol))
