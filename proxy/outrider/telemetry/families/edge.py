@@ -15,8 +15,10 @@ EDGE_CAUSES: Final = (
     "expect", "upgrade", "encoding", "syntax", "preface", "tls", "head_timeout", "no_peer",
     "peer_uid", "client_hello", "server_name", "encrypted_hello", "original",
 )  # fmt: skip
-EGRESS_CAUSES: Final = ("client_hello", "server_name", "encrypted_hello", "original")
-"""Of tunnels and captured connections, which ingress has none of."""
+EGRESS_CAUSES: Final = (
+    "client_hello", "server_name", "encrypted_hello", "original", "unknown_host", "origin",
+)  # fmt: skip
+"""Ingress has no tunnels and captures nothing; it takes any Host, and asks for no Origin."""
 SHED_CAUSES: Final = (
     "connections", "in_flight", "buffered_bytes", "memory", "fds", "loop_lag", "audit_queue",
 )  # fmt: skip
