@@ -1,10 +1,10 @@
-"""The generated pages of the metrics, and where they stand. Run as a module it writes them."""
+"""The generated pages of metrics and logs, and where they stand. Run as a module it writes them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from outrider.telemetry import reference
+from outrider.telemetry import log_events, reference
 from outrider.telemetry.families.base import Declared
 from outrider.telemetry.families.injector import InjectorMetrics
 from outrider.telemetry.metrics import Metrics
@@ -27,6 +27,7 @@ def pages() -> dict[Path, bytes]:
         DEPLOY / "metrics.txt": reference.names(made).encode(),
         DEPLOY / "prometheus" / "METRICS.md": reference.page(made).encode(),
         DEPLOY / "prometheus" / "metrics.json": reference.dump(made),
+        DEPLOY / "prometheus" / "LOGS.md": log_events.page().encode(),
     }
 
 

@@ -18,6 +18,7 @@ from outrider.core.vocabulary import Direction
 from outrider.identity.subject import CallerIdentifier
 from outrider.pipeline.enforcer import Enforcer
 from outrider.pipeline.parts import Parts
+from outrider.pipeline.sample import ExchangeSample
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.server.jobs import Errands
 
@@ -86,6 +87,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         jobs=Errands(sidecar.jobs),
         clock=sidecar.clock,
         credential_headers=credential_headers(settings),
+        sample=ExchangeSample(settings.telemetry.log_sample),
     )
     enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)
     return DataPlane(loaded=loaded, routes=routes, ingress=ingress, pool=pool, enforcer=enforcer)

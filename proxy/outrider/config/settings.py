@@ -525,6 +525,8 @@ class Drain:
 class Telemetry:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least grave log lines written; can be changed on the control listener."""
+    log_sample: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of exchanges that get a log line when they end, 0 to 1; metrics and audit have all."""
     max_series: Annotated[int, Field(ge=1000, le=50_000)] = 5000
     """Most lines of the metrics page; past it, names are folded into `other`."""
 

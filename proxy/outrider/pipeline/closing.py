@@ -119,14 +119,17 @@ class Closing:
         passage.leave_place()
         self._parts.live.leave(passage.entry)
         self._parts.metrics.in_flight(-1, passage.exchange.direction.value)
+        aborted = ending is not Ending.SENT and passage.reason is None
+        whole_s = self._parts.clock.monotonic_s() - passage.exchange.started_s
         self._parts.metrics.exchange_ended(
             direction=passage.exchange.direction.value,
             protocol=passage.protocol,
             reason=passage.reason,
-            aborted=ending is not Ending.SENT and passage.reason is None,
-            whole_s=self._parts.clock.monotonic_s() - passage.exchange.started_s,
+            aborted=aborted,
+            whole_s=whole_s,
             upstream_s=passage.upstream_s,
         )
+        self._parts.sample.ended(passage, aborted=aborted, whole_s=whole_s)
 
     def end_leg(self, passage: Passage, leg: Leg, ending: Ending, bytes_out: int) -> None:
         """One outcome record for each decision of `leg`, and its connection given back."""

@@ -1,7 +1,7 @@
 """What the stages are made of: every collaborator is a port, given once by the composition root."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from outrider.core.ports import (
     Adapter,
@@ -25,6 +25,7 @@ from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.live import LiveExchanges
 from outrider.pipeline.routing import NO_ROUTES, RouteTable
+from outrider.pipeline.sample import ExchangeSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Parts:
     ingress: RouteTable = NO_ROUTES
     own_agent: Callable[[], str | None] = lambda: None
     own: OwnTasks | None = None
+    sample: ExchangeSample = field(default_factory=lambda: ExchangeSample(0))
 
     def table(self, direction: Direction) -> RouteTable:
         """The only routes an exchange of `direction` can take."""

@@ -186,7 +186,9 @@ class PolicyKeeper:
             except ConfigError as fault:
                 self._error = (str(fault), self._clock.unix_s())
                 self._late = isinstance(fault, NotServedError)
-                logger.warning("policy refused", extra={"fault": str(fault)})
+                logger.warning(
+                    "policy refused", extra={"event": "policy_refused", "fault": str(fault)}
+                )
                 raise
             self._source = wanted
             self._error = None
@@ -245,11 +247,18 @@ class PolicyKeeper:
             since_unix_s=self._clock.unix_s(),
             permissive=permissive,
         )
-        logger.info("policy activated", extra={"revision": release.revision})
+        logger.info(
+            "policy activated",
+            extra={"event": "policy_activated", "revision": release.revision},
+        )
         if release.lacking:
             logger.warning(
                 "nobody answers for parts of the policy; the production profile refuses it",
-                extra={"lacking": len(release.lacking), "first": release.lacking[0]},
+                extra={
+                    "event": "policy_lacking",
+                    "lacking": len(release.lacking),
+                    "first": release.lacking[0],
+                },
             )
         for told in self._changed:
             told(policy)
@@ -284,7 +293,10 @@ class PolicyKeeper:
         try:
             await self._engine.activate(self._in_force.release)
         except NotServedError as fault:  # the first fault is the one to tell
-            logger.warning("the last policy is not served any more", extra={"fault": str(fault)})
+            logger.warning(
+                "the last policy is not served any more",
+                extra={"event": "policy_unserved", "fault": str(fault)},
+            )
 
     async def _try(self, release: Release, snapshot: Snapshot) -> bool:
         """Canaries. True where the release allows what nothing binds and ships no fixture that
@@ -295,7 +307,8 @@ class PolicyKeeper:
         if not release.fixtures:
             if stranger.effect is not Effect.DENY:
                 logger.warning(
-                    "policy allows what nothing binds", extra={"revision": release.revision}
+                    "policy allows what nothing binds",
+                    extra={"event": "policy_unbound", "revision": release.revision},
                 )
             return stranger.effect is not Effect.DENY
         if stranger.effect is not Effect.DENY:

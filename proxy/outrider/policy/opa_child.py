@@ -159,7 +159,10 @@ class OpaChild:
             try:
                 await self._live(run, words, limit_bytes)
             except OSError as fault:
-                logger.warning("OPA does not start", extra={"fault": fault.strerror})
+                logger.warning(
+                    "OPA does not start",
+                    extra={"event": "opa_not_started", "fault": fault.strerror},
+                )
             if self._clock.monotonic_s() - started_s > _STEADY_S:
                 delays = self._delays()
             await asyncio.sleep(next(delays))
@@ -181,11 +184,20 @@ class OpaChild:
         self._process = process
         self._starts += 1
         self._told_start(limit_bytes)
-        logger.info("OPA started", extra={"pid": process.pid, "version": self._plan.binary.version})
+        logger.info(
+            "OPA started",
+            extra={
+                "event": "opa_started",
+                "pid": process.pid,
+                "version": self._plan.binary.version,
+            },
+        )
         try:
             await self._listen(process)
             code = await process.wait()
-            logger.warning("OPA ended", extra={"pid": process.pid, "code": code})
+            logger.warning(
+                "OPA ended", extra={"event": "opa_ended", "pid": process.pid, "code": code}
+            )
         finally:
             await _stop(process)
 
@@ -221,7 +233,9 @@ class OpaChild:
             if not line:
                 return
             level, said = _read_line(line)
-            logger.warning("OPA says", extra={"level_said": level, "said": said})
+            logger.warning(
+                "OPA says", extra={"event": "opa_said", "level_said": level, "said": said}
+            )
             if level == "error" and "undle" in said:
                 self._said = said
                 self._said_more.set()

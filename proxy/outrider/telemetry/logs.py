@@ -7,8 +7,10 @@ a full queue drops and counts, it never makes an exchange wait.
 import logging
 import queue
 import sys
+import threading
 from collections.abc import Callable
-from logging.handlers import QueueHandler, QueueListener
+from contextlib import suppress
+from logging.handlers import QueueHandler
 from typing import Final, TextIO
 from unicodedata import category
 
@@ -20,6 +22,7 @@ _VALUE_BYTES: Final = 256
 _STACK_BYTES: Final = 2048
 _QUEUE: Final = 4096
 _PER_SECOND: Final = 10
+_STOP_S: Final = 2.0
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Controls, formats (bidi, joiners, tags), lone surrogates, line and paragraph separators.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -72,7 +75,7 @@ class Throttle(logging.Filter):
 
 class _BoundedHandler(QueueHandler):
     def __init__(
-        self, lines: "queue.Queue[logging.LogRecord]", dropped: Callable[[], None]
+        self, lines: "queue.Queue[logging.LogRecord | None]", dropped: Callable[[], None]
     ) -> None:
         super().__init__(lines)
         self._dropped = dropped
@@ -87,18 +90,30 @@ class _BoundedHandler(QueueHandler):
             self._dropped()
 
 
+class _Stream(logging.StreamHandler[TextIO]):
+    """Writes lines; one that cannot be written is counted, and nothing else is said of it."""
+
+    def __init__(self, out: TextIO, dropped: Callable[[], None]) -> None:
+        super().__init__(out)
+        self._dropped = dropped
+        self.setFormatter(JsonFormatter())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        self._dropped()
+
+
 class Logs:
     """The logging of a process: started once, stopped once, its level changed at run time."""
 
     def __init__(
         self, *, level: str, dropped: Callable[[], None], out: TextIO | None = None
     ) -> None:
-        lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE)
-        self._handler = _BoundedHandler(lines, dropped)
+        """`dropped` is called once for each line that is lost, from any thread."""
+        self._lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE)
+        self._handler = _BoundedHandler(self._lines, dropped)
         self._handler.addFilter(Throttle())
-        stream = logging.StreamHandler(out or sys.stderr)
-        stream.setFormatter(JsonFormatter())
-        self._listener = QueueListener(lines, stream)
+        self._stream = _Stream(out or sys.stderr, dropped)
+        self._writer = threading.Thread(target=self._write, name="outrider-logs", daemon=True)
         self._root = logging.getLogger("outrider")
         self._level = level
         self._before = (self._root.level, self._root.propagate)
@@ -108,17 +123,26 @@ class Logs:
         self._root.setLevel(self._level)
         self._root.propagate = False
         self._root.addHandler(self._handler)
-        self._listener.start()
+        self._writer.start()
 
     def set_level(self, level: str) -> None:
         self._root.setLevel(level)
 
     def stop(self) -> None:
-        """Write what is queued, let the thread go, and leave logging as it was found."""
+        """Write what is queued, let the thread go, and leave logging as it was found.
+
+        Blocking, for two seconds at most each: a reader that stands still keeps nobody alive.
+        """
         self._root.removeHandler(self._handler)
         level, self._root.propagate = self._before
         self._root.setLevel(level)
-        self._listener.stop()
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=_STOP_S)
+            self._writer.join(_STOP_S)
+
+    def _write(self) -> None:
+        while (record := self._lines.get()) is not None:
+            self._stream.handle(record)
 
 
 def _clean(value: object, limit: int = _VALUE_BYTES) -> object:

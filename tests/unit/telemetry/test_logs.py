@@ -2,6 +2,8 @@
 
 import io
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from logging.handlers import QueueHandler
 from unicodedata import category
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from outrider.core.secret import Secret
+from outrider.telemetry import logs as logs_module
 from outrider.telemetry.logs import JsonFormatter, Logs, Throttle
 
 CORPUS = (
@@ -192,3 +195,50 @@ def test_a_full_queue_drops_and_counts_and_never_waits(out: io.StringIO) -> None
     root.setLevel(before)
     root.removeHandler(logs._handler)
     assert len(dropped) == 5000 - 4096
+
+
+class StuckOut(io.StringIO):
+    """Takes nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.let.wait(30)
+        return super().write(text)
+
+
+def test_a_reader_that_stands_still_slows_nobody_and_keeps_nobody_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs_module, "_STOP_S", 0.05)
+    dropped: list[int] = []
+    stuck = StuckOut()
+    logs = Logs(level="INFO", dropped=lambda: dropped.append(1), out=stuck)
+    logs.start()
+    logger = logging.getLogger("outrider.test")
+    began_s = time.perf_counter()
+    for number in range(6000):
+        logger.info("a flood", extra={"event": f"e{number}"})
+    logs.stop()
+    assert time.perf_counter() - began_s < 5
+    assert 6000 - 4096 - 2 <= len(dropped) <= 6000 - 4096
+    stuck.let.set()
+
+
+class BrokenOut(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_line_that_cannot_be_written_is_counted_and_nothing_else_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dropped: list[int] = []
+    logs = Logs(level="INFO", dropped=lambda: dropped.append(1), out=BrokenOut())
+    logs.start()
+    logging.getLogger("outrider.test").info("lost", extra={"event": "x", "secret": "s3cret"})
+    logs.stop()
+    assert dropped == [1]
+    assert capsys.readouterr() == ("", "")

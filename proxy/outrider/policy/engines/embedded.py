@@ -116,7 +116,10 @@ class EmbeddedSnapshot:
         try:
             answer = self._ask(entrypoint, query)
         except _EngineFaultError as fault:
-            logger.warning("policy failed", extra={"revision": self.revision, "fault": str(fault)})
+            logger.warning(
+                "policy failed",
+                extra={"event": "policy_failed", "revision": self.revision, "fault": str(fault)},
+            )
             return Failed(code=Reason.POLICY_ERROR, detail="the engine failed")
         ended_s = self._clock.monotonic_s()
         if ended_s > deadline_s:

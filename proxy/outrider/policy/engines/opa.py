@@ -227,7 +227,9 @@ class OpaEngine:
             return reply
         raw = read_reply(reply, int((self._clock.monotonic_s() - started_s) * 1_000_000))
         if isinstance(raw, Failed):
-            logger.warning("OPA gives no decision", extra={"fault": raw.detail})
+            logger.warning(
+                "OPA gives no decision", extra={"event": "opa_no_decision", "fault": raw.detail}
+            )
         return raw
 
     def _reach(self) -> HotClient:
@@ -322,7 +324,7 @@ class OpaEngine:
         up = self.up
         if up is not self._was_up:
             self._was_up = up
-            logger.info("OPA came up or went down", extra={"up": up})
+            logger.info("OPA came up or went down", extra={"event": "opa_up", "up": up})
             self._on_up(up)
 
 
