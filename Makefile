@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire test-image test-apiserver coverage check bench conformance scorecard clean lock metric-pages
+.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage check bench conformance scorecard clean lock metric-pages
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,10 @@ test-image: $(VENV)/.dev ## our container image, built and run by podman; it say
 test-apiserver: $(VENV)/.dev ## chart, webhook and admission policies on a real API server; it says what it skips
 	@$(BIN)/python -m tests.support.prepare helm kubernetes
 	@$(BIN)/python -m pytest -q -rs -m apiserver -o faulthandler_timeout=0 tests/apiserver $(ARGS)
+
+test-prometheus: $(VENV)/.dev ## real Prometheus and Alertmanager: every alert, every panel, a sidecar under load
+	@$(BIN)/python -m tests.support.prepare prometheus
+	@$(BIN)/python -m pytest -q -rs -m prometheus tests/e2e/prometheus $(ARGS)
 
 coverage: $(VENV)/.dev ## the suite under branch coverage, and what it does not reach
 	@$(BIN)/python -m tests.support.prepare

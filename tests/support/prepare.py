@@ -1,7 +1,7 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
-A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons`, `redis` or
-`helm`. Only by their word: `containers`, `kubernetes`.
+A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons`, `redis`,
+`helm` or `prometheus`. Only by their word: `containers`, `kubernetes`.
 """
 
 import os
@@ -21,6 +21,7 @@ from tests.support import (
     interpreters,
     kubernetes_programs,
     mcp_env,
+    prometheus as watching,
     redis as shared_store,
 )
 from tests.support.containers import PROGRAMS, fetch_programs
@@ -109,6 +110,20 @@ def helm() -> None:
             _say(f"no Helm {version}, its tests will be skipped: {fault}")
 
 
+def prometheus() -> None:
+    """Real Prometheus and Alertmanager: found, else Debian's packages unpacked into the cache."""
+    try:
+        try:
+            programs = watching.find()
+        except debian.UnavailableError:
+            _say("fetching Debian's prometheus and prometheus-alertmanager (once)")
+            programs = watching.install()
+        for each in (programs.prometheus, programs.alertmanager):
+            _say(f"{watching.version(each)}: {each}")
+    except debian.UnavailableError as fault:
+        _say(f"no Prometheus, its tests will be skipped: {fault}")
+
+
 def containers() -> None:
     """Podman, containerd and their like, and what our image is built from."""
     try:
@@ -134,7 +149,15 @@ def kubernetes() -> None:
     _say(f"Kubernetes {kubernetes_programs.VERSION}: {found.api_server.parent}; {found.etcd}")
 
 
-ALL = {"opa": opa, "spire": spire, "sdks": sdks, "pythons": pythons, "redis": redis, "helm": helm}
+ALL = {
+    "opa": opa,
+    "spire": spire,
+    "sdks": sdks,
+    "pythons": pythons,
+    "redis": redis,
+    "helm": helm,
+    "prometheus": prometheus,
+}
 """What the plain suite uses."""
 ASKED = {"containers": containers, "kubernetes": kubernetes}
 """What is prepared where it is asked for: minutes, and hundreds of megabytes."""
