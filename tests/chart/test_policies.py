@@ -54,9 +54,17 @@ def _token(pod: Object) -> None:
 DRIVER = {"name": "other", "csi": {"driver": "csi.spiffe.io"}}
 SECRET = {"name": "keys", "secret": {"secretName": "upstream"}}
 PROJECTED = {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
+CERTIFICATE = {
+    "name": "keys",
+    "projected": {"sources": [{"podCertificate": {"signerName": "x/y"}}]},
+}
 CONFIG = {"name": "conf", "configMap": {"name": "settings"}}
 FROM_SECRET = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "upstream", "key": "k"}}}
 FROM_CONFIG = {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "u"}}}
+
+
+def _file(volume: str) -> Object:
+    return {"name": "X", "valueFrom": {"fileKeyRef": {"volumeName": volume, "path": "p"}}}
 
 
 def host(path: str) -> Object:
@@ -102,7 +110,10 @@ DENIED: list[tuple[str, int, Change]] = [
         "/", "/run", "/run/spire", "/run/spire/agent-sockets", "/run/spire/agent-sockets/",
         "/run/spire/agent-sockets/x", "//run/./spire", "/var/run/spire", "/var", "/var/run",
         "/var/lib/kubelet/pods", "/var/lib", "/.")),
+    ("reads-our-state-into-environment", 7, agent(env=[_file("outrider-state")])),
+    ("reads-our-run-folder-into-environment", 7, agent(env=[_file("outrider-run")])),
     ("token", 10, _token),
+    ("key-and-certificate", 10, mounted(CERTIFICATE)),
     ("secret-volume", 11, mounted(SECRET)),
     ("projected-secret", 11, mounted(PROJECTED)),
     ("secret-in-environment", 12, agent(env=[FROM_CONFIG, FROM_SECRET])),
@@ -123,6 +134,7 @@ LET_IN: list[tuple[str, int, Change]] = [
     ("another-driver", 7, mounted({"name": "shares", "csi": {"driver": "nfs.csi.k8s.io"}})),
     ("a-folder-of-the-node-elsewhere", 7, mounted(host("/run/spire-agent"))),
     ("a-folder-of-nearly-that-name", 7, mounted(host("/var/lib/kubelet2"))),
+    ("reads-its-own-file-into-environment", 7, agent(env=[_file("work")])),
     ("no-token", 10, spec(automountServiceAccountToken=False)),
     ("a-token-nobody-mounts", 10, lambda pod: pod["spec"]["volumes"].append(
         {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}})),

@@ -14,7 +14,7 @@ from tests.support.chart_docs import resolved, schema_document
 
 Refused = HelmValuesError
 Failed = HelmError
-_FORCED: Final = {
+_FORCED: Final[Object] = {
     "certificates": {"certManager": {"force": True}},
     "monitoring": {"force": True},
     "spire": {"force": True},
@@ -145,7 +145,9 @@ def fitting_values(schema: Object) -> Iterator[object]:
 
 def _fitting_objects(schema: Object) -> Iterator[object]:
     if "properties" in schema:
-        options = {key: next(fitting_values(one), None) for key, one in schema["properties"].items()}
+        options = {
+            key: next(fitting_values(one), None) for key, one in schema["properties"].items()
+        }
         yield {key: value for key, value in options.items() if value is not None}
     yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "beside"}}
     yield {"a": "b"}

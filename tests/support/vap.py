@@ -106,8 +106,8 @@ def evaluate(expression: str, data: Mapping[str, object]) -> object:
 
 def _judged(policy: Object, request: Request) -> Iterator[str]:
     data: dict[str, object] = {
-        "object": request.object,
-        "oldObject": request.old,
+        "object": _without_nulls(request.object),
+        "oldObject": _without_nulls(request.old),
         "request": {
             "namespace": request.namespace,
             "operation": request.operation,
@@ -133,6 +133,15 @@ def _judged(policy: Object, request: Request) -> Iterator[str]:
                 yield one["message"]
         except CelError as fault:
             yield f"{one['message']} ({fault})"
+
+
+def _without_nulls(found: Any) -> Any:
+    """As the API server hands objects on: a field that is null is not there."""
+    if isinstance(found, Mapping):
+        return {key: _without_nulls(one) for key, one in found.items() if one is not None}
+    if isinstance(found, list):
+        return [_without_nulls(one) for one in found]
+    return found
 
 
 def _matches(constraints: Object, request: Request) -> bool:

@@ -33,8 +33,8 @@ our name and from our image; lists come from values that the schema has held to 
   (list "others" (printf "variables.inits.filter(c, !(c.name in %s && c.image in variables.accepted)) + object.spec.containers.filter(c, !(variables.classic && c.name == 'outrider' && c.image in variables.accepted))" $ours))
   (list "bound" (printf "variables.others.filter(c, !(%s))" (include "outrider.rules.trusted" .)))
   (list "secretsAllowed" (printf "request.namespace in %s" (toJson $v.agentSecrets.exceptions)))
-  (list "reservedVolumes" (printf "variables.volumes.filter(v, v.name != 'outrider-run' && (%s)).map(v, v.name)" (include "outrider.rules.reserved" .)))
-  (list "tokenVolumes" "variables.volumes.filter(v, v.?projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken))).map(v, v.name)")
+  (list "reservedVolumes" (printf "%s + variables.volumes.filter(v, %s).map(v, v.name)" (include "outrider.rules.volumes" .) (include "outrider.rules.reserved" .)))
+  (list "tokenVolumes" "variables.volumes.filter(v, v.?projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)")
   (list "secretVolumes" "variables.volumes.filter(v, has(v.secret) || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)") -}}
 {{- range $variables }}
 - name: {{ index . 0 }}
@@ -49,15 +49,19 @@ our name and from our image; lists come from values that the schema has held to 
 false
 {{- end -}}
 
-{{/* Whether volume `v` is one of ours but the run folder, or another way to the Workload API: by
-     driver or by place on the node, above it and below it, not by name. */}}
+{{/* Volumes of ours; the run folder has a rule of its own. */}}
+{{- define "outrider.rules.volumes" -}}
+["outrider-state", "spiffe-workload-api", "outrider-config", "outrider-policy"]
+{{- end -}}
+
+{{/* Whether volume `v` is another way to them: by driver or by place on the node, above it and below
+     it, not by name. */}}
 {{- define "outrider.rules.reserved" -}}
 {{- $folder := printf "%s/" (clean .Values.identity.hostPath) -}}
 {{- $folders := list $folder "/var/lib/kubelet/" -}}
 {{- if hasPrefix "/run/" $folder }}{{ $folders = append $folders (printf "/var%s" $folder) }}{{ end -}}
 {{- if hasPrefix "/var/run/" $folder }}{{ $folders = append $folders (trimPrefix "/var" $folder) }}{{ end -}}
-v.name in ["outrider-state", "spiffe-workload-api", "outrider-config", "outrider-policy"]
-|| v.?csi.?driver.orValue('') in {{ toJson (list "csi.spiffe.io" .Values.identity.csiDriver | uniq) }}
+v.?csi.?driver.orValue('') in {{ toJson (list "csi.spiffe.io" .Values.identity.csiDriver | uniq) }}
 || (has(v.hostPath) && ['/' + v.hostPath.path.split('/').filter(s, s != '' && s != '.').join('/') + '/'].exists(f,
   f == '//' || {{ toJson $folders }}.exists(r, r.startsWith(f) || f.startsWith(r))))
 {{- end -}}
@@ -117,11 +121,13 @@ variables.cooperative || {{ . }}.all(c,
 {{/* 7: nobody else gets at our volumes or at the Workload API; the platform's own may at the run
      folder. The dot is a list of two: the containers, and those of them that are bound. */}}
 {{- define "outrider.rules.7" -}}
-{{ index . 0 }}.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.reservedVolumes)))
-&& {{ index . 1 }}.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'outrider-run'))
+{{ index . 0 }}.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.reservedVolumes))
+  && c.?env.orValue([]).all(e, !(e.?valueFrom.?fileKeyRef.?volumeName.orValue('') in variables.reservedVolumes)))
+&& {{ index . 1 }}.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'outrider-run')
+  && c.?env.orValue([]).all(e, e.?valueFrom.?fileKeyRef.?volumeName.orValue('') != 'outrider-run'))
 {{- end -}}
 
-{{/* 10: no token of the service account. */}}
+{{/* 10: no token of the service account, and no key that the cluster's own CA vouches for. */}}
 {{- define "outrider.rules.10" -}}
 variables.secretsAllowed || {{ . }}.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.tokenVolumes)))
 {{- end -}}
