@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage check bench conformance scorecard clean lock metric-pages
+.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,11 @@ test-apiserver: $(VENV)/.dev ## chart, webhook and admission policies on a real 
 	@$(BIN)/python -m tests.support.prepare helm kubernetes
 	@$(BIN)/python -m pytest -q -rs -m apiserver -o faulthandler_timeout=0 tests/apiserver $(ARGS)
 
+test-k8s: $(VENV)/.dev ## the chart by Helm 3 and 4 through every linter; capture, image and API server; says what it skips
+	@$(BIN)/python -m tests.support.prepare opa helm kubeconform containers kubernetes
+	@$(BIN)/python -m pytest -q -rs -o faulthandler_timeout=0 -m 'k8s or capture or image or apiserver' \
+		tests/chart $(wildcard tests/capture) tests/image tests/apiserver $(ARGS)
+
 test-prometheus: $(VENV)/.dev ## real Prometheus and Alertmanager: every alert, every panel, a sidecar under load
 	@$(BIN)/python -m tests.support.prepare prometheus
 	@$(BIN)/python -m pytest -q -rs -m prometheus tests/e2e/prometheus $(ARGS)
@@ -86,6 +91,9 @@ bench: $(VENV)/.dev ## the table of CPU, latency and memory beside Envoy's
 
 metric-pages: $(VENV)/.dev ## write the list, page and dump of the metrics anew
 	@$(BIN)/python -m tests.support.metric_pages
+
+chart: $(VENV)/.dev ## the chart's README, descriptions and copies, written anew
+	@$(BIN)/python -m tests.support.chart_docs
 
 lock: ## resolve the lock files anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
