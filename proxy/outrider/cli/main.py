@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "agents": ("outrider.cli.agents", "Set agents seen against agents declared."),
     "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
     "task": ("outrider.cli.task", "Register, look at, narrow and end tasks."),
+    "injector": ("outrider.cli.injector", "Run the Kubernetes webhook that injects the sidecar."),
     "explain": (
         "outrider.cli.explain",
         "Say why a decision was made and what would change it.",
