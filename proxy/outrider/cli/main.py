@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "pins": ("outrider.cli.pins", "List, compare and accept pinned tool definitions."),
     "task": ("outrider.cli.task", "Register, look at, narrow and end tasks."),
     "injector": ("outrider.cli.injector", "Run the Kubernetes webhook that injects the sidecar."),
+    "inject": ("outrider.cli.inject", "Inject the sidecar into the pods of manifests."),
     "explain": (
         "outrider.cli.explain",
         "Say why a decision was made and what would change it.",

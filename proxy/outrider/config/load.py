@@ -36,6 +36,13 @@ _WANTED: Final = {
     "dict_type": "a mapping",
     "string_type": "text",
 }
+# What Kubernetes sets for each Service of a pod's namespace; one may be named outrider-something.
+_SERVICE_LINK: Final = re.compile(
+    r"OUTRIDER(_[A-Z0-9_]*[A-Z0-9])?"
+    r"(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?"
+    r"|_PORT(_[0-9]{1,5}_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+_POD_VARIABLE: Final = "KUBERNETES_SERVICE_HOST"
 _USERINFO: Final = re.compile(r"//.*@", re.DOTALL)
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring = 2, _SHOWN
@@ -223,6 +230,8 @@ def _override(document: JsonObject, environ: Mapping[str, str]) -> None:
     """Lay `OUTRIDER_LIMITS__BODY_BYTES=…` over `limits.body_bytes`; values are YAML."""
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in OWN_VARIABLES or name.startswith("OUTRIDER_TEST"):
+            continue
+        if _POD_VARIABLE in environ and _SERVICE_LINK.fullmatch(name):
             continue
         keys = name.removeprefix(PREFIX).lower().split(SEPARATOR)
         place = document

@@ -1,5 +1,6 @@
 """Settings are read whole, or refused with every fault: key, value and what may stand there."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -336,3 +337,42 @@ def test_a_file_larger_than_settings_ever_are_is_not_read(tmp_path: Path) -> Non
     path.write_text("# " + "x" * (1 << 20))
     with pytest.raises(ConfigError, match="larger than"):
         load(path, {})
+
+
+LINKS = {
+    "OUTRIDER_SERVICE_HOST": "10.0.0.1",
+    "OUTRIDER_SERVICE_PORT": "443",
+    "OUTRIDER_SERVICE_PORT_HTTPS": "443",
+    "OUTRIDER_PORT": "tcp://10.0.0.1:443",
+    "OUTRIDER_INJECTOR_PORT_443_TCP": "tcp://10.0.0.1:443",
+    "OUTRIDER_INJECTOR_PORT_443_TCP_ADDR": "10.0.0.1",
+    "OUTRIDER_POLICY__PATH_SERVICE_HOST": "10.0.0.1",
+}
+"""What Kubernetes tells a pod of Services `outrider`, `outrider-injector`, `outrider-policy--path`.
+"""
+
+
+@pytest.mark.parametrize("name", list(LINKS))
+def test_what_kubernetes_says_of_services_is_no_setting(name: str) -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", name: LINKS[name]}
+    assert load(None, pod).settings == load(None, {}).settings
+
+
+@pytest.mark.parametrize("name", list(LINKS))
+def test_outside_a_pod_the_same_names_are_faults(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no such setting|not a mapping"):
+        load(None, {name: LINKS[name]})
+
+
+def test_in_a_pod_settings_are_settings_still() -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "OUTRIDER_ENVIRONMENT": "prod"}
+    assert load(None, pod).settings.environment == "prod"
+    with pytest.raises(ConfigError, match="no such setting"):
+        load(None, pod | {"OUTRIDER_POLICY__SERVICE": "x"})
+
+
+def test_no_setting_is_named_as_a_service_link() -> None:
+    names = re.findall(r'"([a-z0-9_]+)":', orjson.dumps(schema()).decode())
+    assert [
+        name for name in names if re.search(r"(^|_)(service_host|service_port|port)$", name)
+    ] == []
