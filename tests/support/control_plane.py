@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from outrider.core.jsonvalue import JsonObject
 from tests.support.ground import ADDRESS, Ground, Process, Told, a_ground, wait_for
 from tests.support.kubernetes_programs import ControlPrograms, control
 
 PORT: Final = 26443
+Object = dict[str, Any]
 _ETCD: Final = "http://127.0.0.1:23790"
 _READY_S: Final = 120.0
 _TOKENS: Final = (
@@ -64,13 +64,13 @@ class ControlPlane:
         """A new object, or the API server's own refusal of it."""
         return self.kubectl("create", "-f", "-", *options, stdin=yaml.safe_dump(document))
 
-    def made(self, document: Mapping[str, object], *options: str) -> JsonObject:
+    def made(self, document: Mapping[str, object], *options: str) -> Object:
         """As `create`; the object as the API server keeps it."""
-        told: JsonObject = orjson.loads(self.create(document, "-o", "json", *options).checked())
+        told: Object = orjson.loads(self.create(document, "-o", "json", *options).checked())
         return told
 
-    def get(self, *what: str) -> JsonObject:
-        found: JsonObject = orjson.loads(self.kubectl("get", *what, "-o", "json").checked())
+    def get(self, *what: str) -> Object:
+        found: Object = orjson.loads(self.kubectl("get", *what, "-o", "json").checked())
         return found
 
 

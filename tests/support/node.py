@@ -13,10 +13,9 @@ from typing import Final
 import orjson
 import yaml
 
-from outrider.core.jsonvalue import JsonObject
 from tests.support.archive import docker_archive
 from tests.support.containers import PROGRAMS, Podman
-from tests.support.control_plane import ControlPlane, a_control_plane
+from tests.support.control_plane import ControlPlane, Object, a_control_plane
 from tests.support.debian import UnavailableError
 from tests.support.ground import ADDRESS, Process, Told, wait_for
 from tests.support.kubernetes_programs import node as node_programs
@@ -54,11 +53,10 @@ class Node:
             str(archive), within_s=300.0,
         ).checked()  # fmt: skip
 
-    def pods(self, namespace: str, selector: str = "") -> list[JsonObject]:
+    def pods(self, namespace: str, selector: str = "") -> list[Object]:
         found = self.plane.get("pods", "-n", namespace, *(["-l", selector] if selector else []))
-        items = found["items"]
-        assert isinstance(items, list)
-        return [one for one in items if isinstance(one, dict)]
+        items: list[Object] = found["items"]
+        return items
 
     def logs(self, namespace: str, pod: str, container: str) -> Told:
         return self.plane.kubectl("logs", "-n", namespace, pod, "-c", container)
