@@ -6,9 +6,9 @@ from typing import Any
 import jsonpatch
 from hypothesis import assume, event, given, settings, strategies as st
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
 from outrider.injector.applying import applied
-from outrider.injector.names import CaptureMode
 from outrider.injector.plan import Entry, Hardening, Plan
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge

@@ -17,8 +17,8 @@ import referencing
 import referencing.jsonschema
 from kubernetes_validate import utils
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.injector.names import CaptureMode
 from outrider.injector.plan import Capture, Entry, Exceptions, Plan
 from outrider.injector.review import Admitted, admit
 from tests.support.admission_api import api_faults

@@ -6,8 +6,8 @@ The admission policies judge the same pods, patched or not.
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
-from outrider.injector.names import CaptureMode
 from outrider.injector.reasons import Reason
 from tests.support.admission import a_container, a_pod
 from tests.support.admission_shapes import CONFINED, TOKEN, TOKEN_MOUNT

@@ -10,13 +10,16 @@ from typing import Final
 
 import orjson
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
-from outrider.injector.names import CaptureMode
+from outrider.injector.names import annotation_table
 from outrider.injector.plan import Entry, Identity, IdentitySource, Plan, Preset, Resources, Sidecar
+from outrider.injector.reasons import reason_table
 from outrider.injector.verdict import judge
 from tests.support.admission import LISTED, a_container, a_plan, a_pod, call
 
 GOLDENS: Final = Path(__file__).parents[1] / "unit" / "injector" / "goldens"
+PAGE: Final = Path(__file__).parents[2] / "deploy" / "kubernetes" / "injection.md"
 COOPERATIVE: Final = a_plan(CaptureMode.COOPERATIVE)
 DROP: Final = a_plan(CaptureMode.ENFORCE_DROP)
 CONFINED: Final[JsonObject] = {
@@ -196,7 +199,19 @@ def golden(shape: Shape) -> JsonObject:
     }
 
 
+def page(text: str) -> str:
+    """The page of injection with its tables as the code has them."""
+    for word, table in (("annotations", annotation_table()), ("reasons", reason_table())):
+        mark, _, rest = text.partition(f"<!-- {word}: ")
+        comment, _, rest = rest.partition("-->\n")
+        _, end, rest = rest.partition("<!-- end -->")
+        assert end, f"the page has no place for {word}"
+        text = f"{mark}<!-- {word}: {comment}-->\n{table}{end}{rest}"
+    return text
+
+
 def main() -> None:
+    PAGE.write_text(page(PAGE.read_text()))
     GOLDENS.mkdir(exist_ok=True)
     for name, shape in SHAPES.items():
         text = orjson.dumps(golden(shape), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

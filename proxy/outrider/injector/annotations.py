@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from outrider.core.capture import CaptureMode
 from outrider.injector import capture, quantity
 from outrider.injector.names import (
     ANNOTATIONS,
@@ -16,7 +17,6 @@ from outrider.injector.names import (
     OWN_VARIABLES,
     POLICY_BUNDLE_VARIABLE,
     Annotation,
-    CaptureMode,
 )
 from outrider.injector.plan import Plan
 from outrider.injector.reading import Pod, shown

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
-from outrider.injector.names import UID, CaptureMode, Port
+from outrider.core.capture import CaptureMode
+from outrider.injector.names import UID, Port
 
 TABLE: Final = "inet outrider"
 MOST_NAMESERVERS: Final = 16

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.names import (
     DROPPED_CAPABILITIES,
@@ -20,7 +21,6 @@ from outrider.injector.names import (
     RUN_VOLUME,
     UID,
     VOLUMES,
-    CaptureMode,
     Port,
 )
 from outrider.injector.plan import Plan

@@ -122,12 +122,6 @@ class Inject(StrEnum):
     DISABLED = "disabled"
 
 
-class CaptureMode(StrEnum):
-    TRANSPARENT = "transparent"
-    ENFORCE_DROP = "enforce-drop"
-    COOPERATIVE = "cooperative"
-
-
 class Annotation(StrEnum):
     """Annotations that configure a pod's sidecar, each below `config.outrider.dev/`."""
 

@@ -8,10 +8,11 @@ which nobody may change once the pod is made.
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector import names
 from outrider.injector.capture import ruleset
-from outrider.injector.names import CaptureMode, Port
+from outrider.injector.names import Port
 from outrider.injector.plan import IdentitySource, Plan, Preset
 
 STARTUP_PROBES: Final = 120

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from outrider.injector.names import KUBELET_PATH, SPIFFE_DRIVER, CaptureMode
+from outrider.core.capture import CaptureMode
+from outrider.injector.names import KUBELET_PATH, SPIFFE_DRIVER
 
 AGENT_SOCKET_FOLDER: Final = "/run/spire/agent-sockets"
 

@@ -1,6 +1,7 @@
 """What a pod is answered: five outcomes, and a closed set of reasons that is a metric label too."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -32,6 +33,67 @@ class Reason(StrEnum):
     DNS_UNKNOWN = "dns_unknown"
     MALFORMED = "malformed"
     INTERNAL = "internal"
+
+
+REMEDIES: Final = {
+    Reason.OK: ("injected, or nothing to do", ""),
+    Reason.OPTED_OUT: ("labelled `disabled` where that is accepted", ""),
+    Reason.OPT_OUT_NOT_ACCEPTED: (
+        "labelled `disabled` in a namespace that is enabled",
+        "take the label away, or list the namespace under `optOut.namespaces`",
+    ),
+    Reason.INVALID_VALUE: ("the label has another value", "give `enabled` or `disabled`"),
+    Reason.BAD_ANNOTATION: (
+        "an annotation is unknown, or its value out of bounds",
+        "see the table above",
+    ),
+    Reason.GUARDED_ANNOTATION: (
+        "an annotation that can weaken enforcement",
+        "take it away, or list the namespace under `guardedAnnotations.namespaces`",
+    ),
+    Reason.HOST_NAMESPACE: (
+        "`hostNetwork`, `hostPID`, `hostIPC` or `shareProcessNamespace`",
+        "agents run without them",
+    ),
+    Reason.UNSUPPORTED_OS: ("a Windows pod", "agents run on Linux"),
+    Reason.RESERVED_NAME: (
+        "a container or volume of our name that is not what we would write",
+        "rename or remove it; keep other webhooks off `outrider*`",
+    ),
+    Reason.RESERVED_UID: ("uid or gid 2102, the sidecar's", "choose another"),
+    Reason.CAPABILITY: (
+        "privileged, or a capability that goes round capture",
+        "start the image as its own user in place of stepping down from root",
+    ),
+    Reason.RESERVED_MOUNT: (
+        "a mount of our volumes, of the SPIFFE driver's, or of its folder on the node",
+        "take it away: identity is the sidecar's alone",
+    ),
+    Reason.AGENT_SECRET: (
+        "a mounted token or Secret, or a Secret in the environment",
+        "take it away: the sidecar attaches credentials; or list it under `agentSecrets`",
+    ),
+    Reason.PORT_CONFLICT: ("a port of ours is declared, or Istio's sidecar is there", "move it"),
+    Reason.PROXY_ENV_CONFLICT: (
+        "`HTTP_PROXY` and its like point elsewhere",
+        "take them away, or capture with `transparent`",
+    ),
+    Reason.DNS_UNKNOWN: (
+        "nobody knows which DNS servers the pod asks",
+        "name them in `spec.dnsConfig.nameservers`, or in `capture.dnsServers`",
+    ),
+    Reason.MALFORMED: ("the pod or the review cannot be read whole", "mend the field it names"),
+    Reason.INTERNAL: ("a fault of ours", "report it, with the injector's log"),
+}
+"""Reason -> what it means, and what to do about it."""
+
+
+def reason_table() -> str:
+    """The Markdown table of `REMEDIES` that the docs carry."""
+    rows = [
+        f"| `{one.value}` | {means} | {todo or '-'} |" for one, (means, todo) in REMEDIES.items()
+    ]
+    return "\n".join(("| reason | means | to do |", "| --- | --- | --- |", *rows)) + "\n"
 
 
 class DeniedError(Exception):

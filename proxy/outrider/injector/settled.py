@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from outrider.config.injector import InjectorSettings
+from outrider.core.capture import CaptureMode
 from outrider.core.errors import ConfigError
 from outrider.injector import capture, quantity
 from outrider.injector.annotations import MEMORY_FLOOR
-from outrider.injector.names import OWN_VARIABLES, CaptureMode
+from outrider.injector.names import OWN_VARIABLES
 from outrider.injector.plan import (
     Capture,
     Exceptions,

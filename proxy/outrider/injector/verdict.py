@@ -14,12 +14,13 @@ from typing import Final
 import orjson
 
 from outrider import __version__
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject, json_digest
 from outrider.injector import names
 from outrider.injector.annotations import chosen
 from outrider.injector.capture import nameserver
 from outrider.injector.checks import Others, others_of, refuse_others, refuse_pod, unhardened
-from outrider.injector.names import CaptureMode, Inject
+from outrider.injector.names import Inject
 from outrider.injector.parts import Parts, parts_of
 from outrider.injector.patch import Marks, mark_ops, operations, sidecar_image, split
 from outrider.injector.plan import Entry, Hardening, Plan
@@ -107,6 +108,8 @@ def _injected(namespace: str, pod: Pod, plan: Plan) -> Verdict:
     )
     if hardening is Hardening.AUDIT:
         warnings += _audited(others)
+    if plan.capture.mode is not CaptureMode.COOPERATIVE:
+        warnings += _may_be_root(pod, others)
     warnings += _grace(pod, plan)
     return Verdict(
         outcome=Outcome.INJECTED if ops else Outcome.UNCHANGED,
@@ -170,6 +173,21 @@ def _audited(others: Others) -> list[str]:
         for may_gain, kept in (unhardened(one),)
         if may_gain or kept
     ]
+
+
+def _may_be_root(pod: Pod, others: Others) -> list[str]:
+    """The files of name resolution are one for all containers of a pod, and root's to write."""
+    whole = members(pod.spec.get("securityContext"), "spec.securityContext")
+    found = []
+    for one in others.untrusted():
+        own = members(one.body.get("securityContext"), f"{one.where}.securityContext")
+        user = own.get("runAsUser", whole.get("runAsUser"))
+        non_root = own.get("runAsNonRoot", whole.get("runAsNonRoot"))
+        if not user and non_root is not True:
+            found.append(shown(one.name))
+    if not found:
+        return []
+    return [f"may run as root and rewrite /etc/hosts, which the sidecar shares: {', '.join(found)}"]
 
 
 def _grace(pod: Pod, plan: Plan) -> list[str]:

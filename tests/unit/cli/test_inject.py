@@ -20,6 +20,7 @@ metadata:
   labels: {outrider.dev/inject: LABEL}
 spec:
   automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true}
   containers: [{name: agent, image: x}]
 """
 ENABLED, DISABLED = (POD.replace("LABEL", one) for one in ("enabled", "disabled"))

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.injector.annotations import chosen
-from outrider.injector.names import ANNOTATIONS, Annotation, CaptureMode
+from outrider.injector.names import ANNOTATIONS, Annotation
 from outrider.injector.plan import Plan, Sidecar
 from outrider.injector.reading import read_pod
 from outrider.injector.reasons import DeniedError, Reason

@@ -2,8 +2,8 @@
 
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.injector.capture import nameserver, port_range, ruleset, subnet
-from outrider.injector.names import CaptureMode
 
 TRANSPARENT = """\
 table inet outrider

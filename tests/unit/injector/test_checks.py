@@ -5,8 +5,8 @@ import dataclasses
 import orjson
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
-from outrider.injector.names import CaptureMode
 from outrider.injector.plan import Entry, Identity, TrustedContainer
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge

@@ -13,6 +13,7 @@ from outrider.injector.names import (
     Annotation,
     annotation_table,
 )
+from tests.support.admission_shapes import PAGE, page
 
 
 @pytest.mark.parametrize("annotation", list(Annotation))
@@ -48,3 +49,9 @@ def test_port_names_have_at_most_fifteen_characters() -> None:
 def test_names_are_told_apart() -> None:
     names = [SIDECAR, NET_INIT, VERIFY, *VOLUMES]
     assert len(set(names)) == len(names)
+
+
+def test_the_page_has_the_annotations_as_the_code_has_them() -> None:
+    """Written anew by `python -m tests.support.admission_shapes`."""
+    assert annotation_table() in PAGE.read_text()
+    assert page(PAGE.read_text()) == PAGE.read_text()

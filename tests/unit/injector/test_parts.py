@@ -2,8 +2,8 @@
 
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
-from outrider.injector.names import CaptureMode
 from outrider.injector.parts import parts_of
 from outrider.injector.plan import (
     Identity,

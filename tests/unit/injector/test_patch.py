@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
 from outrider.injector.applying import applied
-from outrider.injector.names import CaptureMode
 from outrider.injector.plan import Entry, Plan
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge

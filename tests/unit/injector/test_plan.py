@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from outrider.injector.names import CaptureMode
+from outrider.core.capture import CaptureMode
 from outrider.injector.plan import Capture, Hardening, Plan
 
 

@@ -1,6 +1,9 @@
 """The closed set of reasons."""
 
-from outrider.injector.reasons import DeniedError, Outcome, Reason
+import pytest
+
+from outrider.injector.reasons import REMEDIES, DeniedError, Outcome, Reason, reason_table
+from tests.support.admission_shapes import PAGE
 
 
 def test_the_reasons_are_those_of_the_page() -> None:
@@ -15,3 +18,14 @@ def test_the_reasons_are_those_of_the_page() -> None:
 def test_a_denial_carries_its_reason_and_sentence() -> None:
     fault = DeniedError(Reason.RESERVED_UID, "spec.securityContext.runAsUser is 2102")
     assert (fault.reason, str(fault)) == (Reason.RESERVED_UID, fault.message)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_says_what_it_means_and_every_refusal_what_to_do(reason: Reason) -> None:
+    means, todo = REMEDIES[reason]
+    assert means
+    assert bool(todo) is (reason not in {Reason.OK, Reason.OPTED_OUT})
+
+
+def test_the_page_has_the_reasons_as_the_code_has_them() -> None:
+    assert reason_table() in PAGE.read_text()

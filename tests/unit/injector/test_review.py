@@ -5,7 +5,7 @@ import base64
 import orjson
 import pytest
 
-from outrider.injector.names import CaptureMode
+from outrider.core.capture import CaptureMode
 from outrider.injector.plan import Entry
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.review import MalformedReviewError, admit, answer, clipped

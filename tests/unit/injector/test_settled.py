@@ -3,9 +3,9 @@
 import pytest
 
 from outrider.config.injector import validate_injector
+from outrider.core.capture import CaptureMode
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject
-from outrider.injector.names import CaptureMode
 from outrider.injector.plan import (
     Capture,
     Exceptions,

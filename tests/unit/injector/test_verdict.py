@@ -5,7 +5,7 @@ import dataclasses
 import orjson
 import pytest
 
-from outrider.injector.names import CaptureMode
+from outrider.core.capture import CaptureMode
 from outrider.injector.plan import Entry, Hardening, Sidecar
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge
@@ -17,6 +17,7 @@ INJECTED = (Outcome.INJECTED, Reason.OK)
 UNTOUCHED = (Outcome.UNCHANGED, Reason.OK)
 SKIPPED = (Outcome.SKIPPED, Reason.OPTED_OUT)
 NOT_OUT = (Outcome.DENIED, Reason.OPT_OUT_NOT_ACCEPTED)
+NON_ROOT = {"securityContext": {"runAsNonRoot": True}}
 INVALID = (Outcome.DENIED, Reason.INVALID_VALUE)
 
 
@@ -170,13 +171,13 @@ def test_without_capture_dns_does_not_matter() -> None:
 
 
 def test_a_dns_server_of_the_pods_own_choice_is_warned_of() -> None:
-    pod = a_pod(dnsConfig={"nameservers": ["192.0.2.53"]})
+    pod = a_pod(dnsConfig={"nameservers": ["192.0.2.53"]}, **NON_ROOT)
     (warning,) = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
     assert "192.0.2.53" in warning
 
 
 def test_audit_warns_and_leaves_the_containers_alone() -> None:
-    pod = a_pod(a_container(), a_container("confined", securityContext=CONFINED))
+    pod = a_pod(a_container(), a_container("confined", securityContext=CONFINED), **NON_ROOT)
     verdict = judge(Entry.NAMESPACE, "agents", pod, a_plan(hardening=Hardening.AUDIT))
     assert [line.partition(" may gain")[0] for line in verdict.warnings] == [
         "spec.containers[0] (agent)"
@@ -187,7 +188,9 @@ def test_audit_warns_and_leaves_the_containers_alone() -> None:
 def test_a_grace_longer_than_the_pods_is_warned_of() -> None:
     plan = a_plan(sidecar=Sidecar(shutdown_grace_s=40))
     short, long = (
-        judge(Entry.NAMESPACE, "agents", a_pod(terminationGracePeriodSeconds=given), plan)
+        judge(
+            Entry.NAMESPACE, "agents", a_pod(terminationGracePeriodSeconds=given, **NON_ROOT), plan
+        )
         for given in (30, 40)
     )
     assert ["terminationGracePeriodSeconds is 30" in line for line in short.warnings] == [True]
@@ -241,3 +244,24 @@ def test_what_the_author_said_of_kubectl_and_the_autoscaler_stays() -> None:
     assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == (
         "cache,outrider-run,outrider-state"
     )
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "warned"),
+    [
+        pytest.param(None, None, True, id="nobody-says"),
+        pytest.param({"runAsNonRoot": True}, None, False, id="pod-says"),
+        pytest.param(None, {"runAsUser": 1000}, False, id="container-has-a-user"),
+        pytest.param({"runAsUser": 1000}, {"runAsUser": 0}, True, id="container-overrides"),
+        pytest.param({"runAsNonRoot": False}, {"runAsNonRoot": True}, False, id="container-says"),
+    ],
+)
+def test_a_container_that_may_be_root_is_warned_of(
+    whole: dict[str, object] | None, own: dict[str, object] | None, warned: bool
+) -> None:
+    pod = a_pod(a_container(securityContext=own), securityContext=whole)
+    lines = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
+    assert [line.endswith("/etc/hosts, which the sidecar shares: agent") for line in lines] == (
+        [True] if warned else []
+    )
+    assert judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE)).warnings == ()
