@@ -28,6 +28,7 @@ from tests.support.jwt import SigningKey, a_bundle, a_key, claims, mint
 from tests.support.mcp_exchange import BOTH, LEGACY, FakeUpstream, a_tool, modern, modern_headers
 from tests.support.net import RawAnswer, RawClient, RecordingUpstream, UpstreamTurn, dialled
 from tests.support.opa import opa_binary
+from tests.support.policy import write_tree
 from tests.support.sidecar_policy import AGENT, OTHER, Files, a_policy, write_policy
 
 TOOLS: Final = ("echo", "search", "update", "send")
@@ -351,9 +352,11 @@ async def a_world(
     engine: str = "embedded",
     make_engine: EngineFactory | None = None,
     original: OriginalOf = kernel_original,
+    kept: Mapping[str, bytes] | None = None,
 ) -> AsyncIterator[World]:
     """A sidecar with an MCP upstream `crm` and an HTTP upstream `desk`, unless others are given.
-    `original` stands in for the kernel's word of where connections were going."""
+    `original` stands in for the kernel's word of where connections were going; `kept` are files
+    that one before it left in its data folder."""
     async with AsyncExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outrider-")))
         given = dict(upstreams or {"crm": McpUpstream(), "desk": GuardedUpstream()})
@@ -370,6 +373,7 @@ async def a_world(
         file = room / "outrider.yaml"
         file.write_text(yaml.safe_dump(settings_of(room, given, changes)), "utf-8")
         (room / "data").mkdir()
+        write_tree(room / "data", kept or {})
         environ = {"PATH": os.environ.get("PATH", ""), "HOME": str(room)}
         loaded = await asyncio.to_thread(load, file, environ)
         async with Sidecar(loaded, environ, engine=make_engine, original=original) as sidecar:

@@ -20,6 +20,7 @@ from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.vocabulary import RecordKind
 from outrider.pipeline.records import base
 from outrider.policy.engines.opa import OpaEngine
+from outrider.policy.keeper import PolicyStatus
 from outrider.protocols.adapters.mcp.edits import suspicion
 from outrider.protocols.pins import Acceptance, PinTable
 
@@ -46,7 +47,8 @@ class ControlPlane:
         sidecar = self._sidecar
         operations = Operations(
             status=self.status,
-            reload=sidecar.keeper.reload,
+            reload=sidecar.reload_policy,
+            roll_back=sidecar.roll_back,
             pins=PinsView(sidecar.state.pins),
             store=sidecar.store,
             explain=self._explain,
@@ -92,7 +94,12 @@ class ControlPlane:
                 missing=lambda: say("not bound yet", unless=sidecar.listening),
             ),
             *self.identity.checks(),
-            Check(name="policy", missing=self._policy_missing),
+            Check(
+                name="policy",
+                missing=self._policy_missing,
+                degraded=self._policy_degraded,
+                detail=self._policy_detail,
+            ),
             Check(
                 name="audit",
                 missing=lambda: say("records cannot be written", unless=sidecar.audit.healthy()),
@@ -144,10 +151,25 @@ class ControlPlane:
         try:
             self._sidecar.keeper.active()
         except EnforcementError as late:
-            return late.detail
+            return f"{late.detail}: {_last(status)}" if status.stale else late.detail
         engine = self._sidecar.engine
         fault = engine.fault() if isinstance(engine, OpaEngine) else None
         return None if fault is None else f"the engine opa gives no decisions: {fault}"
+
+    def _policy_degraded(self) -> str | None:
+        """Half of the time it counts without being confirmed is over."""
+        keeper = self._sidecar.keeper
+        status, most_s = keeper.status(), keeper.max_staleness_s
+        if not most_s or status.age_s is None or status.age_s <= most_s / 2:
+            return None
+        return (
+            f"the policy was confirmed {status.age_s:.0f} s ago and counts for {most_s:.0f} s: "
+            f"{_last(status)}"
+        )
+
+    def _policy_detail(self) -> str | None:
+        status = self._sidecar.keeper.status()
+        return None if status.revision is None else f"revision {status.revision}"
 
     def _accepted(self, facts: JsonObject) -> None:
         upstream = str(facts.get("upstream"))
@@ -167,6 +189,10 @@ class ControlPlane:
             entrypoint=sidecar.loaded.settings.policy.entrypoint,
             decision_id=decision_id,
         )
+
+
+def _last(status: PolicyStatus) -> str:
+    return status.last_error or "its source was not reached since"
 
 
 class PinsView:

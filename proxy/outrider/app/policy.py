@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from outrider.app.data_plane import upstream_hosts
+from outrider.app.delivery import ledger_of, source_at_rest, source_of
 from outrider.app.identity import OwnIdentity
 from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
-from outrider.config.settings import OpaSettings, Profile
+from outrider.config.settings import OpaSettings
 from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
@@ -22,8 +22,8 @@ from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.snapshot import Snapshot
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.engines.opa import OpaEngine, OpaLimits, OpaLink, OthersLink
-from outrider.policy.gate import shipped_gate
-from outrider.policy.keeper import PolicyKeeper, PolicySource, ReleaseEngine
+from outrider.policy.gate import LoadGate, shipped_gate
+from outrider.policy.keeper import PolicyKeeper, ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed, BundleSource
 from outrider.policy.opa_child import GOGC, ChildPlan, OpaChild
 from outrider.policy.opa_door import UnixDoor
@@ -33,16 +33,6 @@ from outrider.policy.pdp import DecisionEvents, DecisionLimits, PolicyDecisionPo
 from outrider.policy.query import QueryBuilder
 from outrider.server.jobs import Jobs
 from outrider.telemetry.metrics import Metrics
-
-
-def source_of(loaded: Loaded) -> PolicySource:
-    policy = loaded.settings.policy
-    return PolicySource(
-        path=loaded.path(policy.path) if policy.path else shipped_rego(),
-        overlays=tuple(loaded.path(name) for name in policy.overlay),
-        hosts=upstream_hosts(loaded.settings),
-        complete=loaded.settings.profile is Profile.PRODUCTION,
-    )
 
 
 def opa_places(loaded: Loaded, environ: Mapping[str, str]) -> OpaPlaces:
@@ -160,7 +150,12 @@ def _new_feed(origin: Callable[[], str]) -> BundleFeed:
     return BundleFeed(source=BundleSource(), token=token, origin=origin)
 
 
-def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeeper:
+def keeper_of(
+    loaded: Loaded,
+    engine: ReleaseEngine,
+    clock: Clock,
+    on_refused: Callable[[str], None] = lambda _stage: None,
+) -> PolicyKeeper:
     """Blocking: reads the language of the library that ships."""
     policy = loaded.settings.policy
     rehearsal = None
@@ -169,22 +164,34 @@ def keeper_of(loaded: Loaded, engine: ReleaseEngine, clock: Clock) -> PolicyKeep
     return PolicyKeeper(
         source=source_of(loaded),
         engine=engine,
-        gate=shipped_gate(shipped_rego(), policy.entrypoint),
+        gate=_gate(policy.entrypoint),
         clock=clock,
         entrypoint=policy.entrypoint,
-        max_staleness_s=policy.max_staleness_s,
+        max_staleness_s=policy.max_staleness_s or 0,
         rehearsal=rehearsal,
+        ledger=ledger_of(loaded),
+        on_refused=on_refused,
     )
 
 
-async def rehearse(loaded: Loaded) -> None:
-    """Load, check and try the policy as a start would, with no engine but our own.
+def _gate(entrypoint: str) -> LoadGate:
+    return shipped_gate(shipped_rego(), entrypoint)
 
-    Raises `ConfigError`.
+
+async def rehearse(loaded: Loaded) -> None:
+    """Load, check and try the policy as a start would, with no engine but our own: where it is
+    fetched, the bundle that was fetched last. Nothing is remembered of it. Raises `ConfigError`.
     """
     clock = SystemClock()
-    engine = EmbeddedEngine(clock=clock, entrypoint=loaded.settings.policy.entrypoint)
-    keeper = await asyncio.to_thread(keeper_of, loaded, engine, clock)
+    policy = loaded.settings.policy
+    engine = EmbeddedEngine(clock=clock, entrypoint=policy.entrypoint)
+    keeper = PolicyKeeper(
+        source=await asyncio.to_thread(source_at_rest, loaded),
+        engine=engine,
+        gate=await asyncio.to_thread(_gate, policy.entrypoint),
+        clock=clock,
+        entrypoint=policy.entrypoint,
+    )
     await keeper.reload()
 
 

@@ -20,6 +20,7 @@ from outrider.app.agents import Agents
 from outrider.app.books import books_of
 from outrider.app.capturing import Capturing
 from outrider.app.control_plane import ControlPlane
+from outrider.app.delivery import delivery_of, ledger_of, source_of
 from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of
@@ -31,7 +32,7 @@ from outrider.config.paths import build_revision
 from outrider.control.health import Health, TelemetryPage
 from outrider.control.http import Edge as ControlEdge
 from outrider.control.opa_bundle import serve_alone
-from outrider.core.clock import SystemClock
+from outrider.core.clock import SystemClock, rfc3339
 from outrider.core.errors import ConfigError, StoreUnavailableError
 from outrider.core.exchange import Exchange, Reply
 from outrider.core.jsonvalue import JsonObject, digest
@@ -220,21 +221,50 @@ class Sidecar:
                 self.identity,
             )
         self.keeper = await asyncio.to_thread(
-            policy_parts.keeper_of, loaded, self.engine, self.clock
+            policy_parts.keeper_of, loaded, self.engine, self.clock, self.metrics.policy_refused
         )
         self.keeper.tell(self._policy_changed)
+        self.delivery = await asyncio.to_thread(
+            delivery_of,
+            loaded,
+            self.keeper,
+            self.clock,
+            self.identity,
+            lambda: self.metrics.policy_refused("download"),
+        )
 
     async def _start_policy(self) -> None:
         if isinstance(self.engine, OpaEngine):
             self.jobs.start("opa", self.engine.run())
-        if not await self._try_policy():
+        begun = await self._try_policy()
+        if self.delivery is not None:
+            self.jobs.start("policy source", self.delivery.run(failures=int(not begun)))
+        elif not begun:
             self.jobs.start("first policy", self._await_policy())
+
+    async def reload_policy(self) -> bool:
+        """Look at policy's source now; True where that changed anything. Raises `ConfigError`."""
+        if self.delivery is not None:
+            return await self.delivery.look(anew=True)
+        return await self.keeper.reload()
+
+    async def roll_back(self, sequence: int) -> bool:
+        """Let signed policy of `sequence` or later count again, and look at policy's source; True
+        where that changed anything. Raises `ConfigError`."""
+        await asyncio.to_thread(ledger_of(self.loaded).allow, sequence)
+        logger.warning(
+            "an operator lets older policy count",
+            extra={"event": "policy_rollback", "sequence": sequence},
+        )
+        return await self.reload_policy()
 
     async def _try_policy(self) -> bool:
         try:
-            await self.keeper.reload()
+            if self.delivery is not None:
+                await self.delivery.begin()
+            else:
+                await self.keeper.reload()
         except ConfigError as fault:
-            self.metrics.policy_refused("activate")
             logger.error(  # noqa: TRY400 - the fault is told in full, its trace says nothing
                 "no policy is in force; everything is refused",
                 extra={"event": "policy_refused", "fault": str(fault)},
@@ -345,10 +375,18 @@ class Sidecar:
             for tool in (*upstream.tools, *upstream.operations)
         ]
         self.metrics.catalogue(names, release.codes)
-        self.metrics.policy_activated(policy.revision, self.clock.unix_s())
+        status = self.keeper.status()
+        confirmed_unix_s = status.confirmed_unix_s or self.clock.unix_s()
+        self.metrics.policy_activated(policy.revision, confirmed_unix_s)
         self.metrics.engine_is(policy.engine, up=True)
         record = base(RecordKind.POLICY, self.clock, None, None, None)
-        record["policy"] = {"revision": policy.revision, "digest": release.digest}
+        record["policy"] = {
+            "revision": policy.revision,
+            "digest": release.digest,
+            "sequence": status.sequence,
+            "signed_by": status.signed_by,
+            "confirmed_at": rfc3339(confirmed_unix_s),
+        }
         self.audit.append_nowait(record)
         self.agents.policy_changed(policy)
         self.tasks.policy_changed(policy)
@@ -386,7 +424,7 @@ class Sidecar:
             fresh = await asyncio.to_thread(load, self.loaded.source, self._environ)
             check_reloadable(self.loaded, fresh)
             plane = await plane_of(self, fresh)
-            await self.keeper.reload(policy_parts.source_of(fresh))  # last: it is in force at once
+            await self.keeper.reload(source_of(fresh))  # last: it is in force at once
         except Exception as fault:
             self.metrics.reloaded(ok=False, unix_s=self.clock.unix_s())
             if isinstance(fault, ConfigError):
@@ -405,7 +443,7 @@ class Sidecar:
         settings = self.loaded.settings
         name = digest(orjson.dumps(dump(settings), option=orjson.OPT_SORT_KEYS))
         self.metrics.reloaded(ok=True, unix_s=self.clock.unix_s())
-        self.metrics.policy_bounded(settings.policy.max_staleness_s)
+        self.metrics.policy_bounded(self.keeper.max_staleness_s)
         self.metrics.configured(name.removeprefix("sha256:"), settings.environment)
         record = base(RecordKind.CONFIG, self.clock, None, None, None)
         record["config"] = {"digest": name, "profile": settings.profile.value}

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from outrider.app.policy import rehearse, source_of
+from outrider.app.delivery import NotFetchedError, source_at_rest, source_of, trust_of
+from outrider.app.policy import rehearse
 from outrider.cli.common import (
     ConfigOption,
     JsonOption,
@@ -88,9 +89,12 @@ def _check_policy(loaded: Loaded) -> None:
     logging.getLogger("outrider").addHandler(logging.NullHandler())
     try:
         asyncio.run(rehearse(loaded))
+    except NotFetchedError:
+        trust_of(loaded).keys()  # they must be there before the first bundle is
     except ConfigError as fault:
         source = source_of(loaded)
-        layers = ", ".join(map(str, (source.path, *source.overlays)))
+        base = source.path or loaded.settings.policy.bundle.url
+        layers = ", ".join(map(str, (base, *source.overlays)))
         raise ConfigError(
             f"policy cannot be loaded: {fault} (policy.path and policy.overlay: {layers})"
         ) from fault
@@ -98,7 +102,11 @@ def _check_policy(loaded: Loaded) -> None:
 
 def _unanswered(loaded: Loaded) -> Iterator[str]:
     """What the production profile would refuse, or take for the worst: who is missing, guesses."""
-    release = source_of(loaded).load()
+    try:
+        release = source_at_rest(loaded).load()
+    except NotFetchedError as fault:
+        yield f"policy was not looked at: {fault}"
+        return
     guesses = [one for one in lint_manifest(release, {}) if one.check == "unconfirmed"]
     if guesses:
         yield (

@@ -1,12 +1,13 @@
 """`outrider explain`: why a decision was made, and one change that would flip it."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import orjson
 import typer
 
+from outrider.app.delivery import source_at_rest
 from outrider.app.explaining import explain_decision
-from outrider.app.policy import source_of
 from outrider.cli.audit import STYLES
 from outrider.cli.client import ControlClient, NotRunningError, control_faults
 from outrider.cli.common import (
@@ -22,7 +23,6 @@ from outrider.cli.common import (
 from outrider.config.load import Loaded
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
-from outrider.policy.release import load
 from outrider.stores.keyfile import read_secret
 
 app = typer.Typer(help="Say why a decision was made and what would change it.")
@@ -56,7 +56,7 @@ def _found(loaded: Loaded, decision_id: str) -> JsonObject:
 
 
 def _from_files(loaded: Loaded, decision_id: str) -> JsonObject:
-    source = source_of(loaded)
+    source = source_at_rest(loaded)
     try:
         key = read_secret(loaded.data("keys/inputs.key"))
     except OSError as fault:
@@ -67,7 +67,7 @@ def _from_files(loaded: Loaded, decision_id: str) -> JsonObject:
     return explain_decision(
         directory=loaded.data(loaded.settings.audit.path),
         key=key,
-        release=load(source.path, source.overlays, hosts=source.hosts),
+        release=replace(source, complete=False).load(),
         entrypoint=loaded.settings.policy.entrypoint,
         decision_id=decision_id,
     )

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "demo": ("outrider.cli.demo.main", "Show a governed agent at work, with real parts."),
     "config": ("outrider.cli.config", "Check, show and describe settings."),
     "policy": ("outrider.cli.policy", "Test, lint, index and build policy."),
+    "bundle": ("outrider.cli.bundle", "Build, sign, verify and compare policy bundles."),
     "manifest": ("outrider.cli.manifest", "Check the manifest, prove its flows, draft one."),
     "opa": ("outrider.cli.opa", "Find or install Open Policy Agent."),
     "audit": ("outrider.cli.audit", "Verify, show and follow the audit chain."),

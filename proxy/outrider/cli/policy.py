@@ -230,6 +230,19 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def rollback(
+    sequence: Annotated[int, typer.Argument(min=0, help="The sequence to go back to.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let the running sidecar take signed policy older than what was in force: its source must hold
+    it by now. The call is on the audit chain."""
+    with control_faults():
+        found = ControlClient(settings(config)).post("/v1/policy/rollback", {"sequence": sequence})
+    said = "another policy is in force" if found.get("changed") else "nothing changed"
+    out.print(f"[bold green]done[/] sequence {sequence} counts again; {said}")
+
+
 # --- engines --------------------------------------------------------------------------------
 
 

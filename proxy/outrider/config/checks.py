@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from outrider.config.delivery_checks import delivery_faults
 from outrider.config.identity_checks import identity_faults, remote_faults
 from outrider.config.settings import (
     LACKS_FOR_PRODUCTION,
@@ -44,6 +45,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_credentials(settings),
         *_agent_credentials(settings),
         *_policy(settings),
+        *delivery_faults(settings),
         *store_faults(settings),
         *path_faults(settings),
     )

@@ -85,7 +85,7 @@ def _mutual(settings: Settings) -> Iterator[Fault]:
         key = f"upstreams.{name}"
         spiffe = upstream.tls.spiffe
         if spiffe is not None:
-            yield from _expected(f"{key}.tls.spiffe.expect", spiffe.expect)
+            yield from expected_faults(f"{key}.tls.spiffe.expect", spiffe.expect)
             if upstream.url.partition(":")[0].lower() != "https":
                 yield Fault(key=f"{key}.url", value=upstream.url, allowed="give https for SPIFFE")
             if upstream.ca_file is not None:
@@ -107,7 +107,7 @@ def remote_faults(settings: Settings) -> Iterator[Fault]:
     opa = settings.policy.opa
     if not _is_https(opa.url or "") or urlsplit(opa.url or "").path.rstrip("/"):
         yield Fault(key="policy.opa.url", value=opa.url, allowed="give https://host:port of OPA")
-    yield from _expected("policy.opa.expect", opa.expect)
+    yield from expected_faults("policy.opa.expect", opa.expect)
     if settings.identity.source == "none":
         yield Fault(
             key="identity.source",
@@ -116,7 +116,8 @@ def remote_faults(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _expected(key: str, names: tuple[str, ...]) -> Iterator[Fault]:
+def expected_faults(key: str, names: tuple[str, ...]) -> Iterator[Fault]:
+    """Of names of peers under `key`."""
     allowed = "give SPIFFE IDs, whole or ending in /*, such as spiffe://acme.test/ns/crm/*"
     if not names:
         yield Fault(key=key, value=(), allowed=allowed)

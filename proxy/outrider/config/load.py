@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +29,7 @@ FILE_BYTES: Final = 1 << 20
 SEPARATOR: Final = "__"
 ENDPOINT_VARIABLE: Final = "SPIFFE_ENDPOINT_SOCKET"
 OWN_VARIABLES: Final = frozenset({"OUTRIDER_CONFIG", "OUTRIDER_POD_UID", "OUTRIDER_CACHE"})
+FETCHED_STALE_S: Final = 3600
 _SHOWN: Final = 80
 _WANTED: Final = {
     "tuple_type": "a list",
@@ -196,13 +197,18 @@ def validate(document: JsonObject) -> Settings:
 def filled(settings: Settings) -> Settings:
     """`settings` with what their profile decides where nobody else did."""
     production = settings.profile is Profile.PRODUCTION
-    audit, tasks = settings.audit, settings.tasks
+    audit, tasks, policy = settings.audit, settings.tasks, settings.policy
     if audit.inputs is None:
         # queries hold what agents asked with: in production kept only where somebody says so
         audit = replace(audit, inputs="digest" if production else "store")
     if tasks.required is None:
         tasks = replace(tasks, required=production)
-    return replace(settings, audit=audit, tasks=tasks)
+    if policy.max_staleness_s is None:
+        policy = replace(policy, max_staleness_s=FETCHED_STALE_S if policy.bundle.url else 0)
+    if policy.signature.local is None:
+        local: Literal["required", "unsigned"] = "required" if production else "unsigned"
+        policy = replace(policy, signature=replace(policy.signature, local=local))
+    return replace(settings, audit=audit, tasks=tasks, policy=policy)
 
 
 def refuse(faults: Iterable[Fault]) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+from outrider.config.delivery_settings import BundleSignature, BundleSource
+
 Uid = Annotated[int, Field(ge=0, le=0xFFFFFFFE)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
@@ -187,6 +189,10 @@ class Policy:
     """Directory or bundle (.tar.gz) of Rego and data. Default: the library that ships."""
     overlay: tuple[str, ...] = ()
     """Further directories of data or Rego laid over `path`, in order."""
+    bundle: BundleSource = field(default_factory=BundleSource)
+    """Where a signed bundle is fetched from, in place of `path`."""
+    signature: BundleSignature = field(default_factory=BundleSignature)
+    """Whose signature on policy counts."""
     entrypoint: Annotated[str, Field(pattern=r"^data(\.[a-z_][a-z0-9_]*)+$")] = (
         "data.outrider.decision"
     )
@@ -197,8 +203,10 @@ class Policy:
     """Milliseconds the verdicts of one listing may take; what has none by then is hidden."""
     query_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 32_768
     """Largest query policy is asked with, bytes; a larger one is refused, never cut."""
-    max_staleness_s: Annotated[int, Field(ge=0, le=604_800)] = 0
-    """0: off (local directory)."""
+    max_staleness_s: Annotated[int, Field(ge=0, le=604_800)] | None = None
+    """Seconds policy counts after it was last confirmed: fetched, told unchanged, or found in its
+    files without a fault. Past it everything is refused (`policy_stale`); past half of it `/readyz`
+    says degraded. 0: without end. Default: 3600 with `policy.bundle.url`, else 0."""
     watch: bool = True
     """Reload when files change (polled once a second) and on SIGHUP."""
     opa: OpaSettings = field(default_factory=OpaSettings)

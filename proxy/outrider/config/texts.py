@@ -88,10 +88,15 @@ def _is_homeless(text: str) -> bool:
 
 def _paths(settings: Settings) -> Iterator[tuple[str, str]]:
     policy, opa = settings.policy, settings.policy.opa
+    keys = policy.signature.keys
     found: list[tuple[str, str | None]] = [
         ("data_dir", settings.data_dir),
         ("policy.path", policy.path),
         *(("policy.overlay", path) for path in policy.overlay),
+        ("policy.bundle.token_file", policy.bundle.token_file),
+        ("policy.bundle.password_file", policy.bundle.password_file),
+        ("policy.bundle.ca_file", policy.bundle.ca_file),
+        *((f"policy.signature.keys.{name}.file", one.file) for name, one in keys.items()),
         ("policy.opa.binary", opa.binary),
         ("audit.path", settings.audit.path),
         ("stores.path", settings.stores.path),

@@ -45,10 +45,12 @@ class Pins(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
-    """What is administered. `explain` gets a decision id and gives its explanation."""
+    """What is administered. `explain` gets a decision id and gives its explanation; `roll_back` the
+    least sequence of signed policy that is to count again."""
 
     status: Callable[[], JsonObject]
     reload: Callable[[], Awaitable[bool]]
+    roll_back: Callable[[int], Awaitable[bool]]
     pins: Pins
     store: Store
     explain: Callable[[str], Awaitable[JsonObject]]
@@ -60,6 +62,7 @@ class Operations:
             Endpoint(method="GET", path="/v1/status", run=self._status),
             Endpoint(method="GET", path="/v1/policy", run=self._status),
             Endpoint(method="POST", path="/v1/policy/reload", run=self._reload),
+            Endpoint(method="POST", path="/v1/policy/rollback", run=self._roll_back),
             Endpoint(method="GET", path="/v1/pins", run=self._list_pins),
             Endpoint(method="GET", path="/v1/pins/diff", run=self._diff_pin),
             Endpoint(method="POST", path="/v1/pins/accept", run=self._accept_pin),
@@ -72,6 +75,12 @@ class Operations:
 
     async def _reload(self, call: Call) -> Response:
         return answer({"changed": await self.reload()})
+
+    async def _roll_back(self, call: Call) -> Response:
+        sequence = as_object(call.body).get("sequence")
+        if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
+            raise ConfigError("give {sequence}, the one to go back to")
+        return answer({"changed": await self.roll_back(sequence)})
 
     async def _list_pins(self, call: Call) -> Response:
         return answer({"pins": [*self.pins.documents()]})

@@ -2,13 +2,17 @@
 
 Laws: at most 4,096 files and 32 MiB; no absolute names, no `..`, no name twice; no links in an
 archive, and in a directory none that leads out of it (a mounted ConfigMap is made of links).
+Nothing is ever unpacked onto a disk. The one absolute form that is taken is the one `opa build`
+writes, which has every name, its `/data.json` among them, begin with one slash.
 """
 
 import gzip
 import io
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,22 +20,57 @@ from outrider.core.errors import ConfigError
 
 MAX_FILES: Final = 4096
 MAX_BYTES: Final = 32 << 20
+SIGNATURES: Final = ".signatures.json"
+_ROOT_FILES: Final = frozenset({".manifest", SIGNATURES})
 _MAX_DEPTH: Final = 32
 
 
-def read_tree(path: Path) -> dict[str, bytes]:
-    """Every file below `path` (a directory or a `.tar.gz`), by its name from the root.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A tar.gz in memory. `name` is what people know it by."""
+
+    name: str
+    content: bytes
+
+
+def read_tree(place: Path | Packed) -> dict[str, bytes]:
+    """Every file of a directory or `.tar.gz`, by its name from the root.
 
     Names that begin with a dot are left out, but for `.manifest`. Raises `ConfigError`.
     """
+    return visible(read_whole(place))
+
+
+def visible(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`files` without those that begin with a dot somewhere, but for `.manifest`."""
+    return {
+        name: content
+        for name, content in files.items()
+        if name == ".manifest" or not any(part.startswith(".") for part in name.split("/"))
+    }
+
+
+def read_whole(place: Path | Packed) -> dict[str, bytes]:
+    """As `read_tree`, with what a signature speaks of besides: `.signatures.json`, and in an
+    archive whatever else begins with a dot."""
+    if isinstance(place, Packed):
+        return _read_archive(place.content, place.name)
     try:
-        if path.is_dir():
-            return _read_directory(path)
-        if path.is_file():
-            return _read_archive(path.read_bytes(), str(path))
+        if place.is_dir():
+            return _read_directory(place)
+        if place.is_file():
+            return _read_archive(_read_bounded(place), str(place))
     except OSError as fault:
-        raise ConfigError(f"policy {path} cannot be read: {fault.strerror}") from fault
-    raise ConfigError(f"policy {path} is neither a directory nor a .tar.gz: no such file")
+        raise ConfigError(f"policy {place} cannot be read: {fault.strerror}") from fault
+    raise ConfigError(f"policy {place} is neither a directory nor a .tar.gz: no such file")
+
+
+def _read_bounded(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        content = handle.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"policy {path} holds more than {MAX_BYTES} bytes")
+    return content
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int, int], ...]:
@@ -87,7 +126,7 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
             raise ConfigError(f"policy {root} is nested more than {_MAX_DEPTH} folders deep")
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.startswith(".") and (name != ".manifest" or here != root):
+            if name.startswith(".") and (name not in _ROOT_FILES or here != root):
                 continue
             file = here / name
             if not file.is_file():
@@ -107,20 +146,22 @@ def _stays_inside(place: Path, real_root: Path) -> None:
 
 def _read_archive(packed: bytes, source: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
+    total = 0
     try:
         plain = _unpack(packed, source)
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
-            for member in archive:
-                name = _member_name(member, source)
-                if name is None:
-                    continue
+            members = list(_members(archive, source))
+            rooted = _is_rooted(members)
+            for member in members:
+                name = _member_name(member, source, rooted=rooted)
                 if name in files:
                     raise ConfigError(f"policy {source} holds {name} twice")
-                if len(files) >= MAX_FILES:
-                    raise ConfigError(f"policy {source} holds more than {MAX_FILES} files")
+                total += member.size
+                if total > MAX_BYTES:
+                    raise ConfigError(f"policy {source} unpacks to more than {MAX_BYTES} bytes")
                 handle = archive.extractfile(member)
                 files[name] = handle.read() if handle is not None else b""
-    except (tarfile.TarError, EOFError, OSError) as fault:
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as fault:
         raise ConfigError(f"policy {source} is not a readable .tar.gz") from fault
     return files
 
@@ -133,17 +174,36 @@ def _unpack(packed: bytes, source: str) -> bytes:
     return plain
 
 
-def _member_name(member: tarfile.TarInfo, source: str) -> str | None:
-    """The member's clean name; None for a folder or a hidden file."""
-    name = member.name.removeprefix("./")
+def _members(archive: tarfile.TarFile, source: str) -> Iterator[tarfile.TarInfo]:
+    """The files of an archive; folders count for nothing."""
+    found = 0
+    for member in archive:
+        if member.isdir():
+            _refuse_leading_out(member.name, source)
+            continue
+        if not member.isreg() or member.sparse is not None:  # a hole costs nothing to send
+            shown = member.name.removeprefix("./")
+            raise ConfigError(f"policy {source} holds {shown}, which is a link or no regular file")
+        found += 1
+        if found > MAX_FILES:
+            raise ConfigError(f"policy {source} holds more than {MAX_FILES} files")
+        yield member
+
+
+def _is_rooted(members: list[tarfile.TarInfo]) -> bool:
+    names = [member.name for member in members]
+    return "/data.json" in names and all(name.startswith("/") for name in names)
+
+
+def _member_name(member: tarfile.TarInfo, source: str, *, rooted: bool) -> str:
+    name = member.name[1:] if rooted else member.name.removeprefix("./")
+    _refuse_leading_out(name, source)
+    if not name or name != str(PurePosixPath(name)):
+        raise ConfigError(f"policy {source} holds a name that can be read in two ways: {name!r}")
+    return name
+
+
+def _refuse_leading_out(name: str, source: str) -> None:
     parts = PurePosixPath(name).parts
     if name.startswith("/") or "\\" in name or ".." in parts or "\0" in name:
-        raise ConfigError(f"policy {source} holds a name that leads out of it: {member.name!r}")
-    if member.isdir():
-        return None
-    if not member.isreg():
-        raise ConfigError(f"policy {source} holds {name}, which is a link or no regular file")
-    clean = "/".join(parts)
-    if clean == ".manifest":
-        return clean
-    return None if any(part.startswith(".") for part in parts) else clean
+        raise ConfigError(f"policy {source} holds a name that leads out of it: {name!r}")

@@ -7,17 +7,17 @@ on is refused, so that every engine sees the same data.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 import yaml
 
 from outrider.core import strict_json
 from outrider.core.errors import ConfigError, MalformedError
 from outrider.core.jsonvalue import Json, JsonObject, as_object
-from outrider.policy.archive import read_tree
+from outrider.policy.archive import Packed, read_whole, visible
 from outrider.policy.bounds import check_bounds
 from outrider.policy.manifest_guess import guess_operation
 from outrider.policy.openapi import FILE, expanded
@@ -30,7 +30,7 @@ _BUILD: Final = "outrider/build/data.json"
 _MANIFESTS: Final = (ROOT, "manifest")
 _MAX_DEPTH: Final = 64
 _MAX_NODES: Final = 500_000
-_JSON_LIMITS: Final = strict_json.JsonLimits(depth=_MAX_DEPTH, nodes=_MAX_NODES, key_bytes=1024)
+JSON_LIMITS: Final = strict_json.JsonLimits(depth=_MAX_DEPTH, nodes=_MAX_NODES, key_bytes=1024)
 _SAFE_INT: Final = 2**53 - 1
 
 _INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -69,22 +69,31 @@ class Tree:
     files: Mapping[str, bytes]
 
 
-def read(path: Path, overlays: Sequence[Path] = ()) -> Tree:
-    """Read `path` and lay each of `overlays` over it, in order.
+Judge: TypeAlias = Callable[[Path | Packed, Mapping[str, bytes]], None]
+"""Told of each layer with all that lies there, before any of it is read; may raise."""
+
+
+def read(
+    place: Path | Packed, overlays: Sequence[Path] = (), judge: Judge = lambda _place, _files: None
+) -> Tree:
+    """Read `place` and lay each of `overlays` over it, in order.
 
     A file of an overlay replaces the file of the same name below it (a `data.json` also a
     `data.yaml`); files only one of them has stay. A `.yaml` file is a pack (`policy.packs`).
-    Raises `ConfigError` naming the file.
+    Raises `ConfigError` naming the file, and whatever `judge` does.
     """
     files: dict[str, bytes] = {}
     packs: list[Pack] = []
-    for layer in (path, *overlays):
-        if layer.suffix == SUFFIX and layer.is_file():
+    for layer in (place, *overlays):
+        if isinstance(layer, Path) and layer.suffix == SUFFIX and layer.is_file():
+            judge(layer, {})
             packs.append(unpack(layer.stem, read_yaml(_layer_text(layer), layer.name)))
             _lay_over(files, packs[-1].files)
             files[f"packs/{layer.name}"] = layer.read_bytes()
         else:
-            _lay_over(files, _policy_files(read_tree(layer)))
+            whole = read_whole(layer)
+            judge(layer, whole)
+            _lay_over(files, _policy_files(visible(whole)))
     texts = {name: _text(name, content) for name, content in files.items()}
     modules = {name: text for name, text in texts.items() if name.endswith(".rego")}
     released = {name: text for name, text in modules.items() if not is_test(name)}
@@ -126,7 +135,7 @@ def is_openapi(path: PurePosixPath) -> bool:
 def read_json(text: str, source: str) -> Json:
     """The JSON of `text`, strict: no key twice, no NaN, no integer beyond 2^53-1."""
     try:
-        return strict_json.read(text.encode(), _JSON_LIMITS)
+        return strict_json.read(text.encode(), JSON_LIMITS)
     except MalformedError as fault:
         raise ConfigError(f"{source}: not usable as JSON: {fault.detail}") from fault
 

@@ -7,7 +7,7 @@ because of a reload; where nothing was ever activated everything is refused.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -18,15 +18,19 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import ActivePolicy, Clock, Snapshot
 from outrider.core.vocabulary import OUTCOME_OF, Effect, Outcome, Reason
-from outrider.policy.archive import fingerprint
+from outrider.policy.archive import Packed, fingerprint
+from outrider.policy.ledger import Ledger
 from outrider.policy.release import Release, load
 from outrider.policy.result import Source, decide
+from outrider.policy.signature import UnverifiedError
+from outrider.policy.trust import Trust
 
 logger = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
 _SETTLING_S: Final = 0.1
 _CANARY_S: Final = 5.0
+_SKEW_S: Final = 300.0  # how far ahead of ours another start's clock may have been
 InputPaths: TypeAlias = frozenset[tuple[str, ...]]
 
 _STILL: Final = 10  # looks at a tree that keeps changing before it is left for the next poll
@@ -53,24 +57,37 @@ class ReleaseEngine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
-    """Where policy comes from. `hosts` are the upstreams' `host:port`, `complete` production's
-    demand on agents (GOVERNANCE §10)."""
+    """Where policy comes from. `path` is a bundle in memory once one was fetched, None until then.
+    `hosts` are the upstreams' `host:port`, `complete` production's demand on agents (GOVERNANCE
+    §10), `trust` what must be signed."""
 
-    path: Path
+    path: Path | Packed | None
     overlays: tuple[Path, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
     complete: bool = False
+    trust: Trust | None = field(default=None, compare=False)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether a source is asked for it, which alone can confirm it."""
+        return not isinstance(self.path, Path)
 
     def load(self) -> Release:
         """Blocking. Raises `ConfigError`."""
-        return load(self.path, self.overlays, hosts=self.hosts, complete=self.complete)
+        if self.path is None:
+            raise ConfigError("no bundle was fetched yet")
+        return load(
+            self.path, self.overlays, hosts=self.hosts, complete=self.complete, trust=self.trust
+        )
 
     def fingerprint(self) -> object:
         """What changes when a file does; an unreadable tree has one too. Blocking."""
+        fetched = self.path.content if isinstance(self.path, Packed) else None
+        files = (self.path, *self.overlays) if isinstance(self.path, Path) else self.overlays
         try:
-            return tuple(fingerprint(path) for path in (self.path, *self.overlays))
+            return fetched, tuple(fingerprint(path) for path in files)
         except ConfigError as fault:
-            return str(fault)
+            return fetched, str(fault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +104,10 @@ class PolicyStatus:
     permissive: bool
     modules: int
     agents: int
+    sequence: int | None = None
+    signed_by: str | None = None
+    stale: bool = False
+    age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +131,15 @@ class PolicyKeeper:
         entrypoint: str,
         max_staleness_s: float = 0,
         rehearsal: ReleaseEngine | None = None,
+        ledger: Ledger | None = None,
+        on_refused: Callable[[str], None] = lambda _stage: None,
     ) -> None:
         """`rehearsal` tries a release before `engine` is given it: for an engine that cannot
-        serve two at once, so that nobody is judged by one that is then taken back."""
+        serve two at once, so that nobody is judged by one that is then taken back. `ledger` knows
+        what was in force before; `on_refused` is told at which stage a release was refused,
+        `verify` or `activate`."""
+        self._ledger = ledger
+        self._on_refused = on_refused
         self._rehearsal = rehearsal
         self._source = source
         self._engine = engine
@@ -137,7 +164,7 @@ class PolicyKeeper:
         """
         if self._in_force is None:
             raise EnforcementError("no policy is activated", reason=Reason.POLICY_UNAVAILABLE)
-        if self._max_staleness_s and self._age_s() > self._max_staleness_s:
+        if self._is_stale():
             raise EnforcementError(
                 "the policy has gone unconfirmed for too long", reason=Reason.POLICY_STALE
             )
@@ -163,7 +190,21 @@ class PolicyKeeper:
             permissive=now.permissive if now else False,
             modules=len(now.release.modules) if now else 0,
             agents=len(now.release.agents) if now else 0,
+            sequence=now.release.sequence if now else None,
+            signed_by=now.release.signed.key if now and now.release.signed else None,
+            stale=now is not None and self._is_stale(),
+            age_s=round(self._age_s(), 3) if self._confirmed_unix_s is not None else None,
         )
+
+    @property
+    def source(self) -> PolicySource:
+        """Where what is in force came from, or is to come from."""
+        return self._source
+
+    @property
+    def max_staleness_s(self) -> float:
+        """Seconds that policy counts after its last confirmation; 0 without end."""
+        return self._max_staleness_s
 
     def tell(self, changed: Callable[[ActivePolicy], None]) -> None:
         """Have `changed` called after each swap, on the event loop."""
@@ -174,27 +215,42 @@ class PolicyKeeper:
         self._confirmed_s = self._clock.monotonic_s()
         self._confirmed_unix_s = self._clock.unix_s()
 
-    async def reload(self, source: PolicySource | None = None) -> bool:
+    def confirm_unless_failed(self) -> bool:
+        """Confirm, unless something of the source was refused since; whether it was confirmed."""
+        if self._error is None:
+            self.confirm()
+        return self._error is None
+
+    async def reload(
+        self, source: PolicySource | None = None, *, confirmed_unix_s: float | None = None
+    ) -> bool:
         """Put what the source now holds in force; True where that changed anything.
 
+        Files confirm themselves by being read; what is fetched is confirmed by who fetched it, or
+        was at `confirmed_unix_s`. A source without a path keeps the bundle that was fetched last.
         Raises `ConfigError`, and the last good release stays in force.
         """
         async with self._reloading:
             wanted = source or self._source
+            if wanted.path is None:
+                wanted = replace(wanted, path=self._source.path)
             try:
-                changed = await self._replace(wanted)
+                changed = await self._replace(wanted, confirmed_unix_s)
             except ConfigError as fault:
-                self._error = (str(fault), self._clock.unix_s())
-                self._late = isinstance(fault, NotServedError)
-                logger.warning(
-                    "policy refused", extra={"event": "policy_refused", "fault": str(fault)}
-                )
+                self._refused(fault)
                 raise
             self._source = wanted
             self._error = None
             self._late = False
-            self.confirm()
+            if not wanted.is_fetched:
+                self.confirm()
             return changed
+
+    def _refused(self, fault: ConfigError) -> None:
+        self._error = (str(fault), self._clock.unix_s())
+        self._late = isinstance(fault, NotServedError)
+        self._on_refused("verify" if isinstance(fault, UnverifiedError) else "activate")
+        logger.warning("policy refused", extra={"event": "policy_refused", "fault": str(fault)})
 
     async def watch(self) -> None:
         """Reload whenever a file of the source changes, and what others serve too late until they
@@ -203,18 +259,15 @@ class PolicyKeeper:
             await asyncio.sleep(POLL_S)
             now = await asyncio.to_thread(self._source.fingerprint)
             if now == self._seen and not (self._late and self._in_force):
-                self._confirm_unless_failed()
+                if not self._source.is_fetched:
+                    self.confirm_unless_failed()
                 continue
             try:
                 await self.reload()
             except ConfigError:
                 continue  # told in the status and the log; the next change is tried again
 
-    def _confirm_unless_failed(self) -> None:
-        if self._error is None:
-            self.confirm()
-
-    async def _replace(self, source: PolicySource) -> bool:
+    async def _replace(self, source: PolicySource, confirmed_unix_s: float | None) -> bool:
         # 1: read it when it holds still
         self._seen = await self._settled(source)
         release, reads = await asyncio.to_thread(self._load, source)
@@ -228,10 +281,13 @@ class PolicyKeeper:
             snapshot = await self._engine.activate(release)
             # 3: try it before anybody is judged by it
             permissive = await self._try(release, snapshot)
+            # 4: remember it, so that nothing older follows
+            if self._ledger is not None:
+                await asyncio.to_thread(self._ledger.note, release)
         except ConfigError:
             await self._back()
             raise
-        # 4: swap
+        # 5: swap
         policy = ActivePolicy(
             revision=release.revision,
             manifest=release.manifest,
@@ -247,6 +303,22 @@ class PolicyKeeper:
             since_unix_s=self._clock.unix_s(),
             permissive=permissive,
         )
+        if confirmed_unix_s is None:
+            self.confirm()
+        else:
+            self._was_confirmed(confirmed_unix_s)
+        self._announce(release, policy)
+        return True
+
+    def _was_confirmed(self, unix_s: float) -> None:
+        """Confirmed then; a time to come is nobody's confirmation."""
+        ago_s = self._clock.unix_s() - unix_s
+        self._confirmed_unix_s = unix_s
+        self._confirmed_s = (
+            self._clock.monotonic_s() - max(0.0, ago_s) if ago_s > -_SKEW_S else float("-inf")
+        )
+
+    def _announce(self, release: Release, policy: ActivePolicy) -> None:
         logger.info(
             "policy activated",
             extra={"event": "policy_activated", "revision": release.revision},
@@ -262,11 +334,12 @@ class PolicyKeeper:
             )
         for told in self._changed:
             told(policy)
-        return True
 
     def _load(self, source: PolicySource) -> tuple[Release, InputPaths | None]:
         try:
             release = source.load()
+            if self._ledger is not None:
+                self._ledger.check(release, fetched=source.is_fetched)
             return release, self._gate(release)
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as fault:
             # No reader is known to raise these; one that did must not end what runs.
@@ -332,6 +405,9 @@ class PolicyKeeper:
             expected=frozenset({release.revision}),
         )
         return decide(raw, id="canary", source=source)
+
+    def _is_stale(self) -> bool:
+        return bool(self._max_staleness_s) and self._age_s() > self._max_staleness_s
 
     def _age_s(self) -> float:
         return self._clock.monotonic_s() - self._confirmed_s

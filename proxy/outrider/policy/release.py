@@ -7,7 +7,7 @@ cannot be enforced refuses the whole release, naming file or key; the folder is 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -21,6 +21,8 @@ from outrider.core.ports import AgentEntry
 from outrider.core.template import Templates, parse_templates
 from outrider.policy import archive, bundle
 from outrider.policy.ownership import lacking, refuse_lacking
+from outrider.policy.signature import Signed
+from outrider.policy.trust import Trust
 
 TIERS: Final = ("low", "standard", "high")
 STATUSES: Final = ("active", "quarantined", "offboarded")
@@ -44,7 +46,8 @@ class Release:
     `data` is the whole base document (`{"outrider": …}`), the catalogue and the revision in it.
     `digest` is of the content, whatever the revision is called. `codes` are the declared reason
     codes. `fixtures` are the sample inputs the release ships. `lacking` is what of it nobody
-    answers for, a line each.
+    answers for, a line each. `signed` is what proves the bundle it was read from, where anything
+    does.
     """
 
     revision: str
@@ -58,25 +61,61 @@ class Release:
     fixtures: Mapping[str, JsonObject] = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    signed: Signed | None = None
+
+    @property
+    def sequence(self) -> int | None:
+        """Its place in the order of releases (`metadata.sequence`); None where it says none."""
+        said = self.metadata.get("sequence")
+        return said if isinstance(said, int) and not isinstance(said, bool) and said >= 0 else None
 
 
 def load(
-    path: Path,
+    place: Path | archive.Packed,
     overlays: Sequence[Path] = (),
     *,
     hosts: Mapping[str, str] | None = None,
     complete: bool = False,
+    trust: Trust | None = None,
 ) -> Release:
-    """The release at `path` (a directory or a `.tar.gz`) with `overlays` laid over it.
+    """The release at `place` (a directory or a `.tar.gz`) with `overlays` laid over it.
 
     `hosts` are the upstreams' configured `host:port`. With `complete` somebody must answer for all
-    of it, as production requires (GOVERNANCE §10), and guesses count as unsaid. Blocking: reads
-    files. Raises `ConfigError`.
+    of it, as production requires (GOVERNANCE §10), and guesses count as unsaid. `trust` says what
+    must be signed; without it nothing is looked at. Blocking: reads files. Raises `ConfigError`,
+    of which `UnverifiedError` is one.
     """
-    tree = bundle.read(path, overlays)
+    proofs: list[Signed | None] = []
+
+    def judge(layer: Path | archive.Packed, files: Mapping[str, bytes]) -> None:
+        proofs.append(trust.judge(layer, files) if trust is not None else None)
+
+    tree = bundle.read(place, overlays, judge)
     digest = _digest(tree.files)
-    revision = _revision(tree.declared, digest, own=bool(overlays) or path.is_dir())
-    return assemble(tree, revision=revision, digest=digest, hosts=hosts or {}, complete=complete)
+    own = bool(overlays) or (isinstance(place, Path) and place.is_dir())
+    revision = _revision(tree.declared, digest, own=own)
+    made = assemble(tree, revision=revision, digest=digest, hosts=hosts or {}, complete=complete)
+    return replace(made, signed=proofs[0])
+
+
+def built(
+    place: Path, overlays: Sequence[Path] = (), *, sequence: int | None, revision: str | None
+) -> Release:
+    """The release that a builder makes of `place`, its manifest saying `sequence` and `revision`
+    where those are given. Raises `ConfigError`."""
+    tree = bundle.read(place, overlays)
+    digest = _digest(tree.files)
+    declared, data = dict(tree.declared), tree.data
+    if sequence is not None:
+        declared["metadata"] = {**as_object(declared.get("metadata")), "sequence": sequence}
+    own = bool(overlays) or place.is_dir()
+    if revision is not None:
+        declared["revision"], own = revision, True
+        outrider = {k: v for k, v in as_object(data.get(bundle.ROOT)).items() if k != "build"}
+        data = {**data, bundle.ROOT: outrider}
+    tree = replace(tree, declared=declared, data=data)
+    named = _revision(declared, digest, own=own)
+    return assemble(tree, revision=named, digest=digest, hosts={}, complete=False)
 
 
 def assemble(
@@ -128,7 +167,8 @@ def _drop_made(outrider: JsonObject, catalogue: JsonObject, declared: JsonObject
 def bundle_bytes(release: Release) -> bytes:
     """The release as an OPA bundle: a tar.gz with the same bytes for the same release.
 
-    `load` takes it again: what its data says of catalogue and revision also lies beside it.
+    `load` takes it again: what its data says of catalogue and revision also lies beside it, as do
+    its sample inputs, by which it is tried wherever it goes.
     """
     declared: JsonObject = {
         "revision": release.revision,
@@ -141,6 +181,10 @@ def bundle_bytes(release: Release) -> bytes:
     if catalogue:
         rows = orjson.dumps({"controls": catalogue}, option=orjson.OPT_SORT_KEYS)
         files["controls.yaml"] = rows  # JSON is YAML; OPA passes it over
+    for name, fixture in release.fixtures.items():
+        files[name] = orjson.dumps(
+            fixture, option=orjson.OPT_SORT_KEYS
+        )  # OPA passes these over too
     files["data.json"] = orjson.dumps(release.data, option=orjson.OPT_SORT_KEYS)
     files[".manifest"] = orjson.dumps(declared, option=orjson.OPT_SORT_KEYS)
     return archive.write_archive(files)

@@ -68,6 +68,10 @@ class Room:
     async def _reload(self) -> bool:
         return self.changed
 
+    async def _roll_back(self, sequence: int) -> bool:
+        self.asked.append(str(sequence))
+        return self.changed
+
     async def _explain(self, decision_id: str) -> JsonObject:
         self.asked.append(decision_id)
         return {"by": "policy"}
@@ -76,6 +80,7 @@ class Room:
         operations = Operations(
             status=lambda: {"ready": True},
             reload=self._reload,
+            roll_back=self._roll_back,
             pins=self.pins,
             store=self.store,
             explain=self._explain,
@@ -98,7 +103,13 @@ def said(response: Response) -> JsonObject:
 
 
 def test_nothing_changes_by_get() -> None:
-    changing = {"/v1/policy/reload", "/v1/pins/accept", "/v1/log-level", "/v1/explain"}
+    changing = {
+        "/v1/policy/reload",
+        "/v1/policy/rollback",
+        "/v1/pins/accept",
+        "/v1/log-level",
+        "/v1/explain",
+    }
     for method, path in Room().endpoints():
         assert (method == "POST") is (path in changing)
 
@@ -237,3 +248,19 @@ async def test_an_unknown_level_changes_nothing(level: Json) -> None:
     with pytest.raises(ConfigError, match="DEBUG, INFO"):
         await room.call("POST", "/v1/log-level", {"level": level})
     assert room.levels == []
+
+
+async def test_going_back_takes_a_sequence() -> None:
+    room = Room()
+    answer = await room.call("POST", "/v1/policy/rollback", {"sequence": 6})
+    assert (said(answer), room.asked) == ({"changed": True}, ["6"])
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, {"sequence": "6"}, {"sequence": True}, {"sequence": -1}]
+)
+async def test_going_back_takes_nothing_else(body: Json) -> None:
+    room = Room()
+    with pytest.raises(ConfigError, match="one to go back to"):
+        await room.call("POST", "/v1/policy/rollback", body)
+    assert room.asked == []

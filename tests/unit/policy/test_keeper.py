@@ -342,6 +342,8 @@ async def test_files_that_stay_confirm_the_policy_unless_the_last_ones_were_refu
 class CountedSource:
     """A source that counts how often it is looked at."""
 
+    is_fetched = False
+
     def __init__(self, source):
         self._source = source
         self.count = 0
@@ -368,13 +370,12 @@ async def test_a_tree_that_never_holds_still_is_not_loaded(tmp_path, monkeypatch
     assert keeper.active() is before
 
 
-async def test_whoever_is_told_of_a_first_policy_finds_it_unconfirmed_not_stale_for_ever(tmp_path):
+async def test_whoever_is_told_of_a_first_policy_finds_it_confirmed(tmp_path):
     keeper = a_keeper(write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL}), max_staleness_s=60)
     seen = []
-    keeper.tell(lambda policy: seen.append(refused(keeper)))
+    keeper.tell(lambda policy: seen.append(keeper.active() is policy))
     await keeper.reload()
-    assert seen == [Reason.POLICY_STALE]
-    assert keeper.active()
+    assert seen == [True]
 
 
 class UnreadableSource(PolicySource):
