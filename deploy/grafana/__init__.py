@@ -1,0 +1,1 @@
+"""Dashboards as code: `python -m deploy.grafana.render` writes the JSON beside it."""
