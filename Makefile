@@ -1,11 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages
-=======
-.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage check bench conformance scorecard clean lock metric-pages dashboards
->>>>>>> a4a98c2 (Five dashboards from their source, each query held against the declared metrics)
+.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages dashboards
 
 PYTHON ?= python3
 VENV := .venv
@@ -96,13 +92,10 @@ bench: $(VENV)/.dev ## the table of CPU, latency and memory beside Envoy's
 metric-pages: $(VENV)/.dev ## write the list, page and dump of the metrics anew
 	@$(BIN)/python -m tests.support.metric_pages
 
-<<<<<<< HEAD
 chart: $(VENV)/.dev ## the chart's README, descriptions and copies, written anew
 	@$(BIN)/python -m tests.support.chart_docs
-=======
 dashboards: $(VENV)/.dev ## write the Grafana dashboards anew from their source
 	@$(BIN)/python -m deploy.grafana.render
->>>>>>> a4a98c2 (Five dashboards from their source, each query held against the declared metrics)
 
 lock: ## resolve the lock files anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
