@@ -24,7 +24,16 @@ from outrider.injector.names import (
     Port,
 )
 from outrider.injector.plan import Plan
-from outrider.injector.reading import Container, Pod, malformed, members, objects, shown, words
+from outrider.injector.reading import (
+    Container,
+    Place,
+    Pod,
+    malformed,
+    members,
+    objects,
+    shown,
+    words,
+)
 from outrider.injector.reasons import DeniedError, Reason
 
 _PORTS: Final = frozenset(port.value for port in Port)
@@ -93,53 +102,55 @@ def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
 
 
 def _refuse_uids(pod: Pod, others: Others) -> None:
-    context = members(pod.spec.get("securityContext"), "spec.securityContext")
-    fields = [(f"spec.securityContext.{name}", context.get(name)) for name in _ID_FIELDS]
+    whole = "spec.securityContext"
+    context = members(pod.spec.get("securityContext"), whole)
+    fields: list[tuple[Place, str, Json]] = [
+        (whole, name, context.get(name)) for name in ("runAsUser", "runAsGroup", "fsGroup")
+    ]
     groups = context.get("supplementalGroups")
     if groups is not None and not isinstance(groups, list):
-        raise malformed("spec.securityContext.supplementalGroups", "is no list")
-    fields += [("spec.securityContext.supplementalGroups", group) for group in groups or ()]
+        raise malformed(whole, "supplementalGroups", what="is no list")
+    fields += [(whole, "supplementalGroups", group) for group in groups or ()]
     for one in others.every:
         own = _security(one)
-        fields += [
-            (f"{one.where}.securityContext.{name}", own.get(name))
-            for name in ("runAsUser", "runAsGroup")
-        ]
-    for where, value in fields:
+        fields += [(one, name, own.get(name)) for name in ("runAsUser", "runAsGroup")]
+    for where, name, value in fields:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise malformed(where, "is no number")
+            raise malformed(where, name, what="is no number")
         if value == UID:
+            place = where if isinstance(where, str) else f"{where.where}.securityContext"
             raise DeniedError(
-                Reason.RESERVED_UID, f"{where} is {UID}, the sidecar's own: choose another"
+                Reason.RESERVED_UID, f"{place}.{name} is {UID}, the sidecar's own: choose another"
             )
 
 
-_ID_FIELDS: Final = ("runAsUser", "runAsGroup", "fsGroup")
-
-
 def _security(one: Container) -> JsonObject:
-    return members(one.body.get("securityContext"), f"{one.where}.securityContext")
+    return members(one.body.get("securityContext"), one, "securityContext")
 
 
 def _refuse_capabilities(others: Others) -> None:
     for one in others.untrusted():
         context = _security(one)
-        where = f"{one.where}.securityContext"
         privileged = context.get("privileged")
         if privileged is not None and privileged is not False:
             raise DeniedError(
-                Reason.CAPABILITY, f"{where}.privileged is true: it could undo capture"
+                Reason.CAPABILITY,
+                f"{one.where}.securityContext.privileged is true: it could undo capture",
             )
-        windows = members(context.get("windowsOptions"), f"{where}.windowsOptions")
+        windows = members(context.get("windowsOptions"), one, "securityContext.windowsOptions")
         if windows.get("hostProcess"):
-            raise DeniedError(Reason.UNSUPPORTED_OS, f"{where}.windowsOptions.hostProcess is true")
-        capabilities = members(context.get("capabilities"), f"{where}.capabilities")
-        for name in words(capabilities.get("add"), f"{where}.capabilities.add"):
+            raise DeniedError(
+                Reason.UNSUPPORTED_OS,
+                f"{one.where}.securityContext.windowsOptions.hostProcess is true",
+            )
+        capabilities = members(context.get("capabilities"), one, "securityContext.capabilities")
+        for name in words(capabilities.get("add"), one, "securityContext.capabilities.add"):
             if name.upper().removeprefix("CAP_") in FORBIDDEN_CAPABILITIES:
                 raise DeniedError(
                     Reason.CAPABILITY,
-                    f"{where}.capabilities.add has {shown(name)}: it could go round the sidecar; "
-                    "an image that starts as root and steps down must start as its own user",
+                    f"{one.where}.securityContext.capabilities.add has {shown(name)}: it could go "
+                    "round the sidecar; an image that starts as root and steps down must start as "
+                    "its own user",
                 )
 
 
@@ -174,11 +185,13 @@ def _reserved_volumes(pod: Pod, plan: Plan) -> dict[str, str]:
 def _volume_uses(one: Container) -> Iterator[tuple[str, str]]:
     """Volumes a container can read: field and volume name."""
     for field in ("volumeMounts", "volumeDevices"):
-        for mount in objects(one.body.get(field), f"{one.where}.{field}"):
+        for mount in objects(one.body.get(field), one, field):
             yield field, str(mount.get("name"))
-    for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
-        source = members(variable.get("valueFrom"), f"{one.where}.env.valueFrom")
-        file = members(source.get("fileKeyRef"), f"{one.where}.env.valueFrom.fileKeyRef")
+    for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
+        if variable.get("valueFrom") is None:
+            continue
+        source = members(variable["valueFrom"], one, "env.valueFrom")
+        file = members(source.get("fileKeyRef"), one, "env.valueFrom.fileKeyRef")
         if file:
             yield "env.valueFrom.fileKeyRef", str(file.get("volumeName"))
 
@@ -210,12 +223,14 @@ def _refuse_secrets(pod: Pod, others: Others) -> None:
         for field, name in _volume_uses(one):
             if name in volumes:
                 raise _secret(f"{one.where}.{field} mounts {shown(name)}, {volumes[name]}")
-        for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
-            source = members(variable.get("valueFrom"), f"{one.where}.env.valueFrom")
+        for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
+            if variable.get("valueFrom") is None:
+                continue
+            source = members(variable["valueFrom"], one, "env.valueFrom")
             if source.get("secretKeyRef") is not None:
                 name = shown(str(variable.get("name")))
                 raise _secret(f"{one.where}.env {name} comes of a Secret (secretKeyRef)")
-        for source in objects(one.body.get("envFrom"), f"{one.where}.envFrom"):
+        for source in objects(one.body.get("envFrom"), one, "envFrom"):
             if source.get("secretRef") is not None:
                 raise _secret(f"{one.where}.envFrom comes of a Secret (secretRef)")
     if pod.spec.get("automountServiceAccountToken") is True and any(others.untrusted()):
@@ -258,7 +273,7 @@ def _refuse_ports(others: Others) -> None:
                 f"{one.where} is Istio's, whose ports 15000 to 15021 are the sidecar's too: "
                 "inject one of the two",
             )
-        for port in objects(one.body.get("ports"), f"{one.where}.ports"):
+        for port in objects(one.body.get("ports"), one, "ports"):
             number = port.get("containerPort")
             if isinstance(number, int) and number in _PORTS:
                 raise DeniedError(
@@ -279,7 +294,7 @@ def proxy_variables() -> dict[str, str]:
 def _refuse_proxies(others: Others) -> None:
     wanted = proxy_variables()
     for one in others.every:
-        for variable in objects(one.body.get("env"), f"{one.where}.env", most=_MOST_VARIABLES):
+        for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
             name: Json = variable.get("name")
             if not isinstance(name, str) or name not in wanted:
                 continue
@@ -294,7 +309,7 @@ def _refuse_proxies(others: Others) -> None:
 def unhardened(one: Container) -> tuple[bool, list[str]]:
     """What a container lacks of rule 10: whether it may gain privileges, and what it keeps."""
     context = _security(one)
-    capabilities = members(context.get("capabilities"), f"{one.where}.capabilities")
-    dropped = set(words(capabilities.get("drop"), f"{one.where}.capabilities.drop"))
+    capabilities = members(context.get("capabilities"), one, "capabilities")
+    dropped = set(words(capabilities.get("drop"), one, "capabilities.drop"))
     kept = [] if "ALL" in dropped else [c for c in DROPPED_CAPABILITIES if c not in dropped]
     return context.get("allowPrivilegeEscalation") is not False, kept

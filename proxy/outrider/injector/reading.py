@@ -30,6 +30,9 @@ class Container:
         return f"spec.{self.group}[{self.index}] ({shown(self.name)})"
 
 
+Place = str | Container
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     body: JsonObject
@@ -51,11 +54,11 @@ def read_pod(body: Json) -> Pod:
     whole = members(body, "the pod")
     metadata = members(whole.get("metadata"), "metadata")
     if not whole.get("spec"):
-        raise malformed("spec", "is missing")
+        raise malformed("spec", what="is missing")
     spec = members(whole["spec"], "spec")
     containers = _containers(spec, "containers")
     if not containers:
-        raise malformed("spec.containers", "is empty")
+        raise malformed("spec.containers", what="is empty")
     volumes = tuple(objects(spec.get("volumes"), "spec.volumes", most=MOST_VOLUMES))
     for place, volume in enumerate(volumes):
         text(volume.get("name"), f"spec.volumes[{place}].name")
@@ -71,50 +74,52 @@ def read_pod(body: Json) -> Pod:
     )
 
 
-def members(value: Json, where: str) -> JsonObject:
+def members(value: Json, *where: Place) -> JsonObject:
     """`value` as an object, null as an empty one. Raises `DeniedError`."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise malformed(where, "is no object")
+        raise malformed(*where, what="is no object")
     return value
 
 
-def objects(value: Json, where: str, *, most: int = MOST_CONTAINERS) -> list[JsonObject]:
+def objects(value: Json, *where: Place, most: int = MOST_CONTAINERS) -> list[JsonObject]:
     """`value` as a list of objects, null as an empty one. Raises `DeniedError`."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise malformed(where, "is no list")
+        raise malformed(*where, what="is no list")
     if len(value) > most:
-        raise malformed(where, f"has more than {most} entries")
+        raise malformed(*where, what=f"has more than {most} entries")
     found = [item for item in value if isinstance(item, dict)]
     if len(found) != len(value):
-        raise malformed(where, "holds what is no object")
+        raise malformed(*where, what="holds what is no object")
     return found
 
 
-def words(value: Json, where: str) -> list[str]:
+def words(value: Json, *where: Place) -> list[str]:
     """`value` as a list of texts, null as an empty one. Raises `DeniedError`."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise malformed(where, "is no list")
+        raise malformed(*where, what="is no list")
     found = [item for item in value if isinstance(item, str)]
     if len(found) != len(value):
-        raise malformed(where, "holds what is no text")
+        raise malformed(*where, what="holds what is no text")
     return found
 
 
 def text(value: Json, where: str) -> str:
     """`value` as text that is not empty. Raises `DeniedError`."""
     if not isinstance(value, str) or not value:
-        raise malformed(where, "is no text")
+        raise malformed(where, what="is no text")
     return value
 
 
-def malformed(where: str, what: str) -> DeniedError:
-    return DeniedError(Reason.MALFORMED, f"{where} {what}")
+def malformed(*where: Place, what: str) -> DeniedError:
+    """The path is put together here: most are never told."""
+    path = ".".join(one.where if isinstance(one, Container) else one for one in where)
+    return DeniedError(Reason.MALFORMED, f"{path} {what}")
 
 
 def shown(value: object) -> str:
@@ -140,6 +145,6 @@ def _texts(value: Json, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, item in members(value, where).items():
         if not isinstance(item, str):
-            raise malformed(f"{where}.{shown(key)}", "is no text")
+            raise malformed(where, shown(key), what="is no text")
         found[key] = item
     return found

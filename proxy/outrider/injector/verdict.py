@@ -180,7 +180,7 @@ def _may_be_root(pod: Pod, others: Others) -> list[str]:
     whole = members(pod.spec.get("securityContext"), "spec.securityContext")
     found = []
     for one in others.untrusted():
-        own = members(one.body.get("securityContext"), f"{one.where}.securityContext")
+        own = members(one.body.get("securityContext"), one, "securityContext")
         user = own.get("runAsUser", whole.get("runAsUser"))
         non_root = own.get("runAsNonRoot", whole.get("runAsNonRoot"))
         if not user and non_root is not True:
@@ -195,7 +195,7 @@ def _grace(pod: Pod, plan: Plan) -> list[str]:
     if granted is None:
         granted = _DEFAULT_GRACE_S
     if isinstance(granted, bool) or not isinstance(granted, int):
-        raise malformed("spec.terminationGracePeriodSeconds", "is no number")
+        raise malformed("spec.terminationGracePeriodSeconds", what="is no number")
     if plan.sidecar.shutdown_grace_s <= granted:
         return []
     shortfall = (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from outrider.config.load import load
 from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
 from outrider.injector.parts import parts_of
@@ -204,3 +205,32 @@ def test_the_port_for_peers_is_declared_where_they_may_call(
 def test_a_server_that_is_none_makes_no_parts() -> None:
     with pytest.raises(ValueError, match="does not appear"):
         parts_of(a_plan(), ("nowhere",))
+
+
+@pytest.mark.parametrize("source", list(IdentitySource))
+@pytest.mark.parametrize("mode", list(CaptureMode))
+def test_the_sidecar_reads_its_environment_as_settings(
+    mode: CaptureMode, source: IdentitySource
+) -> None:
+    """What is written here is what `outrider run` starts with in a pod."""
+    plan = a_plan(
+        mode,
+        capture_watch=True,
+        identity=Identity(source=source),
+        sidecar=Sidecar(log_level="DEBUG", environment=(("OUTRIDER_LIMITS__BODY_BYTES", "2048"),)),
+    )
+    given = {str(k): str(v).replace("$$", "$") for k, v in _environment(plan).items()}
+    given |= {"OUTRIDER_POD_UID": "0b1e", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    loaded = load(None, given)
+    settings = loaded.settings
+    assert (loaded.pod_uid, settings.data_dir) == ("0b1e", "/var/lib/outrider")
+    assert settings.capture.mode == mode.value
+    assert settings.capture.watch is (mode is not CaptureMode.COOPERATIVE)
+    assert (settings.startup_timeout_s, settings.drain.grace_s) == (90, 20)
+    assert settings.telemetry.log_level == "DEBUG"
+    assert settings.limits.body_bytes == 2048
+    expected = {"csi": "workload_api", "hostPath": "workload_api", "file": "files", "none": "none"}
+    assert settings.identity.source == expected[source.value]
+    socket = "unix:/spiffe-workload-api/spire-agent.sock"
+    wanted = socket if settings.identity.source == "workload_api" else None
+    assert loaded.workload_api == wanted
