@@ -1,5 +1,7 @@
 """A registry to move, and what it then shows."""
 
+from prometheus_client.exposition import generate_latest
+
 from outrider.core.decision import ReasonEntry
 from outrider.core.vocabulary import Effect, EffectClass, ProtocolName, Reason
 from outrider.telemetry.metrics import Metrics
@@ -46,3 +48,8 @@ def ended(metrics: Metrics, **changes: object) -> None:
         "upstream_s": 0.19,
     }
     metrics.exchange_ended(**fields | changes)  # type: ignore[arg-type]
+
+
+def lines(metrics: Metrics) -> int:
+    """How many lines the page has, those of help and type among them."""
+    return len(generate_latest(metrics.registry).splitlines())

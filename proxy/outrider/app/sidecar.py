@@ -25,6 +25,7 @@ from outrider.app.identity import IdentityWatch, OwnIdentity
 from outrider.app.listening import EGRESS, listeners_of
 from outrider.app.planes import plane_of
 from outrider.app.reloading import check_reloadable, stamp, unmoved
+from outrider.app.shape import shape_of
 from outrider.app.state import of_the_store, open_state
 from outrider.app.tasks import TaskDesk
 from outrider.config.load import Loaded, dump, load
@@ -87,7 +88,9 @@ class Sidecar:
         self._engine_factory = engine
         self.clock = SystemClock()
         self.metrics = Metrics(
-            upstreams=settings.upstreams, max_series=settings.telemetry.max_series
+            upstreams=settings.upstreams,
+            max_series=settings.telemetry.max_series,
+            shape=shape_of(settings),
         )
         self.live = LiveExchanges()
         self.jobs = Jobs()
@@ -443,6 +446,7 @@ class Sidecar:
         settings = self.loaded.settings
         name = digest(orjson.dumps(dump(settings), option=orjson.OPT_SORT_KEYS))
         self.metrics.reloaded(ok=True, unix_s=self.clock.unix_s())
+        self.metrics.upstreams_are(settings.upstreams)
         self.metrics.policy_bounded(self.keeper.max_staleness_s)
         self.metrics.configured(name.removeprefix("sha256:"), settings.environment)
         record = base(RecordKind.CONFIG, self.clock, None, None, None)

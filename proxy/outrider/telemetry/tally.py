@@ -9,7 +9,7 @@ Law: one thread moves them. Another may read: it copies in one step, under the i
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
@@ -76,7 +76,7 @@ class Spread:
         self.exemplars[at] = Exemplar({"trace_id": trace_id}, amount, unix_s)
 
 
-class _Family(Collector, Generic[Child]):
+class Family(Collector, Generic[Child]):
     """The children of one metric, by the values of its labels; `make` gives a new one."""
 
     def __init__(
@@ -123,13 +123,19 @@ class _Family(Collector, Generic[Child]):
         if self.room is not None:
             self.room.given_back()
 
+    def forget(self, names: Collection[str]) -> None:
+        """Without the children whose first label is one of these."""
+        for values in self.known():
+            if values[0] in names:
+                self.remove(*values)
+
     def clear(self) -> None:
         """Without a child, as at first."""
         for values in self.known():
             self.remove(*values)
 
 
-class TallyFamily(_Family[Tally]):
+class TallyFamily(Family[Tally]):
     """A counter."""
 
     def __init__(
@@ -144,7 +150,7 @@ class TallyFamily(_Family[Tally]):
         yield family
 
 
-class LevelFamily(_Family[Level]):
+class LevelFamily(Family[Level]):
     """A gauge."""
 
     def __init__(
@@ -159,7 +165,7 @@ class LevelFamily(_Family[Level]):
         yield family
 
 
-class SpreadFamily(_Family[Spread]):
+class SpreadFamily(Family[Spread]):
     """A histogram."""
 
     def __init__(

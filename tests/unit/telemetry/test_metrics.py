@@ -6,9 +6,12 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from outrider.core.vocabulary import Effect
-from outrider.telemetry.families.base import UPSTREAMS
-from tests.support.metrics import EVIL, a_registry, decided, value
+from outrider.core.decision import ReasonEntry
+from outrider.core.vocabulary import Effect, ProtocolName
+from outrider.telemetry.families.base import CODES, MAX_SERIES, RESOURCES, UPSTREAMS, Shape
+from outrider.telemetry.families.upstreams import CODE_CLASSES, FAULTS
+from outrider.telemetry.metrics import Metrics
+from tests.support.metrics import EVIL, a_registry, decided, ended, lines, total, value
 
 # --- labels ---------------------------------------------------------------------------------
 
@@ -67,13 +70,68 @@ def test_the_widest_traffic_stays_within_the_series_bound() -> None:
     assert list(text_string_to_metric_families(page))
 
 
+ORDINARY = Shape(
+    ingress=False,
+    protocols=frozenset({ProtocolName.MCP, ProtocolName.HTTP}),
+    tls=frozenset({"true"}),
+    tokens=frozenset({"jwt_svid"}),
+    engines=frozenset({"opa"}),
+    shared=False,
+)
+
+
 def test_an_ordinary_pod_stays_under_a_thousand_lines() -> None:
-    metrics = a_registry("crm", "mail", "llm")
+    metrics = Metrics(upstreams=["crm", "mail", "llm"], shape=ORDINARY)
     metrics.catalogue((f"crm/t{number}" for number in range(50)), ("SQ-04", "EF-02"))
+    metrics.store_opened("sqlite")
     for number in range(50):
         decided(metrics, resource=f"crm/t{number}", codes=("SQ-04",))
-    page = generate_latest(metrics.registry).decode()
-    assert len([line for line in page.splitlines() if not line.startswith("#")]) < 1000
+    for upstream in ("crm", "mail", "llm"):
+        metrics.upstream_connected(upstream, tls=True, took_s=0.01)
+        metrics.upstream_error(upstream, "timeout")
+    for protocol in ORDINARY.protocols:
+        ended(metrics, protocol=protocol)
+    metrics.decision_made("opa", 0.001, 2000)
+    metrics.identity_is(
+        state="serving", remaining_s=1, lifetime_s=2, contact_unix_s=3, trust_domains=1
+    )
+    assert lines(metrics) < 1000
+
+
+def test_the_widest_legal_traffic_stays_under_the_hard_stop() -> None:
+    """Everything there is, each name of ours that may be a label, every effect."""
+    metrics = Metrics(upstreams=[f"up{number:03}" for number in range(UPSTREAMS)])
+    codes = [f"C-{number}" for number in range(CODES)]
+    metrics.catalogue([f"crm/t{number}" for number in range(RESOURCES)], codes)
+    entries = [
+        ReasonEntry(code=code, excepted=True, mode="shadow", would=would)
+        for code in codes
+        for would in (Effect.HOLD, Effect.DENY)
+    ]
+    for effect in Effect:
+        for number in range(RESOURCES):
+            decided(metrics, effect=effect, resource=f"crm/t{number}")
+        decided(metrics, effect=effect, reasons=tuple(entries))
+    for number, fault in product(range(UPSTREAMS), FAULTS):
+        metrics.upstream_error(f"up{number:03}", fault)
+    for number, code in product(range(UPSTREAMS), CODE_CLASSES):
+        metrics.upstream_request(f"up{number:03}", code)
+    assert lines(metrics) < MAX_SERIES
+    assert value(metrics, "outrider_label_overflow_total", label="series") == 0
+
+
+def test_past_the_hard_stop_names_are_folded_and_nothing_is_lost() -> None:
+    metrics = Metrics(upstreams=["crm"], max_series=1000)
+    metrics.catalogue([f"crm/t{number}" for number in range(RESOURCES)], [])
+    for number in range(RESOURCES):
+        decided(metrics, resource=f"crm/t{number}")
+    assert lines(metrics) < 1000 + 2 * len(metrics.declared) + 100
+    assert total(metrics, "outrider_resource_decisions_total") == RESOURCES
+    folded = value(metrics, "outrider_label_overflow_total", label="series")
+    assert folded == value(
+        metrics, "outrider_resource_decisions_total", resource="other", effect="deny"
+    )
+    assert folded
 
 
 # --- declarations ---------------------------------------------------------------------------

@@ -6,14 +6,23 @@ among the bases of `telemetry.metrics.Metrics`. Then `make metric-pages` writes 
 and the dump again; the tests hold all three equal.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Final, Generic, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 
+from outrider.core.vocabulary import ProtocolName
 from outrider.telemetry.guard import OTHER, LabelGuard, SeriesBudget
-from outrider.telemetry.tally import Level, LevelFamily, SpreadFamily, Tally, TallyFamily
+from outrider.telemetry.tally import (
+    Child,
+    Family,
+    Level,
+    LevelFamily,
+    SpreadFamily,
+    Tally,
+    TallyFamily,
+)
 
 PREFIX: Final = "outrider_"
 FAST: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -54,6 +63,57 @@ def named(name: str, origin: str) -> Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What can occur in this process, so that its series exist at zero; whatever is left out has
+    its series from its first event on. Without a word everything can.
+
+    `protocols` are those of the routes; `tls` whether upstreams are spoken to over it; `tokens` the
+    kinds of bearer that are taken; `source` whether there is a source of an identity, and
+    `workload_api` whether it is that; `engines` that may be asked; `shared` whether the store is.
+    """
+
+    ingress: bool = True
+    protocols: frozenset[ProtocolName] = field(default_factory=lambda: frozenset(ProtocolName))
+    tls: frozenset[str] = frozenset({"true", "false"})
+    tokens: frozenset[str] = frozenset({"jwt_svid", "oidc"})
+    source: bool = True
+    workload_api: bool = True
+    engines: frozenset[str] = frozenset({"opa", "embedded"})
+    shared: bool = True
+
+
+class Forgets(Protocol):
+    """A family that can be told which names are gone."""
+
+    def forget(self, names: Collection[str]) -> None: ...
+
+
+class Children(dict[tuple[str, ...], Child], Generic[Child]):
+    """The children of closed labels: `bound` ones exist at once, others that are `allowed` from
+    their first event on. Raises `KeyError` for values that are none."""
+
+    def __init__(
+        self,
+        family: Family[Child],
+        allowed: Iterable[tuple[str, ...]],
+        bound: Iterable[tuple[str, ...]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._family: Family[Child] = family
+        self._allowed = frozenset(allowed)
+        for values in self._allowed if bound is None else bound:
+            self.__missing__(values)
+
+    def __missing__(self, values: tuple[str, ...]) -> Child:
+        if values not in self._allowed:
+            raise KeyError(values)
+        plain = tuple([str(value) for value in values])
+        child: Child = self._family.labels(*plain)
+        self[plain] = child
+        return child
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """One metric as readers of the page know it."""
 
@@ -74,10 +134,18 @@ class Families:
     what other threads count too. Setting a level is safe from any thread.
     """
 
-    def __init__(self, *, upstreams: Iterable[str] = (), max_series: int = MAX_SERIES) -> None:
+    def __init__(
+        self,
+        *,
+        upstreams: Iterable[str] = (),
+        max_series: int = MAX_SERIES,
+        shape: Shape | None = None,
+    ) -> None:
+        self._shape = shape or Shape()
         self.registry = CollectorRegistry(auto_describe=False)
         self.declared: list[Declared] = []
         self._upstreams = frozenset(sorted(upstreams)[:UPSTREAMS])
+        self._by_upstream: list[Forgets] = []
         overflow = self._counter(
             "label_overflow_total", "Label values folded into other", closed("label", OVERFLOWS)
         )
@@ -120,11 +188,16 @@ class Families:
         return self._bounded(family, axes)
 
     def _closed(
-        self, name: str, text: str, axes: tuple[Axis, ...], values: Iterable[tuple[str, ...]]
-    ) -> dict[tuple[str, ...], Tally]:
-        """The children of a counter that has these and no others."""
-        family = self._tally(name, text, *axes)
-        return {each: family.labels(*each) for each in values}
+        self,
+        name: str,
+        text: str,
+        axes: tuple[Axis, ...],
+        values: Iterable[tuple[str, ...]],
+        bound: Iterable[tuple[str, ...]] | None = None,
+    ) -> Children[Tally]:
+        """The children of a counter that has these and no others; all `bound` unless some are
+        named."""
+        return Children(self._tally(name, text, *axes), values, bound)
 
     def _one(self, name: str, text: str) -> Level:
         """A gauge without labels."""
@@ -132,16 +205,15 @@ class Families:
 
     # --- what areas use -----------------------------------------------------------------
 
-    def _move(
-        self, children: Mapping[tuple[str, ...], Tally], *values: str, label: str = "identity"
-    ) -> None:
+    def _move(self, children: Children[Tally], *values: str, label: str = "identity") -> None:
         """Count; what is none of the closed values counts as overflow of `label`, and stops
         nothing."""
-        child = children.get(values)
-        if child is not None:
-            child.inc()
-        else:
+        try:
+            child = children[values]
+        except KeyError:
             self._overflows[label].inc()
+        else:
+            child.inc()
 
     def _upstream(self, name: str) -> str:
         if name in self._upstreams:
@@ -165,6 +237,8 @@ class Families:
 
     def _bounded(self, family: Bounded, axes: tuple[Axis, ...]) -> Bounded:
         family.room = self._series.room([not axis.values for axis in axes], family.lines)
+        if axes and axes[0].name == "upstream":
+            self._by_upstream.append(family)
         return family
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from outrider.core.decision import ReasonEntry
 from outrider.core.vocabulary import Effect, EffectClass, Reason
-from outrider.telemetry.families.base import FAST, QUERY, closed, named
+from outrider.telemetry.families.base import FAST, QUERY, Children, closed, named
 from outrider.telemetry.families.exchanges import ExchangeFamilies
-from outrider.telemetry.tally import LevelFamily, TallyFamily
+from outrider.telemetry.tally import TallyFamily
 
 ENGINES: Final = ("opa", "embedded")
 PHASES: Final = ("encode", "wait", "evaluate", "parse")
@@ -82,9 +82,11 @@ class DecisionFamilies(ExchangeFamilies):
             engine,
             closed("phase", PHASES),
         )
-        self._phases = {
-            (name, each): phase.labels(name, each) for name in ENGINES for each in PHASES
-        }
+        self._phases = Children(
+            phase,
+            [(name, each) for name in ENGINES for each in PHASES],
+            [(name, each) for name in ENGINES if name in self._shape.engines for each in PHASES],
+        )
         verdicts = self._tally(
             "list_verdicts_total", "Verdicts on entries of lists", closed("memo", MEMO)
         )
@@ -135,10 +137,10 @@ class DecisionFamilies(ExchangeFamilies):
 
     def catalogue(self, resources: Iterable[str], codes: Iterable[str]) -> None:
         """The names that may be labels from now on; children of names gone are removed."""
-        _forget(self._by_resource, self._resources.replace(resources))
+        self._by_resource.forget(self._resources.replace(resources))
         gone = self._codes.replace(codes)
         for family in self._coded():
-            _forget(family, gone)
+            family.forget(gone)
 
     def _coded(self) -> list[TallyFamily]:
         """Families whose first label is a reason code."""
@@ -150,9 +152,8 @@ class DecisionFamilies(ExchangeFamilies):
 
     def decision_phase(self, engine: str, phase: str, seconds: float) -> None:
         """`phase` is one of `PHASES`."""
-        child = self._phases.get((engine, phase))
-        if child is not None:
-            child.observe(max(0.0, seconds))
+        if engine in ENGINES:
+            self._phases[engine, phase].observe(max(0.0, seconds))
 
     def engine_child(self, *, version: str, gogc: int, memory_limit_bytes: int) -> None:
         """An OPA of ours was started, with these settings; it writes no decision log."""
@@ -172,9 +173,3 @@ def _pairs() -> list[tuple[Effect, Reason | None]]:
     """The pairs of effect and reason that can occur: allow with none, hold with held, else deny."""
     denials = [(Effect.DENY, reason) for reason in Reason if reason is not Reason.HELD]
     return [(Effect.ALLOW, None), (Effect.HOLD, Reason.HELD), *denials]
-
-
-def _forget(family: TallyFamily | LevelFamily, gone: frozenset[str]) -> None:
-    for values in family.known():
-        if values[0] in gone:
-            family.remove(*values)

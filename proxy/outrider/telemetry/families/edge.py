@@ -30,16 +30,18 @@ class EdgeFamilies(Families):
     def _declare(self) -> None:
         super()._declare()
         listener = closed("listener", LISTENERS)
+        refusals = [
+            (name, cause)
+            for name in LISTENERS
+            for cause in EDGE_CAUSES
+            if name == "egress" or cause not in EGRESS_CAUSES
+        ]
         self._refused = self._closed(
             "edge_refusals_total",
             "Requests and connections refused before any adapter, by the rule that refused",
             (listener, closed("cause", EDGE_CAUSES)),
-            [
-                (name, cause)
-                for name in LISTENERS
-                for cause in EDGE_CAUSES
-                if name == "egress" or cause not in EGRESS_CAUSES
-            ],
+            refusals,
+            [each for each in refusals if self._shape.ingress or each[0] != "ingress"],
         )
         self._dropped = self._tally(
             "edge_headers_dropped_total", "Header fields dropped by the gate"

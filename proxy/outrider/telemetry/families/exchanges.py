@@ -1,10 +1,10 @@
 """Exchanges: how many, how they ended, how long they and we took."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from outrider.core.vocabulary import OUTCOME_OF, Direction, Outcome, ProtocolName, Reason
-from outrider.telemetry.families.base import FAST, REQUEST, Families, closed
+from outrider.telemetry.families.base import FAST, REQUEST, Children, Families, closed
 from outrider.telemetry.tally import Spread
 
 DIRECTIONS: Final = (Direction.EGRESS, Direction.INGRESS)
@@ -17,6 +17,9 @@ LIVE_PROTOCOLS: Final = (
 """Protocols that have an adapter; an exchange in another is counted as `unknown`."""
 _TUNNEL: Final = ProtocolName.CONNECT
 """On egress alone; and its caller's silence is no overhead of ours."""
+UNROUTED: Final = (Outcome.DENIED, Outcome.INVALID, Outcome.SHED, Outcome.FAULT)
+"""How an exchange that no route takes can end."""
+WHOLE: Final = ("allowed", "other")
 NOTES: Final = {
     "credential_stripped": (
         "agent_credentials_stripped_total",
@@ -42,49 +45,66 @@ class ExchangeFamilies(Families):
         super()._declare()
         self._traced: Callable[[], str | None] = _untraced
         self._unix_s: Callable[[], float] = float
-        protocol = closed("protocol", LIVE_PROTOCOLS)
-        direction = closed("direction", DIRECTIONS)
-        self._declare_ends()
-        whole = self._spread(
-            "exchange_duration_seconds",
-            "Whole time of an exchange",
-            REQUEST,
-            protocol,
-            closed("outcome", ("allowed", "other")),
+        routed = [each for each in LIVE_PROTOCOLS if each in self._shape.protocols]
+        self._declare_ends(routed)
+        self._declare_times(routed)
+        flying = self._level(
+            "exchanges_in_flight", "Exchanges under way", closed("direction", DIRECTIONS)
         )
-        own = self._spread(
-            "proxy_overhead_seconds",
-            "Whole time of an exchange less the upstream's and the people's",
-            FAST,
-            protocol,
-        )
-        flying = self._level("exchanges_in_flight", "Exchanges under way", direction)
         self._flying = {each.value: flying.labels(each.value) for each in DIRECTIONS}
-        self._whole = {
-            (each, allowed): whole.labels(each.value, "allowed" if allowed else "other")
-            for each in LIVE_PROTOCOLS
-            for allowed in (True, False)
-        }
-        self._own = {each: own.labels(each.value) for each in LIVE_PROTOCOLS if each != _TUNNEL}
         self._declare_notes()
 
-    def _declare_ends(self) -> None:
-        ended = self._tally(
-            "exchanges_total",
-            "Exchanges by how they ended",
-            closed("direction", DIRECTIONS),
-            closed("protocol", LIVE_PROTOCOLS),
-            closed("outcome", Outcome),
-        )
-        self._ended = {
-            (direction.value, protocol, outcome): ended.labels(
-                direction.value, protocol.value, outcome.value
-            )
+    def _declare_ends(self, routed: Sequence[ProtocolName]) -> None:
+        every = [
+            (direction.value, protocol.value, outcome.value)
             for direction in DIRECTIONS
             for protocol in LIVE_PROTOCOLS
             for outcome in Outcome
             if (direction, protocol) != (Direction.INGRESS, _TUNNEL)
-        }
+        ]
+        self._ended = self._closed(
+            "exchanges_total",
+            "Exchanges by how they ended",
+            (
+                closed("direction", DIRECTIONS),
+                closed("protocol", LIVE_PROTOCOLS),
+                closed("outcome", Outcome),
+            ),
+            every,
+            [
+                (direction, protocol, outcome)
+                for direction, protocol, outcome in every
+                if (self._shape.ingress or direction != Direction.INGRESS)
+                and (protocol in routed or outcome in UNROUTED)
+                and (protocol in routed or protocol == ProtocolName.UNKNOWN)
+            ],
+        )
+
+    def _declare_times(self, routed: Sequence[ProtocolName]) -> None:
+        protocol = closed("protocol", LIVE_PROTOCOLS)
+        known = [each.value for each in routed if each is not ProtocolName.UNKNOWN]
+        unknown = ProtocolName.UNKNOWN.value
+        self._whole = Children(
+            self._spread(
+                "exchange_duration_seconds",
+                "Whole time of an exchange",
+                REQUEST,
+                protocol,
+                closed("outcome", WHOLE),
+            ),
+            [(each.value, word) for each in LIVE_PROTOCOLS for word in WHOLE],
+            [*((each, word) for each in known for word in WHOLE), (unknown, "other")],
+        )
+        self._own = Children(
+            self._spread(
+                "proxy_overhead_seconds",
+                "Whole time of an exchange less the upstream's and the people's",
+                FAST,
+                protocol,
+            ),
+            [(each.value,) for each in LIVE_PROTOCOLS if each != _TUNNEL],
+            [(each,) for each in (*known, unknown) if each != _TUNNEL],
+        )
 
     def _declare_notes(self) -> None:
         self._notes = {}
@@ -114,12 +134,15 @@ class ExchangeFamilies(Families):
         outcome = Outcome.ABORTED if aborted else Outcome.ALLOWED
         if reason is not None:
             outcome = OUTCOME_OF[reason]
-        if (direction, protocol, outcome) not in self._ended:
-            protocol = ProtocolName.UNKNOWN
-        self._ended[(direction, protocol, outcome)].inc()
-        self._observe(self._whole[(protocol, outcome is Outcome.ALLOWED)], whole_s)
-        if protocol in self._own:
-            self._own[protocol].observe(max(0.0, whole_s - upstream_s))
+        tunnel = protocol is _TUNNEL
+        if protocol not in LIVE_PROTOCOLS or (tunnel and direction == Direction.INGRESS):
+            protocol, tunnel = ProtocolName.UNKNOWN, False
+        name = protocol._value_
+        self._ended[direction, name, outcome._value_].inc()
+        word = "allowed" if outcome is Outcome.ALLOWED else "other"
+        self._observe(self._whole[name, word], whole_s)
+        if not tunnel:
+            self._own[name,].observe(max(0.0, whole_s - upstream_s))
 
     def noted(self, event: str, protocol: ProtocolName) -> None:
         child = self._notes.get((event, protocol))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from outrider.telemetry.families.base import REQUEST, Families, closed
+from outrider.telemetry.families.base import REQUEST, Children, Families, closed
 
 # What identity tells (IDENTITY §10). It stands above telemetry, so its enums are written out here;
 # the tests hold them equal.
@@ -42,6 +42,7 @@ class IdentityFamilies(Families):
             "TLS handshakes by our role and how they ended",
             (closed("role", ROLES), closed("reason", HANDSHAKES)),
             [(role, reason) for role in ROLES for reason in HANDSHAKES],
+            None if self._shape.source else (),
         )
         self._revalidations = self._closed(
             "identity_revalidation_failures_total",
@@ -57,18 +58,26 @@ class IdentityFamilies(Families):
                 closed("result", ("applied", "discarded")),
             ),
             UPDATES,
+            None if self._shape.workload_api else (),
         )
         self._reconnects = self._closed(
             "identity_workload_api_reconnects_total",
             "Streams of the Workload API that ended, by gRPC status",
             (closed("code", STREAM_ENDS),),
             [(code,) for code in STREAM_ENDS],
+            None if self._shape.workload_api else (),
         )
         self._tokens = self._closed(
             "identity_tokens_total",
             "Bearer tokens of callers by what came of them",
             (closed("kind", TOKEN_KINDS), closed("result", TOKEN_RESULTS)),
             [(kind, result) for kind in TOKEN_KINDS for result in TOKEN_RESULTS],
+            [
+                (kind, result)
+                for kind in TOKEN_KINDS
+                if kind in self._shape.tokens
+                for result in TOKEN_RESULTS
+            ],
         )
         self._collisions = self._tally(
             "identity_anchor_collisions_total",
@@ -80,7 +89,11 @@ class IdentityFamilies(Families):
             REQUEST,
             closed("result", FETCHES),
         )
-        self._fetch_s = {result: fetch.labels(result) for result in FETCHES}
+        self._fetch_s = Children(
+            fetch,
+            [(result,) for result in FETCHES],
+            None if self._shape.workload_api else (),
+        )
         self._svid_left = self._one(
             "identity_svid_seconds_remaining", "Seconds that our SVID is still valid; 0 without one"
         )
@@ -121,11 +134,12 @@ class IdentityFamilies(Families):
         self._move(self._tokens, kind, result)
 
     def jwt_fetched(self, result: str, seconds: float) -> None:
-        spread = self._fetch_s.get(result)
-        if spread is not None:
-            spread.observe(seconds)
-        else:
+        try:
+            spread = self._fetch_s[result,]
+        except KeyError:
             self._overflows["identity"].inc()
+        else:
+            spread.observe(seconds)
 
     def identity_is(
         self,

@@ -35,7 +35,9 @@ class TaskFamilies(Families):
             "quarantine_propagation_seconds",
             "From a cut-off by another sidecar of the store to its counting here",
             LAG,
-        ).labels()
+        )
+        if self._shape.shared:
+            self._propagation.labels()
         self._review_overdue = self._one(
             "review_overdue_seconds", "How long the review of our own agent is overdue; 0 until due"
         )
@@ -60,7 +62,7 @@ class TaskFamilies(Families):
             level.set(counts.get(scope, 0))
 
     def quarantine_propagated(self, seconds: float) -> None:
-        self._propagation.observe(max(0.0, seconds))
+        self._propagation.labels().observe(max(0.0, seconds))
 
     def review_overdue(self, seconds: float) -> None:
         """How long our own agent's review is overdue; 0 where it is not."""

@@ -1,9 +1,9 @@
 """Upstreams: their answers, their faults, and what it takes to reach them."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from outrider.telemetry.families.base import REQUEST, Families, closed, named
-from outrider.telemetry.guard import OTHER
+from outrider.telemetry.families.base import REQUEST, UPSTREAMS, Children, Families, closed, named
 
 CODE_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 # `UpstreamFault` of the server, which stands above telemetry; the tests hold them equal.
@@ -31,12 +31,24 @@ class UpstreamFamilies(Families):
             REQUEST,
             closed("tls", ("true", "false")),
         )
-        self._connects = {tls: connects.labels("true" if tls else "false") for tls in (True, False)}
+        self._connects = Children(
+            connects, [("true",), ("false",)], [(tls,) for tls in sorted(self._shape.tls)]
+        )
         self._breakers = self._level("upstream_breaker_open", "1 while cut out", upstream)
-        for name in (*sorted(self._upstreams), OTHER):
+        self._bind_upstreams()
+
+    def _bind_upstreams(self) -> None:
+        for name in sorted(self._upstreams):
             self._breakers.labels(name)
             for code in ("2xx", "4xx", "5xx", "none"):
                 self._requests.labels(name, code)
+
+    def upstreams_are(self, names: Iterable[str]) -> None:
+        """The upstreams from now on; series of those gone are removed."""
+        before, self._upstreams = self._upstreams, frozenset(sorted(names)[:UPSTREAMS])
+        for family in self._by_upstream:
+            family.forget(before - self._upstreams)
+        self._bind_upstreams()
 
     def upstream_request(self, upstream: str, code_class: str) -> None:
         self._requests.labels(self._upstream(upstream), code_class).inc()
@@ -45,7 +57,7 @@ class UpstreamFamilies(Families):
         self._errors.labels(self._upstream(upstream), str(fault)).inc()
 
     def upstream_connected(self, upstream: str, tls: bool, took_s: float) -> None:
-        self._connects[tls].observe(took_s)
+        self._connects["true" if tls else "false",].observe(took_s)
 
     def breaker(self, upstream: str, is_open: bool) -> None:
         self._breakers.labels(self._upstream(upstream)).set(is_open)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from outrider.telemetry.families.base import Families, closed, named
-from tests.support.metrics import a_registry
+from outrider.telemetry.families.base import Children, Families, Shape, closed, named
+from outrider.telemetry.families.exchanges import LIVE_PROTOCOLS
+from outrider.telemetry.metrics import Metrics
+from tests.support.metrics import a_registry, ended, lines, total, value
 
 
 class Letters(Families):
@@ -69,3 +71,57 @@ def test_what_is_declared_is_what_is_exported() -> None:
 def test_every_label_is_closed_or_says_where_its_names_come_from(declared: object) -> None:
     for axis in declared.axes:  # type: ignore[attr-defined]
         assert bool(axis.values) != bool(axis.origin), axis.name
+
+
+# --- what can occur ---------------------------------------------------------------------------
+
+
+BARE = Shape(
+    ingress=False,
+    protocols=frozenset(),
+    tokens=frozenset(),
+    source=False,
+    workload_api=False,
+    engines=frozenset(),
+    shared=False,
+)
+
+
+def test_what_cannot_occur_has_no_series_until_it_does() -> None:
+    bare, whole = Metrics(upstreams=[], shape=BARE), Metrics(upstreams=[])
+    assert lines(bare) < lines(whole) - 350
+    tokens = "outrider_identity_tokens_total"
+    assert value(bare, tokens, kind="oidc", result="ok") is None
+    bare.token("oidc", "ok")
+    assert value(bare, tokens, kind="oidc", result="ok") == 1
+    assert value(bare, tokens, kind="oidc", result="expired") is None
+
+
+def test_everything_can_still_be_counted_where_nothing_was_foreseen() -> None:
+    bare = Metrics(upstreams=[], shape=BARE)
+    for protocol in LIVE_PROTOCOLS:
+        for direction in ("egress", "ingress"):
+            ended(bare, protocol=protocol, direction=direction)
+    bare.edge_refused("ingress", "tls")
+    bare.decision_phase("opa", "wait", 0.1)
+    bare.jwt_fetched("denied", 0.1)
+    bare.quarantine_propagated(0.1)
+    bare.upstream_connected("x", tls=False, took_s=0.1)
+    bare.handshake("server", "ok")
+    for name in (
+        "exchanges_total", "edge_refusals_total", "decision_phase_seconds_count",
+        "identity_jwt_fetch_seconds_count", "quarantine_propagation_seconds_count",
+        "upstream_connect_duration_seconds_count", "identity_handshakes_total",
+    ):  # fmt: skip
+        assert total(bare, f"outrider_{name}") >= 1, name
+    assert total(bare, "outrider_label_overflow_total") == 0
+
+
+def test_children_that_are_none_are_refused() -> None:
+    letters = Letters()
+    children = Children(letters.seen, [("a",), ("b",)], [("a",)])
+    assert list(children) == [("a",)]
+    children["b",].inc()
+    with pytest.raises(KeyError):
+        children["c",]
+    assert {values[0] for values in letters.seen.known()} == {"a", "b"}

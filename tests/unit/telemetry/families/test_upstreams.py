@@ -32,3 +32,17 @@ def test_an_open_breaker_is_seen_and_seen_closing() -> None:
     assert value(metrics, "outrider_upstream_breaker_open", upstream="crm") == 1
     metrics.breaker("crm", is_open=False)
     assert total(metrics, "outrider_upstream_breaker_open") == 0
+
+
+def test_a_reload_brings_its_upstreams_and_takes_series_of_those_gone() -> None:
+    metrics = a_registry("crm", "desk")
+    requests = "outrider_upstream_requests_total"
+    metrics.upstream_request("desk", "2xx")
+    metrics.upstream_error("crm", "reset")
+    metrics.upstreams_are(["desk", "mail"])
+    assert value(metrics, requests, upstream="desk", code_class="2xx") == 1
+    assert value(metrics, requests, upstream="mail", code_class="5xx") == 0
+    assert value(metrics, requests, upstream="crm", code_class="2xx") is None
+    assert total(metrics, "outrider_upstream_errors_total") == 0
+    metrics.upstream_request("crm", "2xx")
+    assert value(metrics, requests, upstream="other", code_class="2xx") == 1
