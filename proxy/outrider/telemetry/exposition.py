@@ -2,25 +2,38 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
 
 from outrider.core.ports import Clock
 
 _CACHED_S: Final = 1.0
+_SLICE: Final = 100
+"""Lines that are written without letting the event loop have the interpreter."""
+_FORMATS: Final = 8
+"""Pages kept: a scraper names its format, and could name many."""
+_END: Final = b"# EOF\n"
 
 
-class _OneFamily:
-    """A registry that holds one metric family, so that each is written by itself."""
+class _Slice:
+    """A registry that holds some samples of one metric family, so that they are written alone."""
 
-    def __init__(self, family: object) -> None:
+    def __init__(self, family: Metric, samples: list[Sample]) -> None:
         self._family = family
+        self._samples = samples
 
-    def collect(self) -> list[object]:
-        return [self._family]
+    def collect(self) -> list[Metric]:
+        part = Metric(
+            self._family.name, self._family.documentation, self._family.type, self._family.unit
+        )
+        part.samples = self._samples
+        return [part]
 
 
 class Exposition:
@@ -50,18 +63,29 @@ class Exposition:
         finally:
             if under_way.done():
                 self._making.pop(content_type, None)
+        if len(self._made) >= _FORMATS:
+            self._made.clear()
         self._made[content_type] = (now_s, body)
         return content_type, body
 
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _encode(self, encode: object) -> bytes:
+    def _encode(self, encode: Callable[[_Slice], bytes]) -> bytes:
         parts: list[bytes] = []
-        body = b""
+        end = b""
         for family in self._registry.collect():
-            body = encode(_OneFamily(family))  # type: ignore[operator]
-            parts.append(body.removesuffix(b"# EOF\n"))
-            time.sleep(0)  # the loop gets its turn between families
-        end = b"# EOF\n" if body.endswith(b"# EOF\n") else b""
+            for first in range(0, max(1, len(family.samples)), _SLICE):
+                body = encode(_Slice(family, family.samples[first : first + _SLICE]))
+                if body.endswith(_END):
+                    body, end = body.removesuffix(_END), _END
+                parts.append(_without_head(body) if first else body)
+                time.sleep(0)  # the loop gets its turn between slices
         return b"".join(parts) + end
+
+
+def _without_head(body: bytes) -> bytes:
+    """`body` without its lines of help and type, which the family's first slice has."""
+    while body.startswith(b"# "):
+        body = body[body.index(b"\n") + 1 :]
+    return body

@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_classic
 
+from outrider.telemetry import exposition as exposition_module
 from outrider.telemetry.exposition import Exposition
+from outrider.telemetry.metrics import Metrics
 from tests.support.builders import FixedClock
+from tests.support.metrics import ended
 
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -88,4 +93,85 @@ async def test_a_scraper_that_leaves_spoils_nothing_for_the_next(
         leaving.cancel()
     _, body = await exposition.render("")
     assert b"outrider_b 2.0" in body
+    exposition.close()
+
+
+class Turns:
+    """How often the loop was let have its turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken = 0
+        monkeypatch.setattr(exposition_module.time, "sleep", self._turn)
+
+    def _turn(self, _: float) -> None:
+        self.taken += 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "whole"),
+    [pytest.param("", generate_latest, id="classic"), pytest.param(OPEN, open_metrics, id="open")],
+)
+async def test_a_large_family_is_written_in_slices_and_reads_as_in_one_piece(
+    accept: str,
+    whole: Callable[[CollectorRegistry], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = CollectorRegistry()
+    counter = Counter("outrider_a", "A\nwith a line", ["x"], registry=registry)
+    for number in range(250):
+        counter.labels(f'{number}"\n').inc(number)
+    times = Histogram("outrider_b_seconds", "B", ["x"], registry=registry)
+    for number in range(20):
+        times.labels(str(number)).observe(number, {"trace_id": "a" * 32})
+    Gauge("outrider_c", "C", ["x"], registry=registry)  # without a child
+    turns = Turns(monkeypatch)
+    exposition = Exposition(registry, FixedClock())
+
+    _, body = await exposition.render(accept)
+
+    assert body == whole(registry)
+    assert turns.taken >= 3 + 3 + 1
+    exposition.close()
+
+
+async def test_however_many_formats_are_named_few_pages_are_kept(
+    registry: CountingRegistry,
+) -> None:
+    exposition = Exposition(registry, FixedClock())
+    for number in range(50):
+        await exposition.render(f"application/openmetrics-text; version=1.0.{number}")
+        await exposition.render(f"text/plain; version=0.0.4; escaping=x{number}")
+    assert len(exposition._made) <= 8
+    exposition.close()
+
+
+async def test_exemplars_are_shown_to_who_can_read_them_and_only_of_sampled_traces() -> None:
+    metrics = Metrics(upstreams=["crm"])
+    trace = ["ab" * 16]
+    metrics.link_traces(lambda: trace[0] if trace else None, lambda: 1_700_000_000.5)
+    ended(metrics, whole_s=0.03)
+    trace.clear()
+    ended(metrics, whole_s=4)
+    exposition = Exposition(metrics.registry, FixedClock())
+    _, modern = await exposition.render(OPEN)
+    _, classic = await exposition.render("")
+    exposition.close()
+    lines = [line for line in modern.decode().splitlines() if " # {" in line]
+    (line,) = lines
+    assert line.startswith('outrider_exchange_duration_seconds_bucket{le="0.05",')
+    assert line.endswith(f'# {{trace_id="{"ab" * 16}"}} 0.03 1700000000.5')
+    assert b"trace_id" not in classic
+    found = [
+        sample.exemplar
+        for family in parse_open(modern.decode())  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    assert [one.labels for one in found] == [{"trace_id": "ab" * 16}]
+
+
+async def test_no_created_series_are_written() -> None:
+    exposition = Exposition(Metrics(upstreams=["crm"]).registry, FixedClock())
+    for accept in ("", OPEN):
+        assert b"_created" not in (await exposition.render(accept))[1]
     exposition.close()
