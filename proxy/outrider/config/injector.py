@@ -85,10 +85,10 @@ class NetInit:
 class InjectedIdentity:
     source: Literal["csi", "hostPath", "file", "none"] = "csi"
     """Where the sidecar finds the SPIFFE Workload API: a CSI volume, a folder of the node
-    (`hostPath`, which breaks Pod Security baseline), SVID files that the sidecar's own settings
-    name (`file`), or nowhere."""
+    (`hostPath`, which breaks Pod Security baseline), files that the CSI driver writes in place of a
+    socket (`file`; their names stand in the sidecar's own `identity.files`), or nowhere."""
     csi_driver: ObjectName = "csi.spiffe.io"
-    """The CSI driver, with source `csi`."""
+    """The CSI driver, with sources `csi` and `file`."""
     host_path: AbsolutePath = "/run/spire/agent-sockets"
     """The node's folder of the agent's socket, with source `hostPath`."""
     socket_name: FileName = "spire-agent.sock"

@@ -16,6 +16,7 @@ from outrider.injector.names import (
     CONFIG_PREFIX,
     OWN_VARIABLES,
     POLICY_BUNDLE_VARIABLE,
+    POLICY_PATH_VARIABLE,
     Annotation,
 )
 from outrider.injector.plan import Plan
@@ -181,7 +182,8 @@ def _native_sidecar(plan: Plan, value: str) -> Plan:
 def _policy_bundle(plan: Plan, value: str) -> Plan:
     if _URL.fullmatch(value) is None:
         raise ValueError("is no such URL")
-    sidecar = replace(plan.sidecar, policy_config_map=None)  # one source, never two
+    kept = tuple(one for one in plan.sidecar.environment if one[0] != POLICY_PATH_VARIABLE)
+    sidecar = replace(plan.sidecar, policy_config_map=None, environment=kept)  # one source
     return _with_variables(replace(plan, sidecar=sidecar), {POLICY_BUNDLE_VARIABLE: value})
 
 

@@ -168,6 +168,9 @@ def test_a_plain_container_takes_a_listed_namespace() -> None:
 
 
 def test_a_bundle_of_its_own_takes_the_place_of_the_config_map() -> None:
-    plan = a_plan(sidecar=Sidecar(policy_config_map="rego"))
+    path = (("OUTRIDER_POLICY__PATH", "/elsewhere"),)
+    plan = a_plan(sidecar=Sidecar(policy_config_map="rego", environment=path))
     pod = read_pod(a_pod(annotations={"config.outrider.dev/policy-bundle": "oci://r.example/p:1"}))
-    assert chosen(pod, LISTED, plan).sidecar.policy_config_map is None
+    sidecar = chosen(pod, LISTED, plan).sidecar
+    assert sidecar.policy_config_map is None
+    assert sidecar.environment == (("OUTRIDER_POLICY__BUNDLE__URL", "oci://r.example/p:1"),)

@@ -131,6 +131,15 @@ def test_of_a_resolv_conf_what_no_rule_can_name_is_left_out() -> None:
             {"sidecar": {"environment": {"OUTRIDER_CAPTURE__MODE": "cooperative"}}},
             "sidecar.environment has OUTRIDER_CAPTURE__MODE",
         ),
+        (
+            {
+                "sidecar": {
+                    "policyConfigMap": "rego",
+                    "environment": {"OUTRIDER_POLICY__BUNDLE__URL": "https://p.example/b.tar.gz"},
+                }
+            },
+            "sidecar.policyConfigMap stands beside OUTRIDER_POLICY__BUNDLE__URL",
+        ),
     ],
 )
 def test_settings_no_pod_could_be_patched_by_are_refused(change: JsonObject, said: str) -> None:
