@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages dashboards
+.PHONY: help demo test test-spire test-capture test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages dashboards
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,9 +52,13 @@ test-apiserver: $(VENV)/.dev ## chart, webhook and admission policies on a real 
 	@$(BIN)/python -m pytest -q -rs -m apiserver -o faulthandler_timeout=0 tests/apiserver $(ARGS)
 
 test-k8s: $(VENV)/.dev ## the chart by Helm 3 and 4 through every linter; capture, image and API server; says what it skips
-	@$(BIN)/python -m tests.support.prepare opa helm kubeconform containers kubernetes
+	@$(BIN)/python -m tests.support.prepare opa helm kubeconform containers kubernetes nft
 	@$(BIN)/python -m pytest -q -rs -o faulthandler_timeout=0 -m 'k8s or capture or image or apiserver' \
 		tests/chart $(wildcard tests/capture) tests/image tests/apiserver $(ARGS)
+
+test-capture: $(VENV)/.dev ## capture in network namespaces: real kernel, nft and proxy (needs root)
+	@$(BIN)/python -m tests.support.prepare nft
+	@$(BIN)/python -m pytest -q -rs -m capture tests/capture $(ARGS)
 
 test-prometheus: $(VENV)/.dev ## real Prometheus and Alertmanager: every alert, every panel, a sidecar under load
 	@$(BIN)/python -m tests.support.prepare prometheus

@@ -27,7 +27,7 @@ def _nothing_blocks_the_loop() -> Iterator[None]:
         yield
 
 
-ASKED_FOR: Final = frozenset({"image", "apiserver", "cluster", "k8s", "prometheus"})
+ASKED_FOR: Final = frozenset({"image", "apiserver", "cluster", "k8s", "prometheus", "capture"})
 """Markers of what takes minutes or the whole machine; each has a make target of its name."""
 
 

@@ -152,8 +152,9 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def a_ground(*, node: bool, programs: str = "") -> Iterator[Ground]:
-    """Namespaces for as long as the block runs. Raises `UnavailableError`."""
+def a_ground(*, node: bool, programs: str = "", script: Path = SCRIPT) -> Iterator[Ground]:
+    """Namespaces as `script` lays them out, for as long as the block runs. Raises
+    `UnavailableError`."""
     fault = why_not()
     if fault is not None:
         raise UnavailableError(fault)
@@ -163,7 +164,7 @@ def a_ground(*, node: bool, programs: str = "") -> Iterator[Ground]:
         folder.chmod(0o755)
         command = [
             "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-            str(SCRIPT), str(folder), *(["node"] if node else []),
+            str(script), str(folder), *(["node"] if node else []),
         ]  # fmt: skip
         with (folder / "ground.log").open("wb") as log:
             outer = subprocess.Popen(

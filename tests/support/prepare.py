@@ -1,7 +1,7 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
 A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons`, `redis`,
-`helm` or `prometheus`. Only by their word: `containers`, `kubernetes`.
+`helm` or `prometheus`. Only by their word: `containers`, `kubernetes`, `nft`.
 """
 
 import os
@@ -21,6 +21,7 @@ from tests.support import (
     interpreters,
     kubernetes_programs,
     mcp_env,
+    netfilter,
     prometheus as watching,
     redis as shared_store,
 )
@@ -110,6 +111,19 @@ def helm() -> None:
             _say(f"no Helm {version}, its tests will be skipped: {fault}")
 
 
+def nft() -> None:
+    """nft: found, else Debian's packages unpacked into the cache."""
+    try:
+        try:
+            command = netfilter.find()
+        except netfilter.UnavailableError:
+            _say("fetching Debian's nftables (once)")
+            command = netfilter.install()
+        _say(f"{netfilter.version(command)}: {command.path}")
+    except netfilter.UnavailableError as fault:
+        _say(f"no nft, the tests of capture will be skipped: {fault}")
+
+
 def prometheus() -> None:
     """Real Prometheus and Alertmanager: found, else Debian's packages unpacked into the cache."""
     try:
@@ -159,7 +173,7 @@ ALL = {
     "prometheus": prometheus,
 }
 """What the plain suite uses."""
-ASKED = {"containers": containers, "kubernetes": kubernetes}
+ASKED = {"containers": containers, "kubernetes": kubernetes, "nft": nft}
 """What is prepared where it is asked for: minutes, and hundreds of megabytes."""
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "task": ("outrider.cli.task", "Register, look at, narrow and end tasks."),
     "injector": ("outrider.cli.injector", "Run the Kubernetes webhook that injects the sidecar."),
     "inject": ("outrider.cli.inject", "Inject the sidecar into the pods of manifests."),
+    "capture": ("outrider.cli.capture", "Verify that this pod's connections are captured."),
     "explain": (
         "outrider.cli.explain",
         "Say why a decision was made and what would change it.",

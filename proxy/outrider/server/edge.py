@@ -224,6 +224,11 @@ def peer_of(
     address = str(name[0]) if name else ""
     known = literal(address)
     loopback = known is not None and known.is_loopback
+    if meant is not None and sock is not None:
+        # A redirected connection keeps its source, which is this pod's own address; it came to
+        # loopback, where nothing comes from outside.
+        came_to = literal(str(sock.getsockname()[0]))
+        loopback = came_to is not None and came_to.is_loopback
     return Peer(transport="tcp", address=address, loopback=loopback, tls=proven, meant=meant)
 
 
