@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from outrider.injector.names import CaptureMode
+from outrider.core.capture import CaptureMode
 from tests.support.debian import UnavailableError
 from tests.support.pod import Pod, a_pod
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from outrider.core.capture import CaptureMode
 from outrider.injector.capture import ruleset
-from outrider.injector.names import CaptureMode
 from tests.support.ground import wait_for
 from tests.support.pod import GET, NAME, PROXY, V4, V6, Pod
 

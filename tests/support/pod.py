@@ -17,9 +17,9 @@ import orjson
 import yaml
 from cryptography.hazmat.primitives import serialization
 
+from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.capture import ruleset
-from outrider.injector.names import CaptureMode
 from tests.support import netfilter
 from tests.support.ground import Ground, Process, Told, a_ground, wait_for
 from tests.support.netfilter import Nft
