@@ -150,6 +150,14 @@ def test_what_it_cannot_use_it_says_and_exits_two(
     assert fault in said.err
 
 
+def test_a_stream_without_end_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "in.yaml"
+    with file.open("wb") as opened:
+        opened.truncate((32 << 20) + 1)
+    said = outrider("inject", "-f", file, "--image", IMAGE)
+    assert (said.code, "larger than 33554432 bytes" in said.err) == (2, True)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     said = outrider("inject", "-f", tmp_path / "none", "--image", IMAGE)
     assert (said.code, "cannot be read" in said.err) == (2, True)

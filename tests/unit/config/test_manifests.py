@@ -118,6 +118,7 @@ def test_text_is_written_so_that_nobody_takes_it_for_something_else(text: str) -
         pytest.param("a: " + "[" * 70 + "]" * 70, "deeper than 64", id="deep"),
         pytest.param("a: &a [*a]\n", "deeper than 64", id="in-itself"),
         pytest.param('{"a": 1, "a": 2}', "stands twice", id="json-twice"),
+        pytest.param(f"a: {'9' * 5000}", "not YAML that can be read", id="endless-number"),
         pytest.param("a: &x b\n*x : 1\nb: 2\n", "stands twice", id="by-alias"),
     ],
 )

@@ -199,3 +199,14 @@ def test_a_pod_injected_in_another_mode_is_denied() -> None:
     pod = _patched(a_pod())
     verdict = judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE))
     assert verdict.reason is Reason.RESERVED_NAME
+
+
+@pytest.mark.parametrize("metadata", ["absent", None])
+def test_a_template_without_metadata_gets_some(metadata: object) -> None:
+    template: JsonObject = {"spec": a_pod()["spec"]}
+    if metadata is None:
+        template["metadata"] = None
+    verdict = judge(Entry.NAMESPACE, "agents", template, a_plan())
+    patched: Any = applied(template, verdict.ops)
+    assert patched["metadata"]["labels"]["outrider.dev/injected"] == "true"
+    assert judge(Entry.NAMESPACE, "agents", patched, a_plan()).ops == ()

@@ -16,7 +16,8 @@ HELD = {"outrider.dev/inject": "disabled"}
 
 
 def test_an_injected_pod_is_answered_whole() -> None:
-    said = admit(Entry.NAMESPACE, orjson.dumps(a_review(a_pod())), a_plan())
+    pod = a_pod(securityContext={"runAsNonRoot": True})
+    said = admit(Entry.NAMESPACE, orjson.dumps(a_review(pod)), a_plan())
     document = orjson.loads(said.body)
     response = document.pop("response")
     patch = orjson.loads(base64.b64decode(response.pop("patch")))
