@@ -47,7 +47,7 @@ from outrider.policy.engines.opa import OpaEngine
 from outrider.policy.keeper import ReleaseEngine
 from outrider.policy.opa_bundles import BundleFeed
 from outrider.server.capture import OriginalOf, kernel_original
-from outrider.server.drain import Drain
+from outrider.server.drain import Drain, DrainTimes
 from outrider.server.edge import EdgeParts, GateRefusal
 from outrider.server.events import ShedCause
 from outrider.server.jobs import Jobs
@@ -66,6 +66,8 @@ logger = logging.getLogger("outrider")
 EngineFactory = Callable[[Loaded], ReleaseEngine]
 """Makes another engine than the settings name. No setting can; benchmarks and tests pass one."""
 LOOK_S: Final = 1.0
+INGRESS_DELAY_S: Final = 5.0
+"""How long those who call the agent have to notice that it leaves, unless the settings say else."""
 NO_IDENTITY: Final = "(no identity)"
 """The revision of connections to SPIFFE upstreams while we hold no SVID: none may be used."""
 FIRST_POLICY_S: Final = 2.0
@@ -507,9 +509,14 @@ class Sidecar:
 
     def drain(self) -> Drain:
         """How this sidecar leaves: run it, then leave the `async with`."""
+        settings = self.loaded.settings.drain
+        delay_s = settings.delay_s
+        if delay_s is None:
+            delay_s = 0.0 if self.ingress is None else INGRESS_DELAY_S
         return Drain(
             listeners=self.listeners.all,
-            settings=self.loaded.settings.drain,
+            times=DrainTimes(delay_s=delay_s, grace_s=settings.grace_s),
+            lingering=self.egress if settings.classic else None,
             clock=self.clock,
             announce=self._announce,
             say_last=lambda: self.live.cut(lambda _: True, Reason.OVERLOAD),

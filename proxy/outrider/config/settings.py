@@ -522,9 +522,13 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    delay_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    delay_s: Annotated[float, Field(ge=0, le=600)] | None = None
     """Seconds between "not ready" and the closing of the listeners, for load balancers to notice.
-"""
+    Default: 5 where ingress is open, else 0."""
+    classic: bool = False
+    """True where the agent is told to leave at the same time as the sidecar (a container that is no
+    native sidecar): egress then stays open until the agent was silent for 5 s, or the grace is
+    spent."""
     grace_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Seconds that exchanges under way get to end."""
 

@@ -297,6 +297,7 @@ class AgentConnection(RequestHandler):
                 finally:
                     self._waiter = None
             message, payload = self._messages.popleft()
+            self._edge.asked += 1
             if self._tunnel is not None:
                 await self._serve_tunnel(self._tunnel, cast("TunnelAsk", message))
                 return

@@ -106,6 +106,8 @@ class Edge:
         self.body_terms = body_terms(parts.limits, parts.clock, parts.budget)
         self.captured = parts.captured
         self.draining = False
+        self.asked = 0
+        """How many requests were taken."""
         self.door: Doorkeeper | None = None
         """Of a listener that speaks TLS: who is let in proved who it is."""
         self.connections: set[AgentConnection] = set()

@@ -157,6 +157,16 @@ class Listener:
         """How many connections there are."""
         return len(self._edge.connections)
 
+    @property
+    def asked(self) -> int:
+        """How many requests were taken here."""
+        return self._edge.asked
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way."""
+        return any(not connection.is_idle for connection in self._edge.connections)
+
     def close_idle(self, quiet_s: float = 0.0) -> None:
         """End the connections on which nothing was asked for the last `quiet_s` seconds."""
         for connection in list(self._edge.connections):

@@ -54,3 +54,24 @@ async def test_row_24_a_stream_that_ends_in_time_ends_whole_and_readiness_says_w
             rest = await client.rest()
         assert draining.result() is True
         assert "isError" not in events_of(rest)[-1]["result"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("drain", "ingress", "delay_s", "lingers"),
+    [
+        pytest.param({}, False, 0.0, False, id="egress-alone"),
+        pytest.param({}, True, 5.0, False, id="ingress"),
+        pytest.param({"delay_s": 0}, True, 0.0, False, id="ingress-told-otherwise"),
+        pytest.param({"delay_s": 2, "classic": True}, False, 2.0, True, id="classic"),
+    ],
+)
+async def test_who_calls_the_agent_has_time_to_notice_unless_the_settings_say_else(
+    drain: JsonObject, ingress: bool, delay_s: float, lingers: bool
+) -> None:
+    async with a_world(settings={"drain": drain}) as world:
+        if ingress:
+            world.sidecar.listeners.ingress = world.sidecar.egress
+        leaving = world.sidecar.drain()
+        assert leaving._times.delay_s == delay_s
+        assert (leaving._lingering is world.sidecar.egress) is lingers
+        world.sidecar.listeners.ingress = None

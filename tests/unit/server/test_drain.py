@@ -1,17 +1,18 @@
 import asyncio
 import socket
 
-from outrider.config.settings import Drain as DrainSettings
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import Reply
-from outrider.server.drain import Drain
+from outrider.server import drain as drain_module
+from outrider.server.drain import Drain, DrainTimes
 from tests.support.peers import running_edge
 
 
-def a_drain(edge, said, **settings):
+def a_drain(edge, said, lingering=False, **times):
     return Drain(
         listeners=[edge.listener],
-        settings=DrainSettings(**settings),
+        times=DrainTimes(**times),
+        lingering=edge.listener if lingering else None,
         clock=SystemClock(),
         announce=lambda: said.append("draining"),
     )
@@ -96,3 +97,54 @@ async def test_a_second_signal_skips_the_waiting():
         drain.hurry()
         async with asyncio.timeout(5):
             assert await drain.run() is False
+
+
+# --- beside an agent that is told to leave at the same time -------------------------------------
+
+
+async def _is_open(edge):
+    try:
+        async with edge.client() as client:
+            await client.send(edge.request())
+            return (await client.answer()).field("connection") == "close"
+    except ConnectionRefusedError:
+        return False
+
+
+async def test_one_that_lingers_stays_open_until_it_was_silent(monkeypatch):
+    monkeypatch.setattr(drain_module, "SILENT_S", 0.4)
+    async with running_edge() as edge:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(a_drain(edge, [], lingering=True, grace_s=20).run())
+            for _ in range(8):  # longer than the silence, all in all
+                await asyncio.sleep(0.1)
+                assert await _is_open(edge)
+            assert not running.done()
+        assert running.result() is True
+        assert not await _is_open(edge)
+
+
+async def test_what_is_under_way_is_no_silence(monkeypatch):
+    monkeypatch.setattr(drain_module, "SILENT_S", 0.1)
+    handler, release = held()
+    async with running_edge(handler) as edge, edge.client() as client:
+        await client.send(edge.request())
+        await edge.arrived.wait()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(a_drain(edge, [], lingering=True, grace_s=20).run())
+            await asyncio.sleep(0.4)
+            assert not running.done()
+            release.set()
+            assert (await client.answer()).body == b"done"
+        assert running.result() is True
+
+
+async def test_lingering_is_within_the_grace():
+    handler, _ = held()
+    async with running_edge(handler) as edge, edge.client() as client:
+        await client.send(edge.request())
+        await edge.arrived.wait()
+        began_s = asyncio.get_running_loop().time()
+        assert await a_drain(edge, [], lingering=True, grace_s=0.3).run() is False
+        assert asyncio.get_running_loop().time() - began_s < 3  # not the five of silence
+        assert await client.rest() == b""
