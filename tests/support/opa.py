@@ -18,6 +18,7 @@ from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.secret import Secret
+from outrider.policy.bundle_keys import VerifyingKey
 from outrider.policy.engines.opa import OpaEngine, OpaLimits
 from outrider.policy.opa_bundles import BundleFeed, BundleSource
 from outrider.policy.opa_child import ChildPlan, OpaChild
@@ -77,10 +78,16 @@ class Running:
 
 @asynccontextmanager
 async def running_engine(
-    *, connections: int = 8, activation_s: float = 15.0, entrypoint: str = ENTRYPOINT
+    *,
+    connections: int = 8,
+    activation_s: float = 15.0,
+    entrypoint: str = ENTRYPOINT,
+    keys: tuple[VerifyingKey, ...] = (),
+    scope: str = "",
 ) -> AsyncIterator[Running]:
-    """An `OpaEngine` in mode `child`, nothing activated yet; stopped at the end."""
-    plan = await asyncio.to_thread(_plan)
+    """An `OpaEngine` in mode `child`, nothing activated yet; stopped at the end. With `keys` its
+    OPA verifies what it is fed."""
+    plan = replace(await asyncio.to_thread(_plan), keys=keys, scope=scope)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         feed = a_feed()

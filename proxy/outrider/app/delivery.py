@@ -62,6 +62,16 @@ def _pem(name: str, path: Path) -> bytes:
         ) from fault
 
 
+def keys_for_opa(loaded: Loaded) -> tuple[VerifyingKey, ...]:
+    """The keys by which the OPA that we feed verifies too: where it gets bundles as they were
+    signed, and knows the algorithms. Blocking. Raises `ConfigError`."""
+    policy = loaded.settings.policy
+    if policy.bundle.url is None or policy.overlay:
+        return ()
+    keys = tuple(trust_of(loaded).keys().values())
+    return () if any(key.algorithm == "EdDSA" for key in keys) else keys
+
+
 def source_of(loaded: Loaded) -> PolicySource:
     """Where policy comes from; without a path where it is fetched."""
     policy = loaded.settings.policy

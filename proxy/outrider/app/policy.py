@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from outrider.app.delivery import ledger_of, source_at_rest, source_of
+from outrider.app.delivery import keys_for_opa, ledger_of, source_at_rest, source_of
 from outrider.app.identity import OwnIdentity
 from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
@@ -72,7 +72,12 @@ def engine_of(
     if feed is not None:
         binary = find(opa_places(loaded, environ))
         link = OpaChild(
-            plan=ChildPlan(binary=binary, system=shipped_rego() / "system"),
+            plan=ChildPlan(
+                binary=binary,
+                system=shipped_rego() / "system",
+                keys=keys_for_opa(loaded),
+                scope=policy.signature.scope,
+            ),
             feed=feed,
             clock=clock,
             started=lambda limit: metrics.engine_child(

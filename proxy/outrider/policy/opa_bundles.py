@@ -46,8 +46,9 @@ class BundleSource:
         """Serve `release` from now on under the ETag returned, and end the polls that wait.
 
         They end where it is the same release too: what OPA asks next is its verdict on it.
+        What was signed is served as it came, so that OPA can verify it too.
         """
-        self._packed = bundle_bytes(release)
+        self._packed = release.as_signed or bundle_bytes(release)
         self._etag = f'"{hashlib.sha256(self._packed).hexdigest()[:32]}"'
         self._changed.set()
         self._changed = asyncio.Event()

@@ -26,6 +26,7 @@ import orjson
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Clock
+from outrider.policy.bundle_keys import VerifyingKey
 from outrider.policy.opa_bundles import FOLDER, RESOURCE, BundleFeed
 from outrider.policy.opa_door import UNKNOWN_PEER, UnixDoor
 from outrider.policy.opa_install import OpaBinary
@@ -56,11 +57,14 @@ _MEMORY_FILES: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildPlan:
     """What is run and where. `system` holds OPA's own policies (authz, log), given as files;
-    `parent` is the folder in which the private one is made."""
+    `parent` is the folder in which the private one is made. With `keys`, OPA verifies what it is
+    fed by them and `scope`, as we did before it."""
 
     binary: OpaBinary
     system: Path
     parent: Path | None = None
+    keys: tuple[VerifyingKey, ...] = ()
+    scope: str = ""
 
 
 class OpaChild:
@@ -122,6 +126,11 @@ class OpaChild:
         Raises `ConfigError` with what OPA says where it does not; what was offered before is then
         offered again, as it is when the caller gives up waiting.
         """
+        if self._plan.keys and not release.as_signed:
+            raise ConfigError(
+                "OPA verifies what it is fed, and this is not as it was signed: build it with "
+                "`outrider bundle build`, and restart outrider where policy.overlay was added"
+            )
         taken = False
         try:
             self._said = ""
@@ -143,7 +152,7 @@ class OpaChild:
         Whoever serves the feed must answer from before this is called until after it ended.
         """
         try:
-            self._run = await asyncio.to_thread(_make_folder, self._plan.parent, self._feed)
+            self._run = await asyncio.to_thread(_make_folder, self._plan, self._feed)
             await self._supervise(self._run)
         finally:
             run, self._run = self._run, None
@@ -264,9 +273,18 @@ def system_files(folder: Path) -> tuple[Path, ...]:
     return found
 
 
-def configuration(run: Path, origin: str) -> JsonObject:
-    """OPA's settings: where its bundle comes from, and the limits it keeps (JSON is YAML)."""
+def configuration(
+    run: Path, origin: str, keys: tuple[VerifyingKey, ...] = (), scope: str = ""
+) -> JsonObject:
+    """OPA's settings: where its bundle comes from, whose signature counts, and the limits it keeps
+    (JSON is YAML)."""
+    signing: JsonObject = {}
+    if keys:
+        signing["scope"] = scope
+        if len(keys) == 1:  # only where a key is named does OPA refuse what is not signed at all
+            signing["keyid"] = keys[0].id
     return {
+        "keys": {key.id: {"algorithm": key.algorithm, "key": key.pem()} for key in keys},
         "services": {
             "outrider": {
                 "url": f"{origin}{FOLDER}",
@@ -277,6 +295,7 @@ def configuration(run: Path, origin: str) -> JsonObject:
             "outrider": {
                 "service": "outrider",
                 "resource": RESOURCE,
+                **({"signing": signing} if signing else {}),
                 "persist": False,
                 "size_limit_bytes": _MAX_BUNDLE_BYTES,
                 "polling": {
@@ -301,16 +320,16 @@ def memory_limit(files: tuple[Path, ...] = _MEMORY_FILES) -> int:
     return max(int(whole * MEMORY_SHARE), _LEAST_MEMORY)
 
 
-def _make_folder(parent: Path | None, feed: BundleFeed) -> Path:
+def _make_folder(plan: ChildPlan, feed: BundleFeed) -> Path:
     """A new private folder with OPA's settings and token in it. Blocking."""
     origin = feed.origin()
-    run = Path(tempfile.mkdtemp(prefix="outrider-opa-", dir=parent))
+    run = Path(tempfile.mkdtemp(prefix="outrider-opa-", dir=plan.parent))
     if len(str(run / "opa-diag.sock")) > _LONGEST_SOCKET_PATH:
         run.rmdir()
         raise ConfigError(f"{run} is too long a path for a Unix socket")
     for name, content in (
         ("opa.token", feed.token.reveal()),
-        ("opa.yaml", orjson.dumps(configuration(run, origin))),
+        ("opa.yaml", orjson.dumps(configuration(run, origin, plan.keys, plan.scope))),
     ):
         path = run / name
         path.touch(mode=0o600)

@@ -47,7 +47,7 @@ class Release:
     `digest` is of the content, whatever the revision is called. `codes` are the declared reason
     codes. `fixtures` are the sample inputs the release ships. `lacking` is what of it nobody
     answers for, a line each. `signed` is what proves the bundle it was read from, where anything
-    does.
+    does; `as_signed` are its bytes where they are, as they stand, all of this release.
     """
 
     revision: str
@@ -62,6 +62,7 @@ class Release:
     metadata: JsonObject = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
     signed: Signed | None = None
+    as_signed: bytes = b""
 
     @property
     def sequence(self) -> int | None:
@@ -95,7 +96,16 @@ def load(
     own = bool(overlays) or (isinstance(place, Path) and place.is_dir())
     revision = _revision(tree.declared, digest, own=own)
     made = assemble(tree, revision=revision, digest=digest, hosts=hosts or {}, complete=complete)
-    return replace(made, signed=proofs[0])
+    as_signed = b""
+    if proofs[0] is not None and isinstance(place, archive.Packed) and not overlays:
+        as_signed = place.content if _is_built(tree, made) else b""
+    return replace(made, signed=proofs[0], as_signed=as_signed)
+
+
+def _is_built(tree: bundle.Tree, release: Release) -> bool:
+    """Whether an engine that reads the bundle itself finds there what was made of it here."""
+    data = [name for name in tree.files if PurePosixPath(name).name in ("data.json", "data.yaml")]
+    return data == ["data.json"] and orjson.loads(tree.files["data.json"]) == release.data
 
 
 def built(

@@ -9,7 +9,7 @@ import pytest
 
 from outrider.core.errors import ConfigError
 from outrider.policy import archive
-from outrider.policy.archive import fingerprint, read_tree, write_archive
+from outrider.policy.archive import Packed, fingerprint, read_tree, read_whole, write_archive
 from tests.support.policy import write_tree
 
 
@@ -27,6 +27,66 @@ def named(name, content=b"x", **fields):
     for key, value in fields.items():
         setattr(member, key, value)
     return member, content
+
+
+def a_hole():
+    """A sparse file by PAX headers: a terabyte in a few hundred bytes."""
+    member, content = named("a", b"1\n0\n0\n")
+    member.pax_headers = {
+        "GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.name": "a",
+        "GNU.sparse.size": str(1 << 40), "GNU.sparse.numblocks": "1", "GNU.sparse.map": "0,0",
+    }  # fmt: skip
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return gzip.compress(plain.getvalue())
+
+
+def test_a_whole_reading_keeps_what_a_signature_speaks_of(tmp_path):
+    content = packed(named(".signatures.json"), named("._a"), named("a"), named("b/.c"))
+    whole = read_whole(Packed(name="b", content=content))
+    assert sorted(whole) == ["._a", ".signatures.json", "a", "b/.c"]
+    assert read_tree(Packed(name="b", content=content)) == {"a": b"x"}
+    root = write_tree(tmp_path, {".signatures.json": "{}", ".git/config": "", "a": "1"})
+    assert sorted(read_whole(root)) == [".signatures.json", "a"]
+
+
+def test_reads_what_opa_builds():
+    content = packed(named("/data.json", b"{}"), named("/a/b.rego"), named("/.manifest"))
+    assert sorted(read_whole(Packed(name="b", content=content))) == [
+        ".manifest", "a/b.rego", "data.json",
+    ]  # fmt: skip
+
+
+def test_reads_what_tar_writes_of_a_folder():
+    folder = (named("./", b"", type=tarfile.DIRTYPE), named("./a/", b"", type=tarfile.DIRTYPE))
+    content = packed(*folder, named("./a/b"))
+    assert sorted(read_whole(Packed(name="b", content=content))) == ["a/b"]
+
+
+def test_a_mounted_config_map_is_followed_to_its_new_content(tmp_path):
+    """As kubelet writes it: files are links through `..data`, which is swapped whole."""
+    for version in ("1", "2"):
+        write_tree(
+            tmp_path / f"..{version}", {"bundle.tar.gz": write_archive({"a": version.encode()})}
+        )
+    (tmp_path / "..data").symlink_to("..1")
+    bundle = tmp_path / "bundle.tar.gz"
+    bundle.symlink_to("..data/bundle.tar.gz")
+    before = fingerprint(bundle)
+    assert read_tree(bundle) == {"a": b"1"}
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    assert fingerprint(bundle) != before
+    assert read_tree(bundle) == {"a": b"2"}
+
+
+def test_a_file_that_is_too_large_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 10)
+    (tmp_path / "b.tar.gz").write_bytes(b"x" * 11)
+    with pytest.raises(ConfigError, match="more than 10 bytes"):
+        read_whole(tmp_path / "b.tar.gz")
 
 
 def test_writes_the_same_bytes_for_the_same_content():
@@ -47,6 +107,18 @@ def test_reads_what_it_wrote(tmp_path):
         pytest.param(packed(named("a/../../b")), "leads out", id="dot-dot"),
         pytest.param(packed(named("a\\b")), "leads out", id="backslash"),
         pytest.param(packed(named("a"), named("./a")), "twice", id="twice"),
+        pytest.param(packed(named("/data.json"), named("a")), "leads out", id="half-rooted"),
+        pytest.param(packed(named("/a"), named("/b")), "leads out", id="rooted-and-not-by-opa"),
+        pytest.param(packed(named("/data.json"), named("//a")), "leads out", id="rooted-twice"),
+        pytest.param(packed(named("/data.json"), named("/../a")), "leads out", id="rooted-dot-dot"),
+        pytest.param(packed(named("a//b")), "two ways", id="a-doubled-slash"),
+        pytest.param(packed(named("a/./b")), "two ways", id="a-dot-between"),
+        pytest.param(packed(named("../d", b"", type=tarfile.DIRTYPE)), "leads", id="a-folder-out"),
+        pytest.param(
+            packed(named("a", b"", type=tarfile.GNUTYPE_SPARSE)), "readable|link", id="sparse"
+        ),
+        pytest.param(a_hole(), "link or no regular", id="a-hole-of-a-terabyte"),
+        pytest.param(packed(named("a", b"", type=tarfile.CHRTYPE)), "link", id="a-device"),
         pytest.param(
             packed(named("a", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")), "link",
             id="symbolic-link",

@@ -24,6 +24,7 @@ from outrider.policy.opa_child import (
     system_files,
 )
 from outrider.policy.opa_install import OpaBinary
+from tests.support.bundles import a_signing_key
 from tests.support.opa import TOKEN, a_feed, a_release, until
 
 SYSTEM = shipped_rego() / "system"
@@ -99,6 +100,26 @@ def test_the_configuration_names_a_service_and_sends_no_logs_to_it():
     assert "decision_logs" not in settings
     assert settings["server"] == {"decoding": {"max_length": 1 << 20}}
     assert b"${" not in orjson.dumps(settings)
+
+
+def test_where_bundles_are_signed_opa_verifies_them_too():
+    one, two = a_signing_key().verifying, a_signing_key(id="next").verifying
+    alone = configuration(Path("/r"), "http://127.0.0.1:4711", (one,), "outrider")
+    assert alone["keys"] == {"release": {"algorithm": "ES256", "key": one.pem()}}
+    # the key is named: without that OPA takes what nobody signed
+    signing = alone["bundles"]["outrider"]["signing"]
+    assert signing == {"keyid": "release", "scope": "outrider"}
+    both = configuration(Path("/r"), "http://127.0.0.1:4711", (one, two), "outrider")
+    assert set(both["keys"]) == {"release", "next"}
+    assert both["bundles"]["outrider"]["signing"] == {"scope": "outrider"}
+    assert "signing" not in configuration(Path("/r"), "http://x")["bundles"]["outrider"]
+
+
+async def test_what_is_not_as_it_was_signed_is_not_offered_to_an_opa_that_verifies(tmp_path):
+    plan = replace(a_plan(tmp_path), keys=(a_signing_key().verifying,))
+    child = OpaChild(plan=plan, feed=a_feed(), clock=SystemClock())
+    with pytest.raises(ConfigError, match="outrider bundle build"):
+        await child.offer(a_release("r1"))
 
 
 @pytest.mark.parametrize(
