@@ -85,6 +85,11 @@ def built(engine: Podman, *, say: Say = say_nothing) -> str:
     return image
 
 
+def archive(name: str, tag: str) -> Path:
+    """Where an archive of the image `name` is put for a node that takes it in."""
+    return cache_dir(os.environ) / f"image-{name.rpartition(':')[2]}-{tag}.tar"
+
+
 def _state() -> str:
     """A digest of every file that goes into the image."""
     whole = hashlib.sha256()
