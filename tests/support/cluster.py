@@ -24,7 +24,7 @@ from tests.support.ground import Told, wait_for
 from tests.support.live_programs import UPSTREAM
 from tests.support.node import Node, a_node, save
 from tests.support.node_spire import Spire
-from tests.support.release import Release, a_namespace
+from tests.support.release import INJECT, Release
 from tests.support.sidecar import records_in
 from tests.support.sidecar_policy import a_policy, an_agent, an_operation, an_upstream_entry
 
@@ -235,8 +235,11 @@ def _injects(cluster: Cluster) -> bool:
 
 def _furnish(cluster: Cluster) -> None:
     plane = cluster.plane
-    a_namespace(plane, PLATFORM)
-    a_namespace(plane, AGENTS, inject="enabled")
+    for name, labels in ((PLATFORM, {}), (AGENTS, {INJECT: "enabled"})):
+        metadata = {"name": name, "labels": labels}
+        plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}).checked()
+        account = ("get", "serviceaccount", "default", "-n", name)
+        wait_for(lambda account=account: plane.kubectl(*account).code == 0, name, within_s=_UP_S)
     plane.kubectl("create", "serviceaccount", "triage", "-n", AGENTS).checked()
     cluster.spire.enter(AGENTS, "triage")
     plane.apply(settings_map(policy_bundle()), *_upstream()).checked()
