@@ -23,6 +23,9 @@ def shape_of(settings: Settings) -> Shape:
         tokens=frozenset(tokens),
         source=identity.source != "none",
         workload_api=identity.source == "workload_api",
+        jwt_fetches=False,  # nothing in this version asks for one
+        tunnels=settings.capture.mode == "transparent"
+        or any(one.protocol == "connect" for one in settings.upstreams.values()),
         engines=frozenset({settings.policy.engine}),
         shared=settings.stores.kind == "redis",
     )

@@ -2,8 +2,9 @@
 
 A loop that is looked at every 5 ms, with as much work between as a sidecar at 200 exchanges a
 second has, once without scrapes and once scraped every second (a page is kept for a second, so
-each scrape makes one). Quiet and scraped rounds take turns; the bar is that p99 grows by 1 ms at
-most (OPERATIONS §2). Each size of page is one row.
+each scrape makes one). Quiet and scraped rounds of two seconds take turns, so that whatever else
+the machine does falls on both; the bar is that p99 over all of them grows by 1 ms at most
+(OPERATIONS §2). Each size of page is one row.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ ORDINARY: Final = Shape(
     protocols=frozenset({ProtocolName.MCP, ProtocolName.HTTP}),
     tls=frozenset({"true"}),
     tokens=frozenset({"jwt_svid"}),
+    jwt_fetches=False,
+    tunnels=False,
     engines=frozenset({"opa"}),
     shared=False,
 )
@@ -98,15 +101,17 @@ async def row(name: str, metrics: Metrics, *, rounds: int, round_s: float) -> bo
     quiet: list[float] = []
     scraped: list[float] = []
     for _ in range(rounds):
-        quiet.append(p99_ms(await lags_s(round_s, None)))
-        scraped.append(p99_ms(await lags_s(round_s, exposition)))
+        quiet += await lags_s(round_s, None)
+        scraped += await lags_s(round_s, exposition)
     exposition.close()
-    added = median(after - before for before, after in zip(quiet, scraped, strict=True))
+    added = p99_ms(scraped) - p99_ms(quiet)
     lines = len(body.splitlines())
     sys.stdout.write(
-        f"{name:10} {lines:6} lines   p99 quiet {median(quiet):6.2f} ms   "
-        f"scraped {median(scraped):6.2f} ms   added {added:+.2f} ms\n"
+        f"{name:10} {lines:6} lines   p99 quiet {p99_ms(quiet):6.2f} ms   "
+        f"scraped {p99_ms(scraped):6.2f} ms   added {added:+.2f} ms   "
+        f"median {median(quiet) * 1000:.2f} and {median(scraped) * 1000:.2f} ms\n"
     )
+    sys.stdout.flush()
     return added <= BAR_MS
 
 
@@ -120,7 +125,7 @@ async def _run(*, rounds: int, round_s: float) -> bool:
 def main() -> int:
     quick = "--quick" in sys.argv
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        met = runner.run(_run(rounds=1 if quick else 7, round_s=2.0 if quick else 10.0))
+        met = runner.run(_run(rounds=2 if quick else 30, round_s=2.0))
     sys.stdout.write(f"bar: {BAR_MS} ms, {'met' if met else 'MISSED'} by the ordinary page\n")
     return 0 if met else 1
 

@@ -75,6 +75,8 @@ ORDINARY = Shape(
     protocols=frozenset({ProtocolName.MCP, ProtocolName.HTTP}),
     tls=frozenset({"true"}),
     tokens=frozenset({"jwt_svid"}),
+    jwt_fetches=False,
+    tunnels=False,
     engines=frozenset({"opa"}),
     shared=False,
 )
@@ -84,8 +86,8 @@ def test_an_ordinary_pod_stays_under_a_thousand_lines() -> None:
     metrics = Metrics(upstreams=["crm", "mail", "llm"], shape=ORDINARY)
     metrics.catalogue((f"crm/t{number}" for number in range(50)), ("SQ-04", "EF-02"))
     metrics.store_opened("sqlite")
-    for number in range(50):
-        decided(metrics, resource=f"crm/t{number}", codes=("SQ-04",))
+    for number, effect in product(range(50), Effect):
+        decided(metrics, effect=effect, resource=f"crm/t{number}", codes=("SQ-04", "EF-02"))
     for upstream in ("crm", "mail", "llm"):
         metrics.upstream_connected(upstream, tls=True, took_s=0.01)
         metrics.upstream_error(upstream, "timeout")

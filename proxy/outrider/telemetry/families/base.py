@@ -69,7 +69,9 @@ class Shape:
 
     `protocols` are those of the routes; `tls` whether upstreams are spoken to over it; `tokens` the
     kinds of bearer that are taken; `source` whether there is a source of an identity, and
-    `workload_api` whether it is that; `engines` that may be asked; `shared` whether the store is.
+    `workload_api` whether it is that, `jwt_fetches` whether tokens are asked of it; `tunnels`
+    whether connections may pass unread or captured; `engines` that may be asked; `shared` whether
+    the store is.
     """
 
     ingress: bool = True
@@ -78,6 +80,8 @@ class Shape:
     tokens: frozenset[str] = frozenset({"jwt_svid", "oidc"})
     source: bool = True
     workload_api: bool = True
+    jwt_fetches: bool = True
+    tunnels: bool = True
     engines: frozenset[str] = frozenset({"opa", "embedded"})
     shared: bool = True
 

@@ -15,9 +15,8 @@ EDGE_CAUSES: Final = (
     "expect", "upgrade", "encoding", "syntax", "preface", "tls", "head_timeout", "no_peer",
     "peer_uid", "client_hello", "server_name", "encrypted_hello", "original",
 )  # fmt: skip
-EGRESS_CAUSES: Final = (
-    "client_hello", "server_name", "encrypted_hello", "original", "unknown_host", "origin",
-)  # fmt: skip
+TUNNEL_CAUSES: Final = ("client_hello", "server_name", "encrypted_hello", "original")
+EGRESS_CAUSES: Final = (*TUNNEL_CAUSES, "unknown_host", "origin")
 """Ingress has no tunnels and captures nothing; it takes any Host, and asks for no Origin."""
 SHED_CAUSES: Final = (
     "connections", "in_flight", "buffered_bytes", "memory", "fds", "loop_lag", "audit_queue",
@@ -41,7 +40,12 @@ class EdgeFamilies(Families):
             "Requests and connections refused before any adapter, by the rule that refused",
             (listener, closed("cause", EDGE_CAUSES)),
             refusals,
-            [each for each in refusals if self._shape.ingress or each[0] != "ingress"],
+            [
+                (name, cause)
+                for name, cause in refusals
+                if (self._shape.ingress or name != "ingress")
+                and (self._shape.tunnels or cause not in TUNNEL_CAUSES)
+            ],
         )
         self._dropped = self._tally(
             "edge_headers_dropped_total", "Header fields dropped by the gate"

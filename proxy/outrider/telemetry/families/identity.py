@@ -42,7 +42,12 @@ class IdentityFamilies(Families):
             "TLS handshakes by our role and how they ended",
             (closed("role", ROLES), closed("reason", HANDSHAKES)),
             [(role, reason) for role in ROLES for reason in HANDSHAKES],
-            None if self._shape.source else (),
+            [
+                (role, reason)
+                for role in ROLES
+                if self._shape.source and (self._shape.ingress or role == "client")
+                for reason in HANDSHAKES
+            ],
         )
         self._revalidations = self._closed(
             "identity_revalidation_failures_total",
@@ -92,7 +97,7 @@ class IdentityFamilies(Families):
         self._fetch_s = Children(
             fetch,
             [(result,) for result in FETCHES],
-            None if self._shape.workload_api else (),
+            None if self._shape.jwt_fetches else (),
         )
         self._svid_left = self._one(
             "identity_svid_seconds_remaining", "Seconds that our SVID is still valid; 0 without one"

@@ -8,6 +8,8 @@ from outrider.telemetry.families.base import LAG, Families, closed
 
 # What the tasks' books tell, which stand above telemetry; the tests hold them equal.
 FLAGS: Final = ("untrusted_read", "sensitive_read", "external_send")
+AUTHORITY: Final = tuple(role for role in Role if role not in (Role.CONTENT, Role.CONTROL))
+"""Roles that are counted: the others only say what is in a thing, not what is done."""
 SCOPES: Final = ("agent", "task", "tool", "upstream")
 
 
@@ -28,6 +30,7 @@ class TaskFamilies(Families):
             "Authority arguments that came from untrusted text, by what became of the action",
             (closed("role", Role), closed("effect", Effect)),
             [(role.value, effect.value) for role in Role for effect in Effect],
+            [(role.value, effect.value) for role in AUTHORITY for effect in Effect],
         )
         quarantined = self._level("quarantined", "What is cut off now", closed("scope", SCOPES))
         self._quarantined = {scope: quarantined.labels(scope) for scope in SCOPES}

@@ -82,6 +82,8 @@ BARE = Shape(
     tokens=frozenset(),
     source=False,
     workload_api=False,
+    jwt_fetches=False,
+    tunnels=False,
     engines=frozenset(),
     shared=False,
 )

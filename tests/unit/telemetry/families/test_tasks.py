@@ -4,8 +4,9 @@ import pytest
 
 from outrider.core.vocabulary import Effect, Role, TaskEnd
 from outrider.tasks.behaviour.document import FLAGS
+from outrider.tasks.page import AUTHORITY as COUNTED
 from outrider.tasks.quarantine import Scope
-from outrider.telemetry.families.tasks import FLAGS as TOLD_FLAGS, SCOPES
+from outrider.telemetry.families.tasks import AUTHORITY, FLAGS as TOLD_FLAGS, SCOPES
 from tests.support.metrics import a_registry, total, value
 
 
@@ -53,6 +54,10 @@ def test_propagation_is_never_below_nothing() -> None:
     assert value(metrics, f"{name}_sum") == 0.7
     assert value(metrics, f"{name}_bucket", le="1.0") == 2
     assert value(metrics, f"{name}_bucket", le="0.1") == 1
+
+
+def test_the_roles_shown_from_the_start_are_those_that_are_counted() -> None:
+    assert set(AUTHORITY) == set(COUNTED)
 
 
 def test_the_scopes_are_the_quarantines() -> None:
