@@ -118,7 +118,7 @@ class Delivery:
         try:
             async with asyncio.timeout(timeout_s):
                 found = await self._origin.fetch(self._etag)
-        except (FetchError, TimeoutError) as fault:
+        except (ConfigError, TimeoutError) as fault:  # a token that cannot be read is one too
             said = str(fault) or f"no answer within {timeout_s:g} s"
             self._downloads_failed()
             if not self._down:

@@ -257,6 +257,8 @@ class PolicyKeeper:
         do. Ends only by cancellation."""
         while True:
             await asyncio.sleep(POLL_S)
+            if self._source.path is None:
+                continue  # whoever fetches it brings the first
             now = await asyncio.to_thread(self._source.fingerprint)
             if now == self._seen and not (self._late and self._in_force):
                 if not self._source.is_fetched:

@@ -1,6 +1,7 @@
 """The keeper: a release that fails anywhere changes nothing; nothing activated refuses all."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -343,6 +344,7 @@ class CountedSource:
     """A source that counts how often it is looked at."""
 
     is_fetched = False
+    path = Path()
 
     def __init__(self, source):
         self._source = source
