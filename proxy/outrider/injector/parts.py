@@ -150,9 +150,10 @@ def _environment(plan: Plan) -> list[Json]:
     }
     if sidecar.config_map is not None:
         ours[names.CONFIG_VARIABLE] = names.CONFIG_FILE
-    if sidecar.policy_config_map is not None:
-        ours[names.POLICY_PATH_VARIABLE] = names.POLICY_PATH
     merged = {**dict(sidecar.environment), **ours}
+    if sidecar.policy_config_map is not None:
+        # The platform may name a file in it: a bundle in place of a folder of Rego.
+        merged.setdefault(names.POLICY_PATH_VARIABLE, names.POLICY_PATH)
     uid: JsonObject = {
         "name": names.POD_UID_VARIABLE,
         "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}},

@@ -7,7 +7,7 @@ from outrider.core.capture import CaptureMode
 from outrider.core.errors import ConfigError
 from outrider.injector import capture, quantity
 from outrider.injector.annotations import MEMORY_FLOOR
-from outrider.injector.names import OWN_VARIABLES, POLICY_BUNDLE_VARIABLE, POLICY_PATH_VARIABLE
+from outrider.injector.names import OWN_VARIABLES, POLICY_BUNDLE_VARIABLE
 from outrider.injector.plan import (
     Capture,
     Exceptions,
@@ -120,8 +120,10 @@ def _faults(settings: InjectorSettings) -> Iterator[str]:
             f"resources.memoryRequest is {resources.memory_request}; give at most the limit, "
             f"{resources.memory_limit}"
         )
-    sources = {POLICY_BUNDLE_VARIABLE, POLICY_PATH_VARIABLE} & set(settings.sidecar.environment)
-    if settings.sidecar.policy_config_map is not None and sources:
-        yield f"sidecar.policyConfigMap stands beside {min(sources)}; policy has one source"
+    if (
+        settings.sidecar.policy_config_map is not None
+        and POLICY_BUNDLE_VARIABLE in settings.sidecar.environment
+    ):
+        yield f"sidecar.policyConfigMap stands beside {POLICY_BUNDLE_VARIABLE}; give one source"
     for name in sorted(OWN_VARIABLES & set(settings.sidecar.environment)):
         yield f"sidecar.environment has {name}, which the injector sets itself"

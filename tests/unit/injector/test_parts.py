@@ -234,3 +234,20 @@ def test_the_sidecar_reads_its_environment_as_settings(
     socket = "unix:/spiffe-workload-api/spire-agent.sock"
     wanted = socket if settings.identity.source == "workload_api" else None
     assert loaded.workload_api == wanted
+
+
+@pytest.mark.parametrize(
+    ("environment", "path"),
+    [
+        ((), "/etc/outrider-policy"),
+        (
+            (("OUTRIDER_POLICY__PATH", "/etc/outrider-policy/bundle.tar.gz"),),
+            "/etc/outrider-policy/bundle.tar.gz",
+        ),
+    ],
+)
+def test_policy_of_a_config_map_is_its_folder_or_the_file_that_is_named(
+    environment: tuple[tuple[str, str], ...], path: str
+) -> None:
+    plan = a_plan(sidecar=Sidecar(policy_config_map="rego", environment=environment))
+    assert _environment(plan)["OUTRIDER_POLICY__PATH"] == path
