@@ -98,6 +98,7 @@ metric-pages: $(VENV)/.dev ## write the list, page and dump of the metrics anew
 
 chart: $(VENV)/.dev ## the chart's README, descriptions and copies, written anew
 	@$(BIN)/python -m tests.support.chart_docs
+
 dashboards: $(VENV)/.dev ## write the Grafana dashboards anew from their source
 	@$(BIN)/python -m deploy.grafana.render
 
