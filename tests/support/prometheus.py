@@ -1,5 +1,6 @@
 """Real Prometheus and Alertmanager for tests: found on PATH, else Debian's own in the cache."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,19 @@ def run(
     )
     text = done.stdout.decode("utf-8", "replace")
     return subprocess.CompletedProcess(done.args, done.returncode, text)
+
+
+def alertmanager(programs: Programs) -> list[str]:
+    """The command that starts it. Debian's reads its templates below /usr/share alone: where they
+    are only in the cache, it is shown them there in a mount namespace of its own."""
+    share = _PACKAGES.root / "usr" / "share"
+    if Path("/usr/share/prometheus/alertmanager").exists() or not programs.alertmanager.startswith(
+        str(_PACKAGES.root)
+    ):
+        return [programs.alertmanager]
+    shown = 'mount --bind "$0" /usr/share && exec "$@"'
+    apart = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    return [*apart, "sh", "-c", shown, str(share), programs.alertmanager]
 
 
 @contextmanager
