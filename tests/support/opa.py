@@ -43,6 +43,11 @@ def _found() -> OpaBinary | str:
         return str(fault)
 
 
+def is_here() -> bool:
+    """Whether this machine has an OPA."""
+    return not isinstance(_found(), str)
+
+
 def opa_binary() -> OpaBinary:
     """The OPA of this machine; skips where there is none."""
     found = _found()
