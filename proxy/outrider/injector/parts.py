@@ -148,6 +148,8 @@ def _environment(plan: Plan) -> list[Json]:
         "TMPDIR": names.RUN_PATH,
         **_identity_variables(plan),
     }
+    if not plan.native_sidecar:  # the agent is not told to go before us
+        ours[names.CLASSIC_VARIABLE] = "true"
     if sidecar.config_map is not None:
         ours[names.CONFIG_VARIABLE] = names.CONFIG_FILE
     merged = {**dict(sidecar.environment), **ours}

@@ -251,3 +251,10 @@ def test_policy_of_a_config_map_is_its_folder_or_the_file_that_is_named(
 ) -> None:
     plan = a_plan(sidecar=Sidecar(policy_config_map="rego", environment=environment))
     assert _environment(plan)["OUTRIDER_POLICY__PATH"] == path
+
+
+def test_only_a_plain_container_stays_for_the_agent() -> None:
+    assert _environment(CLASSIC)["OUTRIDER_DRAIN__CLASSIC"] == "true"
+    assert "OUTRIDER_DRAIN__CLASSIC" not in _environment(a_plan())
+    given = {"OUTRIDER_DRAIN__CLASSIC": "true"}
+    assert load(None, given).settings.drain.classic is True
