@@ -10,7 +10,7 @@ from outrider.injector.plan import Entry, Hardening, Sidecar
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge
 from tests.support import admission_pss
-from tests.support.admission import LISTED, a_container, a_plan, a_pod, admitted
+from tests.support.admission import EVERY, LISTED, a_container, a_plan, a_pod, admitted
 from tests.support.admission_shapes import CONFINED, GOLDENS, SHAPES, golden
 
 INJECTED = (Outcome.INJECTED, Reason.OK)
@@ -76,7 +76,7 @@ def test_the_answer_is_the_golden_one(name: str) -> None:
 @pytest.mark.parametrize("name", list(SHAPES))
 def test_the_api_server_takes_every_patched_shape(name: str) -> None:
     shape = SHAPES[name]
-    admitted(shape.pod, shape.plan, namespace=shape.namespace, entry=shape.entry)
+    admitted(shape.pod, shape.plan, namespace=shape.namespace, entry=shape.entry, versions=EVERY)
 
 
 def test_every_golden_has_its_shape() -> None:
