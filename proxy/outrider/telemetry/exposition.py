@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -14,7 +14,7 @@ from prometheus_client.samples import Sample
 from outrider.core.ports import Clock
 
 _CACHED_S: Final = 1.0
-_SLICE: Final = 100
+_SLICE: Final = 25
 """Lines that are written without letting the event loop have the interpreter."""
 _FORMATS: Final = 8
 """Pages kept: a scraper names its format, and could name many."""
@@ -71,17 +71,23 @@ class Exposition:
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _encode(self, encode: Callable[[_Slice], bytes]) -> bytes:
-        parts: list[bytes] = []
+    def slices(self, encode: Callable[[object], bytes]) -> Iterator[bytes]:
+        """The page in pieces, each written without letting the event loop have the interpreter."""
         end = b""
         for family in self._registry.collect():
             for first in range(0, max(1, len(family.samples)), _SLICE):
                 body = encode(_Slice(family, family.samples[first : first + _SLICE]))
                 if body.endswith(_END):
                     body, end = body.removesuffix(_END), _END
-                parts.append(_without_head(body) if first else body)
-                time.sleep(0)  # the loop gets its turn between slices
-        return b"".join(parts) + end
+                yield _without_head(body) if first else body
+        yield end
+
+    def _encode(self, encode: Callable[[object], bytes]) -> bytes:
+        parts: list[bytes] = []
+        for part in self.slices(encode):
+            parts.append(part)
+            time.sleep(0)  # the loop gets its turn
+        return b"".join(parts)
 
 
 def _without_head(body: bytes) -> bytes:

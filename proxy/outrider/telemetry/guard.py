@@ -7,6 +7,12 @@ OTHER: Final = "other"
 _LONGEST: Final = 64
 
 
+def is_label(name: str) -> bool:
+    """Whether `name` is short and printable, so that it may be a label if it is known."""
+    # `isprintable` is false of a lone surrogate, which cannot be encoded
+    return len(name) <= _LONGEST and name.isprintable() and len(name.encode()) <= _LONGEST
+
+
 class LabelGuard:
     """At most `limit` names; anything else is `other` and calls `overflow`."""
 
@@ -23,7 +29,7 @@ class LabelGuard:
 
     def replace(self, names: Iterable[str]) -> frozenset[str]:
         """Know these names from now on, the first `limit` of them; the names no longer known."""
-        fit = [name for name in names if name.isprintable() and len(name.encode()) <= _LONGEST]
+        fit = [name for name in names if is_label(name)]
         known = frozenset(sorted(fit)[: self._limit])
         gone = self._known - known
         self._known = known
@@ -53,12 +59,14 @@ class Room:
         self._lines = lines
 
     def fold(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """The labels that a child not yet there may have."""
+        """The labels that a child not yet there may have. Whatever came before, a name that is
+        long or not printable is none."""
         budget = self._budget
-        if not any(self._is_open) or budget.used + self._lines <= budget.limit:
+        if not any(self._is_open):
             return values
+        full = budget.used + self._lines > budget.limit
         folded = tuple(
-            OTHER if is_open else value
+            OTHER if is_open and (full or not is_label(value)) else value
             for is_open, value in zip(self._is_open, values, strict=True)
         )
         if folded != values:
