@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from outrider.core.ports import Clock
@@ -21,7 +22,7 @@ _FORMATS: Final = 8
 _END: Final = b"# EOF\n"
 
 
-class _Slice:
+class _Slice(Collector):
     """A registry that holds some samples of one metric family, so that they are written alone."""
 
     def __init__(self, family: Metric, samples: list[Sample]) -> None:
@@ -71,7 +72,7 @@ class Exposition:
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def slices(self, encode: Callable[[object], bytes]) -> Iterator[bytes]:
+    def slices(self, encode: Callable[[Collector], bytes]) -> Iterator[bytes]:
         """The page in pieces, each written without letting the event loop have the interpreter."""
         end = b""
         for family in self._registry.collect():
@@ -82,7 +83,7 @@ class Exposition:
                 yield _without_head(body) if first else body
         yield end
 
-    def _encode(self, encode: Callable[[object], bytes]) -> bytes:
+    def _encode(self, encode: Callable[[Collector], bytes]) -> bytes:
         parts: list[bytes] = []
         for part in self.slices(encode):
             parts.append(part)

@@ -99,9 +99,7 @@ def longest_ms(metrics: Metrics) -> float:
     encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
     found: list[float] = []
     for _ in range(5):
-        marks = [time.thread_time()]
-        for _ in exposition.slices(encode):
-            marks.append(time.thread_time())
+        marks = [time.thread_time(), *(time.thread_time() for _ in exposition.slices(encode))]
         found.append(max(after - before for before, after in pairwise(marks)))
     exposition.close()
     return min(found) * 1000
