@@ -36,6 +36,7 @@ from outrider.injector.reading import (
 )
 from outrider.injector.reasons import DeniedError, Reason
 
+_ENDS: Final = ("@", ":", "/")
 _PORTS: Final = frozenset(port.value for port in Port)
 _WINDOWS_LABELS: Final = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
@@ -63,9 +64,16 @@ def others_of(containers: Iterable[Container], plan: Plan) -> Others:
             for one in every
             for trusted in plan.trusted
             if one.name == trusted.name
-            and str(one.body.get("image", "")).startswith(trusted.image_prefix)
+            and _is_below(str(one.body.get("image", "")), trusted.image_prefix)
         ),
     )
+
+
+def _is_below(image: str, prefix: str) -> bool:
+    """Whether `image` begins with `prefix` and goes on where a name ends: `vault` is no prefix of
+    `vault-of-mine:1`."""
+    rest = image.removeprefix(prefix)
+    return image.startswith(prefix) and (not rest or prefix[-1:] in _ENDS or rest[0] in _ENDS)
 
 
 def refuse_pod(pod: Pod) -> None:

@@ -15,7 +15,7 @@ from outrider.injector.names import RESERVED_PREFIX, SIDECAR, VOLUMES
 from outrider.injector.parts import Parts
 from outrider.injector.reading import Container, Pod, shown
 from outrider.injector.reasons import DeniedError, Reason
-from outrider.injector.sameness import same_container, same_volume
+from outrider.injector.sameness import same_container, same_volume, token_volumes
 
 Op = JsonObject
 
@@ -45,6 +45,7 @@ def split(pod: Pod, parts: Parts) -> Split:
     wanted = {("initContainers", str(body["name"])): body for body in parts.init_containers} | {
         ("containers", str(body["name"])): body for body in parts.containers
     }
+    tokens = token_volumes(pod.volumes)
     ours: list[Container] = []
     others: list[Container] = []
     seen: set[str] = set()
@@ -55,7 +56,7 @@ def split(pod: Pod, parts: Parts) -> Split:
         body = wanted.get((one.group, one.name))
         if body is None or one.name in seen:
             raise _reserved(f"{one.where}: names that begin with {RESERVED_PREFIX} are ours")
-        field = same_container(one.body, body)
+        field = same_container(one.body, body, tokens)
         if field is not None:
             raise _reserved(
                 f"{one.where}.{field} is not what the injector would write: take the container "

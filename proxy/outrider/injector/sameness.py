@@ -5,21 +5,46 @@ is let pass (the automounted token's mount, resources of a LimitRange, AlwaysPul
 quantities count by amount, because they come back in another spelling.
 """
 
-from typing import Final
+from collections.abc import Iterable
 
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.injector.names import TOKEN_PATH, TOKEN_VOLUME_PREFIX
 from outrider.injector.quantity import equal
 
-_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 
-
-def same_container(found: JsonObject, ours: JsonObject) -> str | None:
-    """None where `found` is ours; else the first field that differs."""
+def same_container(
+    found: JsonObject, ours: JsonObject, tokens: frozenset[str] = frozenset()
+) -> str | None:
+    """None where `found` is ours; else the first field that differs. `tokens` are the volumes of
+    the pod that the API server would have added for the service account's token."""
     for field in sorted({*found, *ours}):
-        if not _same_field(field, found.get(field), ours.get(field)):
+        if not _same_field(field, found.get(field), ours.get(field), tokens):
             return field
     return None
+
+
+def token_volumes(volumes: Iterable[JsonObject]) -> frozenset[str]:
+    """Names of the volumes that carry the automounted token, and nothing of an author's."""
+    return frozenset(
+        str(volume["name"])
+        for volume in volumes
+        if str(volume.get("name")).startswith(TOKEN_VOLUME_PREFIX) and _is_token_volume(volume)
+    )
+
+
+def _is_token_volume(volume: JsonObject) -> bool:
+    sources = as_list(as_object(volume.get("projected")).get("sources"))
+    return bool(sources) and all(_is_token_source(as_object(source)) for source in sources)
+
+
+def _is_token_source(source: JsonObject) -> bool:
+    match source:
+        case {"serviceAccountToken": dict() as token}:
+            return len(source) == 1 and not token.get("audience")
+        case {"configMap": {"name": "kube-root-ca.crt"}} | {"downwardAPI": dict()}:
+            return len(source) == 1
+        case _:
+            return False
 
 
 def same_volume(found: JsonObject, ours: JsonObject) -> bool:
@@ -33,26 +58,27 @@ def _size_limit(volume: JsonObject) -> Json:
     return as_object(volume.get("emptyDir")).get("sizeLimit")
 
 
-def _same_field(field: str, found: Json, ours: Json) -> bool:
+def _same_field(field: str, found: Json, ours: Json, tokens: frozenset[str]) -> bool:
     match field:
         case "imagePullPolicy":
-            return found in _PULL_POLICIES
+            return found in (ours, "Always")
         case "resources":
             return _same_resources(found, as_object(ours))
         case "volumeMounts":
-            kept = [mount for mount in as_list(found) if not _is_token_mount(mount)]
+            kept = [mount for mount in as_list(found) if not _is_token_mount(mount, tokens)]
             return kept == as_list(ours)
         case _:
             return found == ours
 
 
-def _is_token_mount(mount: Json) -> bool:
+def _is_token_mount(mount: Json, tokens: frozenset[str]) -> bool:
     body = as_object(mount)
-    return str(body.get("name")).startswith(TOKEN_VOLUME_PREFIX) and body == {
-        "name": body["name"],
-        "readOnly": True,
-        "mountPath": TOKEN_PATH,
-    }
+    name = body.get("name")
+    return (
+        isinstance(name, str)
+        and name in tokens
+        and body == {"name": name, "readOnly": True, "mountPath": TOKEN_PATH}
+    )
 
 
 def _same_resources(found: Json, ours: JsonObject) -> bool:

@@ -102,6 +102,27 @@ def test_a_trusted_container_is_bound_by_the_others(changes: JsonObject, reason:
     assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("prefix", "image", "trusted"),
+    [
+        ("r.example/vault", "r.example/vault:1", True),
+        ("r.example/vault", "r.example/vault@sha256:ab", True),
+        ("r.example/vault", "r.example/vault/agent:1", True),
+        ("r.example/vault", "r.example/vault", True),
+        ("r.example/platform/", "r.example/platform/vault:1", True),
+        ("r.example/vault", "r.example/vault-of-mine:1", False),
+        ("r.example/vault", "r.example/vaults", False),
+        ("r.example/vault", "evil.example/r.example/vault:1", False),
+        ("r.example/vault", "", False),
+    ],
+)
+def test_an_images_beginning_ends_where_a_name_ends(prefix: str, image: str, trusted: bool) -> None:
+    plan = a_plan(trusted=(TrustedContainer(name="vault", image_prefix=prefix),))
+    body = a_container("vault", image=image, securityContext={"privileged": True})
+    outcome = judge(Entry.NAMESPACE, "agents", a_pod(a_container(), body), plan).outcome
+    assert (outcome is Outcome.INJECTED) is trusted
+
+
 def test_a_trusted_container_is_not_hardened() -> None:
     pod = a_pod(a_container(), a_container("vault", image=VAULT))
     patched = admitted(pod, TRUSTED).pod

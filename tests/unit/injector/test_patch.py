@@ -12,7 +12,7 @@ from outrider.injector.plan import Entry, Plan
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge
 from tests.support.admission import EARLIER, IMAGE, a_container, a_plan, a_pod, admitted, call
-from tests.support.admission_shapes import TOKEN_MOUNT
+from tests.support.admission_shapes import TOKEN, TOKEN_MOUNT
 
 OURS = ["outrider-net-init", "outrider", "outrider-verify"]
 PROXY = "http://127.0.0.1:15001"
@@ -87,7 +87,10 @@ def test_what_admission_added_to_ours_survives_the_move() -> None:
     sidecar = pod["spec"]["initContainers"][1]
     sidecar["volumeMounts"].append(TOKEN_MOUNT)
     sidecar["resources"]["limits"]["cpu"] = "1"
-    pod["spec"]["volumes"].append({"name": TOKEN_MOUNT["name"], "emptyDir": {}})
+    fake = {"name": TOKEN_MOUNT["name"], "emptyDir": {}}
+    faked = {**pod, "spec": {**pod["spec"], "volumes": [*pod["spec"]["volumes"], fake]}}
+    assert call(faked, a_plan()).admitted.reason is Reason.RESERVED_NAME
+    pod["spec"]["volumes"].append(TOKEN)
     assert call(pod, a_plan()).ops == []
     pod["spec"]["initContainers"].insert(0, a_container("vault"))
     again = _patched(pod)

@@ -6,10 +6,11 @@ import pytest
 
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.parts import parts_of
-from outrider.injector.sameness import same_container, same_volume
+from outrider.injector.sameness import same_container, same_volume, token_volumes
 from tests.support.admission import DNS, a_plan
-from tests.support.admission_shapes import TOKEN_MOUNT
+from tests.support.admission_shapes import TOKEN, TOKEN_MOUNT
 
+TOKENS = token_volumes([TOKEN])
 OURS = parts_of(a_plan(), (DNS,)).init_containers[1]
 
 
@@ -39,7 +40,7 @@ def _changed(path: str, value: Json) -> JsonObject:
     ],
 )
 def test_what_admission_adds_is_ours_still(path: str, value: Json) -> None:
-    assert same_container(_changed(path, value), OURS) is None
+    assert same_container(_changed(path, value), OURS, TOKENS) is None
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_what_admission_adds_is_ours_still(path: str, value: Json) -> None:
         ("livenessProbe.failureThreshold", 1000, "livenessProbe"),
         ("startupProbe.httpGet.path", "/livez", "startupProbe"),
         ("restartPolicy", None, "restartPolicy"),
-        ("imagePullPolicy", "Sometimes", "imagePullPolicy"),
+        ("imagePullPolicy", "Never", "imagePullPolicy"),
         ("workingDir", "/srv", "workingDir"),
         ("stdin", True, "stdin"),
     ],
 )
 def test_anything_else_is_not_ours(path: str, value: Json, field: str) -> None:
-    assert same_container(_changed(path, value), OURS) == field
+    assert same_container(_changed(path, value), OURS, TOKENS) == field
 
 
 def test_a_mount_of_ours_that_is_gone_is_told() -> None:
@@ -102,3 +103,43 @@ def test_a_volume_of_another_kind_is_not_ours() -> None:
     assert not same_volume({"name": "outrider-run", "hostPath": {"path": "/"}}, RUN)
     assert not same_volume({**RUN, "hostPath": {"path": "/"}}, RUN)
     assert same_volume(copy.deepcopy(RUN), RUN)
+
+
+SERVICE_ACCOUNT: JsonObject = {"serviceAccountToken": {"path": "token"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "is_one"),
+    [
+        pytest.param(
+            "kube-api-access-x", {"projected": {"sources": [SERVICE_ACCOUNT]}}, True, id="one"
+        ),
+        pytest.param("mine", {"projected": {"sources": [SERVICE_ACCOUNT]}}, False, id="other-name"),
+        pytest.param("kube-api-access-x", {"emptyDir": {}}, False, id="empty-dir"),
+        pytest.param("kube-api-access-x", {"projected": {"sources": []}}, False, id="no-source"),
+        pytest.param(
+            "kube-api-access-x",
+            {"projected": {"sources": [SERVICE_ACCOUNT, {"configMap": {"name": "mine"}}]}},
+            False,
+            id="authors-config-map",
+        ),
+        pytest.param(
+            "kube-api-access-x",
+            {"projected": {"sources": [{"serviceAccountToken": {"audience": "vault"}}]}},
+            False,
+            id="other-audience",
+        ),
+        pytest.param(
+            "kube-api-access-x",
+            {"projected": {"sources": [{**SERVICE_ACCOUNT, "secret": {"name": "s"}}]}},
+            False,
+            id="two-in-one",
+        ),
+    ],
+)
+def test_a_token_volume_is_told_by_its_sources(name: str, body: JsonObject, is_one: bool) -> None:
+    assert token_volumes([{"name": name, **body}]) == (frozenset({name}) if is_one else frozenset())
+
+
+def test_a_mount_of_something_else_at_the_tokens_place_is_not_ours() -> None:
+    assert same_container(_changed("volumeMounts.-", TOKEN_MOUNT), OURS) == "volumeMounts"
