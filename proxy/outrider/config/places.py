@@ -42,11 +42,22 @@ def check_files(loaded: Loaded) -> None:
     if stores.kind == "redis" and stores.redis.password_file is not None:
         password = loaded.path(stores.redis.password_file)
         named.append(("stores.redis.password_file", password))
+    named += _of_delivery(loaded)
     lines = [
         f"{key}: {flaw}: {path}" for key, path in named if (flaw := _file_flaw(path)) is not None
     ]
     if lines:
         raise ConfigError("\n".join(lines))
+
+
+def _of_delivery(loaded: Loaded) -> Iterator[tuple[str, Path]]:
+    policy = loaded.settings.policy
+    for name, key in policy.signature.keys.items():
+        yield f"policy.signature.keys.{name}.file", loaded.path(key.file)
+    for name in ("ca_file", "token_file", "password_file"):
+        file: str | None = getattr(policy.bundle, name)
+        if file is not None:
+            yield f"policy.bundle.{name}", loaded.path(file)
 
 
 def _file_flaw(path: Path) -> str | None:

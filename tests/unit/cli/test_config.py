@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from outrider.config.load import load, validate
+from tests.support.bundles import write_keys
 from tests.support.command import outrider, write_settings
 from tests.support.policy import write_tree
 
@@ -220,3 +221,21 @@ def test_production_is_refused_naming_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["limits", "upstreams", "profile"])
 def test_the_schema_is_json(key: str) -> None:
     assert key in outrider("config", "schema").json["properties"]
+
+
+def test_policy_that_is_fetched_is_not_waited_for(tmp_path: Path) -> None:
+    policy = {
+        "bundle": {"url": "https://p.test/b.tar.gz"},
+        "signature": {"keys": {"release": {"file": "release.pem"}}},
+    }
+    file = write_settings(tmp_path, policy=policy)
+    missing = outrider("config", "check", file)
+    assert missing.code == 2
+    assert "policy.signature.keys.release.file" in missing.err
+    (tmp_path / "release.pem").write_text("no key")
+    broken = outrider("config", "check", file)
+    assert "no PEM public key" in broken.err
+    write_keys(tmp_path)
+    good = outrider("config", "check", file)
+    assert good.code == 0
+    assert "no bundle of https://p.test/b.tar.gz was in force here yet" in good.out

@@ -10,6 +10,7 @@ from outrider.config.load import load
 from outrider.config.places import check_files, warnings
 from outrider.core.errors import ConfigError
 from tests.support.command import write_settings
+from tests.support.tls import an_authority
 
 
 def warned(room: Path, **settings: Any) -> list[str]:
@@ -159,3 +160,19 @@ def test_an_ingress_that_nothing_is_behind_is_warned_of(
     said = warned(tmp_path, identity=identity, listeners=INGRESS, upstreams=upstreams)
     assert len(said) == count
     assert all("no upstream has direction ingress" in line for line in said)
+
+
+def test_the_files_of_policys_delivery_are_looked_at(tmp_path: Path) -> None:
+    policy = {
+        "bundle": {"url": "oci://reg.test/a:b", "ca_file": "ca.pem", "token_file": "token"},
+        "signature": {"keys": {"release": {"file": "release.pem"}}},
+    }
+    authority = an_authority().pem
+    (tmp_path / "ca.pem").write_bytes(authority)
+    assert faulted(tmp_path, policy=policy) == [
+        "policy.signature.keys.release.file",
+        "policy.bundle.token_file",
+    ]
+    for name in ("release.pem", "token"):
+        (tmp_path / name).touch()
+    assert faulted(tmp_path, policy=policy) == []

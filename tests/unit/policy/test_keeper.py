@@ -11,7 +11,10 @@ from outrider.core.vocabulary import Reason
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.gate import shipped_gate
 from outrider.policy.keeper import NotServedError, PolicyKeeper, PolicySource
+from outrider.policy.ledger import SequenceLedger
+from outrider.policy.trust import Trust
 from tests.support.builders import FixedClock
+from tests.support.bundles import SCOPE, a_bundle, a_signing_key, signed
 from tests.support.opa import until
 from tests.support.policy import (
     ALLOW_ALL,
@@ -396,3 +399,78 @@ async def test_a_reader_that_stumbles_refuses_the_files_and_ends_nothing(tmp_pat
         await keeper.reload(UnreadableSource(path=tmp_path))
     assert keeper.active() is before
     assert "the log says why" in keeper.status().last_error
+
+
+def a_signed_keeper(place, room, **trust):
+    key = a_signing_key()
+    stages = []
+    keeper = PolicyKeeper(
+        source=PolicySource(
+            path=place,
+            trust=Trust(keys=lambda: {key.id: key.verifying}, scope=SCOPE, **trust),
+        ),
+        engine=FixedEngine([answers(False)]),
+        gate=GATE,
+        clock=FixedClock(),
+        entrypoint=ENTRYPOINT,
+        ledger=SequenceLedger(room),
+        on_refused=stages.append,
+    )
+    return keeper, stages
+
+
+async def test_a_signed_file_is_verified_and_no_older_one_follows(tmp_path):
+    place = tmp_path / "bundle.tar.gz"
+    keeper, stages = a_signed_keeper(place, tmp_path)
+    for sequence in (1, 2):
+        place.write_bytes(a_bundle(sequence=sequence, revision=f"r{sequence}"))
+        assert await keeper.reload()
+    status = keeper.status()
+    assert (status.revision, status.sequence, status.signed_by) == ("r2", 2, "release")
+    place.write_bytes(a_bundle(sequence=1))
+    with pytest.raises(ConfigError, match="older than 2"):
+        await keeper.reload()
+    place.write_bytes(a_bundle("package outrider\n\nx := 1\n", sequence=3))
+    with pytest.raises(ConfigError):
+        await keeper.reload()
+    assert stages == ["verify", "activate"]
+    assert keeper.status().revision == "r2"
+
+
+async def test_a_folder_must_be_signed_only_where_local_policy_must(tmp_path):
+    tree = write_tree(tmp_path / "t", {"outrider/main.rego": ALLOW_ALL})
+    keeper, stages = a_signed_keeper(tree, tmp_path, local=True)
+    with pytest.raises(ConfigError, match="not signed"):
+        await keeper.reload()
+    assert stages == ["verify"]
+    write_tree(tree, signed({"outrider/main.rego": ALLOW_ALL.encode()}))
+    assert await keeper.reload()
+    assert keeper.status().signed_by == "release"
+    free, _ = a_signed_keeper(
+        write_tree(tmp_path / "u", {"outrider/main.rego": ALLOW_ALL}), tmp_path
+    )
+    assert await free.reload()
+    assert free.status().signed_by is None
+
+
+async def test_a_release_that_fails_its_canary_is_not_remembered(tmp_path):
+    place = tmp_path / "bundle.tar.gz"
+    place.write_bytes(a_bundle(sequence=5))
+    keeper, _ = a_signed_keeper(place, tmp_path)
+    keeper._engine.answers = [fails(Reason.POLICY_ERROR)]
+    with pytest.raises(ConfigError, match="no usable decision"):
+        await keeper.reload()
+    assert SequenceLedger(tmp_path).highest() is None
+
+
+async def test_while_nothing_was_fetched_watching_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("outrider.policy.keeper.POLL_S", 0)
+    keeper, stages = a_signed_keeper(None, tmp_path)
+    with pytest.raises(ConfigError, match="no bundle was fetched yet"):
+        await keeper.reload()
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(keeper.watch())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        watching.cancel()
+    assert stages == ["activate"]

@@ -5,8 +5,10 @@ import pytest
 
 from outrider.config.paths import shipped_rego
 from outrider.core.errors import ConfigError
-from outrider.policy.archive import read_tree, write_archive
-from outrider.policy.release import bundle_bytes, load
+from outrider.policy.archive import Packed, read_tree, write_archive
+from outrider.policy.release import built, bundle_bytes, load
+from outrider.policy.trust import Trust
+from tests.support.bundles import SCOPE, a_signing_key, bundle_files, signed
 from tests.support.policy import ALLOW_ALL, TRIAGE, a_release, a_tree, write_tree
 
 AGENT = "spiffe://acme.test/ns/support/sa/triage"
@@ -40,14 +42,63 @@ def test_a_built_bundle_keeps_its_own_revision_unless_something_is_laid_over(tmp
         "outrider/main.rego": ALLOW_ALL.encode(),
         ".manifest": b'{"revision": "2026-11-21.3", "metadata": {"sequence": 7}}',
     }
-    built = tmp_path / "bundle.tar.gz"
-    built.write_bytes(write_archive(files))
-    assert load(built).revision == "2026-11-21.3"
-    assert load(built).metadata == {"sequence": 7}
+    bundle = tmp_path / "bundle.tar.gz"
+    bundle.write_bytes(write_archive(files))
+    assert load(bundle).revision == "2026-11-21.3"
+    assert load(bundle).metadata == {"sequence": 7}
     over = write_tree(tmp_path / "over", {"outrider/tiers/data.yaml": "low: {}\n"})
-    assert load(built, [over]).revision.startswith("2026-11-21.3+")
+    assert load(bundle, [over]).revision.startswith("2026-11-21.3+")
     opened = write_tree(tmp_path / "opened", files)
     assert load(opened).revision.startswith("2026-11-21.3+")
+
+
+@pytest.mark.parametrize(
+    ("said", "sequence"),
+    [(7, 7), (0, 0), (-1, None), (True, None), ("7", None), (1.0, None), (None, None)],
+)
+def test_a_sequence_is_a_whole_number(said, sequence):
+    assert a_release(declared={"metadata": {"sequence": said}}).sequence == sequence
+
+
+def fetched(files, *, overlays=()):
+    key = a_signing_key()
+    trust = Trust(keys=lambda: {key.id: key.verifying}, scope=SCOPE)
+    packed = write_archive(signed(files))
+    release = load(Packed(name="https://p.test/b", content=packed), overlays, trust=trust)
+    return release, packed
+
+
+def test_what_was_fetched_is_proved_and_kept_as_it_was_signed(tmp_path):
+    tree = write_tree(
+        tmp_path / "t", {"outrider/main.rego": ALLOW_ALL, "fixtures/a.yaml": "a: 1\n"}
+    )
+    plain = read_tree(Packed(name="b", content=bundle_bytes(built(tree, sequence=3, revision="v"))))
+    release, packed = fetched(plain)
+    assert (release.signed.key, release.sequence) == ("release", 3)
+    assert release.as_signed == packed
+    assert release.fixtures == {"fixtures/a.yaml": {"a": 1}}
+    over = write_tree(tmp_path / "o", {"outrider/x/data.yaml": "a: 1\n"})
+    laid, _ = fetched(plain, overlays=[over])
+    # OPA would find in the bundle what is not in force here
+    assert (laid.signed.key, laid.as_signed) == ("release", b"")
+
+
+def test_what_engines_would_read_otherwise_is_not_kept_as_it_was_signed():
+    assert fetched(bundle_files())[0].as_signed == b""  # no revision in its data
+    files = {**bundle_files(), "outrider/x/data.yaml": b"a: 1\n"}
+    assert fetched(files)[0].as_signed == b""
+
+
+def test_without_trust_nothing_is_proved():
+    assert load(Packed(name="b", content=write_archive(signed(bundle_files())))).signed is None
+
+
+def test_a_build_is_named_by_its_content_and_what_it_is_told(tmp_path):
+    tree = write_tree(tmp_path, {"outrider/main.rego": ALLOW_ALL})
+    plain, numbered = (built(tree, sequence=n, revision=None) for n in (None, 3))
+    assert plain.revision == numbered.revision == load(tree).revision
+    assert (plain.sequence, numbered.sequence) == (None, 3)
+    assert built(tree, sequence=3, revision="v1").revision == f"v1+{plain.revision}"
 
 
 def test_policy_reads_the_revision_that_the_release_has(tmp_path):
