@@ -24,7 +24,7 @@ from outrider.injector.names import Inject
 from outrider.injector.parts import Parts, parts_of
 from outrider.injector.patch import Marks, mark_ops, operations, sidecar_image, split
 from outrider.injector.plan import Entry, Hardening, Plan
-from outrider.injector.reading import Pod, malformed, members, read_pod, shown, words
+from outrider.injector.reading import Pod, malformed, members, objects, read_pod, shown, words
 from outrider.injector.reasons import DeniedError, Outcome, Reason
 
 MOST_WARNINGS: Final = 8
@@ -110,6 +110,7 @@ def _injected(namespace: str, pod: Pod, plan: Plan) -> Verdict:
         warnings += _audited(others)
     if plan.capture.mode is not CaptureMode.COOPERATIVE:
         warnings += _may_be_root(pod, others)
+    warnings += _aliases(pod)
     warnings += _grace(pod, plan)
     return Verdict(
         outcome=Outcome.INJECTED if ops else Outcome.UNCHANGED,
@@ -173,6 +174,17 @@ def _audited(others: Others) -> list[str]:
         for may_gain, kept in (unhardened(one),)
         if may_gain or kept
     ]
+
+
+def _aliases(pod: Pod) -> list[str]:
+    named = [
+        shown(name)
+        for alias in objects(pod.spec.get("hostAliases"), "spec.hostAliases")
+        for name in words(alias.get("hostnames"), "spec.hostAliases.hostnames")
+    ]
+    if not named:
+        return []
+    return [f"spec.hostAliases says where {shown(', '.join(named))} is to the sidecar as well"]
 
 
 def _may_be_root(pod: Pod, others: Others) -> list[str]:

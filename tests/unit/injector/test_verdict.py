@@ -265,3 +265,13 @@ def test_a_container_that_may_be_root_is_warned_of(
         [True] if warned else []
     )
     assert judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE)).warnings == ()
+
+
+def test_names_that_the_author_resolves_are_warned_of() -> None:
+    aliases = [{"ip": "192.0.2.7", "hostnames": ["api.example"]}]
+    pod = a_pod(hostAliases=aliases, **NON_ROOT)
+    (line,) = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
+    assert line == "spec.hostAliases says where api.example is to the sidecar as well"
+    assert (
+        judge(Entry.NAMESPACE, "agents", a_pod(hostAliases=[], **NON_ROOT), a_plan()).warnings == ()
+    )
