@@ -38,6 +38,12 @@ BASE = {
             id="trust-bundle",
         ),
         pytest.param({"data_dir": "file"}, 2, "cannot be used", id="data-dir"),
+        pytest.param(
+            {"policy": {"path": "nowhere"}, "startup_timeout_s": 1},
+            1,
+            "startup_timeout_s (1) has passed waiting for policy: no policy is in force",
+            id="never-ready",
+        ),
     ],
 )
 def test_what_stands_in_the_way_is_said_in_a_line(

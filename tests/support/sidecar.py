@@ -223,10 +223,11 @@ class World:
             if sample.name == f"outrider_{name}" and labels.items() <= sample.labels.items()
         )
 
-    async def telemetry(self, path: str) -> RawAnswer:
+    async def telemetry(self, path: str, *fields: str) -> RawAnswer:
         port = int(self.sidecar.telemetry.addresses[0].rpartition(":")[2])
+        lines = (f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", "")
         async with dialled(port) as client:
-            await client.send(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            await client.send("\r\n".join(lines).encode())
             return await client.answer()
 
     def put_disk(self, disk: Disk) -> None:
