@@ -1,7 +1,7 @@
 # The README's two commands are `make demo` and `make test`. Each sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spire test-capture test-image test-apiserver test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages dashboards
+.PHONY: help demo test test-spire test-capture test-image test-apiserver test-cluster test-prometheus coverage test-k8s check bench chart conformance scorecard clean lock metric-pages dashboards
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,10 @@ test-capture: $(VENV)/.dev ## capture in network namespaces: real kernel, nft an
 test-prometheus: $(VENV)/.dev ## real Prometheus and Alertmanager: every alert, every panel, a sidecar under load
 	@$(BIN)/python -m tests.support.prepare prometheus
 	@$(BIN)/python -m pytest -q -rs -m prometheus tests/e2e/prometheus $(ARGS)
+
+test-cluster: $(VENV)/.dev ## all of it on a real node of one's own (root, Go once); it says what it skips
+	@$(BIN)/python -m tests.support.prepare opa spire helm prometheus containers kubernetes
+	@$(BIN)/python -m pytest -q -rs -p no:randomly -m cluster -o faulthandler_timeout=0 tests/cluster $(ARGS)
 
 coverage: $(VENV)/.dev ## the suite under branch coverage, and what it does not reach
 	@$(BIN)/python -m tests.support.prepare

@@ -4,29 +4,26 @@ Agents are programs of Python's standard library in our own image, under another
 image with a Python is to be had here. Names resolve nowhere, so the upstream has a fixed address.
 """
 
-import tarfile
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import yaml
 
-from outrider.core.jsonvalue import JsonObject
-from tests.support import containers, image, node_spire
+from tests.support import containers, image, node_spire, policy_shop
 from tests.support.chart import Object
 from tests.support.control_plane import ControlPlane
 from tests.support.ground import Told, wait_for
 from tests.support.live_programs import UPSTREAM
 from tests.support.node import Node, a_node, save
 from tests.support.node_spire import Spire
+from tests.support.policy_shop import PolicyShop
 from tests.support.release import INJECT, Release
 from tests.support.sidecar import records_in
-from tests.support.sidecar_policy import a_policy, an_agent, an_operation, an_upstream_entry
 
 REPOSITORY: Final = "k8s.local/outrider"
 PYTHON: Final = "/opt/outrider/bin/python"
@@ -43,45 +40,16 @@ _UP_S: Final = 180.0
 _AGENT_UID: Final = 1000
 
 
-def policy_bundle(*more: str) -> bytes:
-    """Policy as a tarball: `desk` with its declared operations, `more` of them."""
-    operations: JsonObject = {"GET /tickets": an_operation(), "GET /slow": an_operation()}
-    operations |= dict.fromkeys(more, an_operation("write"))
-    files = a_policy(
-        agents={TRIAGE: an_agent(tools=["desk/*"])},
-        desk=an_upstream_entry(operations=operations),
-    )
-    files["outrider/main.rego"] = _RULES
-    held = BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz") as tar:
-        for name, content in sorted(files.items()):
-            data = (content if isinstance(content, str) else yaml.safe_dump(content)).encode()
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), 0o644
-            tar.addfile(entry, BytesIO(data))
-    return held.getvalue()
-
-
-_RULES: Final = """package outrider
-
-# METADATA
-# entrypoint: true
-default decision := {"effect": "deny", "reasons": [
-	{"code": "T-01", "message": "not a declared operation", "severity": "low"},
-]}
-
-decision := {"effect": "allow"} if {
-	input.resource.properties.declared == true
-}
-"""
-
-
 def sidecar_settings() -> Object:
     """`outrider.yaml` as the platform team would put it into the agents' namespace."""
     return {
         "profile": "development",
         "allow_plain": True,
-        "policy": {"engine": "opa", "path": "bundle.tar.gz"},
+        "policy": {
+            "engine": "opa",
+            "bundle": {"url": policy_shop.URL, "ca_file": "ca.pem", "poll_s": 1},
+            "signature": {"keys": {"release": {"file": "release.pem"}}},
+        },
         "upstreams": {
             "desk": {
                 "url": f"http://{UPSTREAM_ADDRESS}",
@@ -99,6 +67,7 @@ class Cluster:
     node: Node
     spire: Spire
     release: Release
+    shop: PolicyShop
 
     @property
     def plane(self) -> ControlPlane:
@@ -174,6 +143,10 @@ class Cluster:
             raise AssertionError(f"{name}: {fault}\n{self.told(name)}") from fault
         return name
 
+    def count(self, path: str) -> int:
+        """How many requests for `path`, whatever its query, reached the upstream."""
+        return sum(one.split()[1].partition("?")[0] == path for one in self.seen())
+
     def remove(self, name: str) -> Told:
         return self.plane.kubectl("delete", "pod", name, "-n", AGENTS, within_s=120.0)
 
@@ -221,7 +194,8 @@ def a_cluster() -> Iterator[Cluster]:
         for archive in archives:
             archive.unlink()
         spire = node_spire.start(node)
-        found = Cluster(node=node, spire=spire, release=Release(plane=node.plane))
+        shop = PolicyShop.opened(node.plane.ground, TRIAGE)
+        found = Cluster(node=node, spire=spire, release=Release(plane=node.plane), shop=shop)
         _furnish(found)
         found.release.install(found.values(), "--wait", "--timeout", "120s").checked()
         wait_for(lambda: _injects(found), "the webhook", within_s=_UP_S)
@@ -238,25 +212,27 @@ def _furnish(cluster: Cluster) -> None:
     for name, labels in ((PLATFORM, {}), (AGENTS, {INJECT: "enabled"})):
         metadata = {"name": name, "labels": labels}
         plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}).checked()
-        account = ("get", "serviceaccount", "default", "-n", name)
-        wait_for(lambda account=account: plane.kubectl(*account).code == 0, name, within_s=_UP_S)
+        wait_for(partial(_has_account, plane, name), name, within_s=_UP_S)
     plane.kubectl("create", "serviceaccount", "triage", "-n", AGENTS).checked()
     cluster.spire.enter(AGENTS, "triage")
-    plane.apply(settings_map(policy_bundle()), *_upstream()).checked()
+    plane.apply(_settings_map(cluster.shop), *_upstream()).checked()
     wait_for(
         lambda: _is_ready(plane.get("pod", "upstream", "-n", PLATFORM)), "the upstream",
         within_s=_UP_S,
     )  # fmt: skip
 
 
-def settings_map(bundle: bytes) -> Object:
-    """The ConfigMap of the sidecars' settings and policy."""
+def _has_account(plane: ControlPlane, namespace: str) -> bool:
+    return plane.kubectl("get", "serviceaccount", "default", "-n", namespace).code == 0
+
+
+def _settings_map(shop: PolicyShop) -> Object:
+    """The ConfigMap of the sidecars' settings, with what their policy is verified by."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": SETTINGS, "namespace": AGENTS},
-        "data": {"outrider.yaml": yaml.safe_dump(sidecar_settings())},
-        "binaryData": {"bundle.tar.gz": b64encode(bundle).decode()},
+        "data": {"outrider.yaml": yaml.safe_dump(sidecar_settings()), **shop.texts()},
     }
 
 
