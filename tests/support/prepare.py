@@ -1,7 +1,7 @@
 """`python -m tests.support.prepare`: the servers that tests need, installed once, with progress.
 
 A word after it prepares that one alone: `opa`, `spire`, `sdks`, `pythons`, `redis`,
-`helm` or `prometheus`. Only by their word: `containers`, `kubernetes`, `nft`.
+`helm` or `prometheus`. Only by their word: `kubeconform`, `containers`, `kubernetes`, `nft`.
 """
 
 import os
@@ -19,6 +19,7 @@ from tests.support import (
     helm as real_helm,
     image,
     interpreters,
+    kubeconform as real_kubeconform,
     kubernetes_programs,
     mcp_env,
     netfilter,
@@ -138,6 +139,19 @@ def prometheus() -> None:
         _say(f"no Prometheus, its tests will be skipped: {fault}")
 
 
+def kubeconform() -> None:
+    """kubeconform, built where Go is."""
+    try:
+        try:
+            found = real_kubeconform.find()
+        except real_kubeconform.UnavailableError:
+            _say("building kubeconform (once)")
+            found = real_kubeconform.install()
+        _say(f"kubeconform {real_kubeconform.VERSION}: {found}")
+    except real_kubeconform.UnavailableError as fault:
+        _say(f"no kubeconform, its tests will be skipped: {fault}")
+
+
 def containers() -> None:
     """Podman, containerd and their like, and what our image is built from."""
     try:
@@ -173,7 +187,12 @@ ALL = {
     "prometheus": prometheus,
 }
 """What the plain suite uses."""
-ASKED = {"containers": containers, "kubernetes": kubernetes, "nft": nft}
+ASKED = {
+    "kubeconform": kubeconform,
+    "containers": containers,
+    "kubernetes": kubernetes,
+    "nft": nft,
+}
 """What is prepared where it is asked for: minutes, and hundreds of megabytes."""
 
 if __name__ == "__main__":

@@ -125,3 +125,8 @@ true
 helm.sh/hook: test
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
+
+{{/* A file's text, so many columns to the right, and nothing on its empty lines. */}}
+{{- define "outrider.indented" -}}
+{{- regexReplaceAll "(?m)^ +$" (index . 1 | trim | nindent (index . 0)) "" -}}
+{{- end -}}
