@@ -88,16 +88,15 @@ def of_kind(found: list[Object], kind: str) -> list[Object]:
     return [one for one in found if one["kind"] == kind]
 
 
-def one(found: list[Object], kind: str, name: str) -> Object:
-    """The one of this kind whose name ends so."""
-    [match] = [it for it in of_kind(found, kind) if it["metadata"]["name"].endswith(name)]
-    return match
-
-
 def settings_text(found: list[Object]) -> str:
     """The settings file for `outrider injector run`."""
-    config: str = one(found, "ConfigMap", "-injector")["data"]["injector.yaml"]
-    return config
+    [config] = [
+        it["data"]["injector.yaml"]
+        for it in of_kind(found, "ConfigMap")
+        if "injector.yaml" in it.get("data", {})
+    ]
+    text: str = config
+    return text
 
 
 def is_test(found: Object) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import kubernetes_validate
+import orjson
 
 from outrider.config.load import cache_dir
 
@@ -54,7 +55,7 @@ def install() -> Path:
 
 @cache
 def _schemas(kubernetes: str) -> Path:
-    """The wheel's schemas, which refer to one another by a path of their maker's machine."""
+    """The wheel's schemas, without the addresses that would send kubeconform to the network."""
     source = _SCHEMAS / f"v{kubernetes}.0-local-strict"
     place = _place().parent / f"schemas-{kubernetes_validate.__version__}-{kubernetes}"
     if place.exists():
@@ -63,8 +64,10 @@ def _schemas(kubernetes: str) -> Path:
         part = Path(folder) / "part"
         part.mkdir()
         for path in source.glob("*.json"):
-            text = path.read_text("utf-8").replace('"/api/_definitions.json', '"_definitions.json')
-            (part / path.name).write_text(text, "utf-8")
+            content = path.read_bytes().replace(b'"/api/_definitions.json', b'"_definitions.json')
+            schema = orjson.loads(content)
+            schema.pop("$id", None)
+            (part / path.name).write_bytes(orjson.dumps(schema))
         part.rename(place)
     return place
 
