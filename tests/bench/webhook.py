@@ -23,10 +23,10 @@ BAR_MS: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    reviews: int = 2000
+    reviews: int = 1000
     connections: int = 4
-    pause_s: float = 0.004
-    fresh: int = 200
+    pause_s: float = 0.04
+    fresh: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from outrider.core.ports import (
     Route,
     Step,
     TaskNames,
+    Tracer,
 )
 from outrider.core.secret import Secret
 from outrider.core.strict_json import JsonLimits
@@ -492,6 +493,7 @@ class Rig:
     live: LiveExchanges = field(default_factory=LiveExchanges)
     jobs: GroupJobs = field(default_factory=GroupJobs)
     clock: FixedClock = field(default_factory=FixedClock)
+    tracer: Tracer | None = None
 
     def enforcer(self) -> Enforcer:
         return Enforcer(self.parts(), answer_bytes=1 << 20)
@@ -519,4 +521,5 @@ class Rig:
             live=self.live,
             jobs=self.jobs,
             clock=self.clock,
+            tracer=self.tracer,
         )

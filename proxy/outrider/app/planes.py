@@ -87,6 +87,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         jobs=Errands(sidecar.jobs),
         clock=sidecar.clock,
         credential_headers=credential_headers(settings),
+        tracer=sidecar.tracing,
         sample=ExchangeSample(settings.telemetry.log_sample),
     )
     enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)

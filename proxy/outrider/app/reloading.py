@@ -14,7 +14,7 @@ from outrider.core.jsonvalue import Json, as_object
 FIXED_AT_START: Final = (
     "profile", "data_dir", "listeners", "identity", "audit", "stores", "control", "policy.engine",
     "policy.bundle", "policy.signature", "policy.entrypoint", "policy.max_staleness_s",
-    "policy.opa", "policy.watch", "limits.audit_queue", "capture",
+    "policy.opa", "policy.watch", "limits.audit_queue", "capture", "telemetry.tracing",
 )  # fmt: skip
 """What a reload cannot change; a file that changes it is refused whole."""
 _NAMED: Final = 12

@@ -28,6 +28,7 @@ from outrider.app.reloading import check_reloadable, stamp, unmoved
 from outrider.app.shape import shape_of
 from outrider.app.state import of_the_store, open_state
 from outrider.app.tasks import TaskDesk
+from outrider.app.tracing import export_of
 from outrider.config.load import Loaded, dump, load
 from outrider.config.paths import build_revision
 from outrider.control.health import Health, TelemetryPage
@@ -60,6 +61,7 @@ from outrider.tasks.quarantine import QuarantineList
 from outrider.telemetry.exposition import Exposition
 from outrider.telemetry.logs import Logs
 from outrider.telemetry.metrics import Metrics
+from outrider.telemetry.tracing import Tracing
 from outrider.telemetry.watchdog import Watchdog
 
 logger = logging.getLogger("outrider")
@@ -107,6 +109,7 @@ class Sidecar:
             metrics=self.metrics,
             original=original,
         )
+        self.tracing: Tracing | None = None
         self.wheel = Wheel(clock=self.clock)
         self._stack = AsyncExitStack()
         self.draining = False
@@ -145,6 +148,8 @@ class Sidecar:
         self.logs = logs
         self.watchdog.start()
         stack.callback(self.watchdog.stop)
+        self._step = "traces"
+        await self._start_tracing(stack)
         self._step = "the audit log and the store"
         self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
@@ -160,6 +165,21 @@ class Sidecar:
         self._step = "the control and telemetry listeners"
         await self._listen_to_operators(stack)
         await self._listen_to_scrapers(stack)
+
+    async def _start_tracing(self, stack: AsyncExitStack) -> None:
+        """Traces go on as they began, whatever a reload of the settings says."""
+        found = await asyncio.to_thread(
+            export_of, self.loaded, self.clock, self.metrics, self.instance
+        )
+        if found is None:
+            return
+        terms, export = found
+        export.start()
+        stack.push_async_callback(asyncio.to_thread, export.stop)
+        self.tracing = Tracing(
+            terms=terms, export=export, clock=self.clock, own_domain=self.identity.own_domain
+        )
+        self.metrics.link_traces(self.tracing.traced, self.clock.unix_s)
 
     async def _work(self, stack: AsyncExitStack) -> None:
         """Jobs, policy, and then the agent's listeners."""

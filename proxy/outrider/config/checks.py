@@ -46,6 +46,7 @@ def faults_of(settings: Settings) -> tuple[Fault, ...]:
         *_agent_credentials(settings),
         *_policy(settings),
         *delivery_faults(settings),
+        *_tracing(settings),
         *store_faults(settings),
         *path_faults(settings),
     )
@@ -249,6 +250,22 @@ def _policy(settings: Settings) -> Iterator[Fault]:
             value=settings.tasks.life_s,
             allowed=f"give at most tasks.max_life_s, {settings.tasks.max_life_s}",
         )
+
+
+def _tracing(settings: Settings) -> Iterator[Fault]:
+    tracing = settings.telemetry.tracing
+    if tracing.endpoint is None:
+        return
+    key, url = "telemetry.tracing.endpoint", split_url(tracing.endpoint)
+    bare = url is not None and url.path in {"", "/"} and not url.query and "@" not in url.netloc
+    if url is None or not bare or url.port is None:
+        allowed = "give https://host:port of a collector, and no more"
+        yield Fault(key=key, value=tracing.endpoint, allowed=allowed)
+    elif url.scheme == "http" and not (
+        tracing.allow_plain or url.hostname in {"localhost", "127.0.0.1", "::1"}
+    ):
+        allowed = "give https, or set telemetry.tracing.allow_plain"
+        yield Fault(key=key, value=tracing.endpoint, allowed=allowed)
 
 
 def split_url(text: str) -> SplitResult | None:

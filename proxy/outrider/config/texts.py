@@ -103,6 +103,7 @@ def _paths(settings: Settings) -> Iterator[tuple[str, str]]:
         ("stores.redis.ca_file", settings.stores.redis.ca_file),
         ("stores.redis.password_file", settings.stores.redis.password_file),
         ("control.token_file", settings.control.token_file),
+        ("telemetry.tracing.ca_file", settings.telemetry.tracing.ca_file),
     ]
     files = settings.identity.files
     found += [

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from outrider.core.capture import Meant
 from outrider.core.secret import Secret
+from outrider.core.spans import Spans
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import Direction
 
@@ -91,17 +92,25 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
-    """W3C trace context of the exchange: our span, and the caller's where it gave one."""
+    """W3C trace context of the exchange: our span, and the caller's where it gave one. `spans` are
+    kept where this trace is sampled by us."""
 
     trace_id: str
     span_id: str
     parent_id: str | None
     sampled: bool
     state: str | None = None
+    spans: Spans | None = field(default=None, compare=False, repr=False)
 
     @property
     def traceparent(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    @property
+    def onward(self) -> str:
+        """`traceparent` of the next request to the upstream: of that request's own span, where
+        spans are kept."""
+        return self.traceparent if self.spans is None else self.spans.onward
 
 
 class BodySource(Protocol):

@@ -600,6 +600,32 @@ class Prelude(Protocol):
         """The next conversation the sidecar must hold itself, or None once enough is known."""
 
 
+class Tracer(Protocol):
+    """Which exchanges are traced, and under whom."""
+
+    def begin(self, exchange: Exchange) -> Exchange:
+        """`exchange` with the trace that it has from now on."""
+
+    def rejoin(self, exchange: Exchange, parent: str | None, state: str | None) -> Exchange:
+        """`exchange` under the context that its message names, which wins over its header's; the
+        very same where that is none."""
+
+
+class Traced(Protocol):
+    """A conversation whose message may carry a trace context of its own (SEP-414)."""
+
+    def carried_trace(self) -> tuple[str | None, str | None] | None:
+        """`traceparent` and `tracestate` as they stand in it, unread; None without."""
+
+    def join(self, trace: TraceContext) -> None:
+        """What leaves carries this one's."""
+
+
+def traced_of(conversation: Conversation) -> Traced | None:
+    """`conversation` as one that may carry a trace, if it is."""
+    return cast("Traced", conversation) if hasattr(conversation, "carried_trace") else None
+
+
 def duplex_of(source: BodySource) -> Duplex | None:
     """The caller's side of a tunnel, where an exchange is one."""
     return cast("Duplex", source) if hasattr(source, "join") else None

@@ -26,6 +26,7 @@ from outrider.pipeline.admission import DeniedError, NotCoveredError, RefusedWit
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
 from outrider.pipeline.plain import plain_refusal
+from outrider.pipeline.tracing import closed, ended_client
 
 _FAILED_STATUS: Final = 400
 _NO_BYTES_LEFT: Final = frozenset(
@@ -121,6 +122,9 @@ class Closing:
         self._parts.metrics.in_flight(-1, passage.exchange.direction.value)
         aborted = ending is not Ending.SENT and passage.reason is None
         whole_s = self._parts.clock.monotonic_s() - passage.exchange.started_s
+        spans = passage.exchange.trace.spans
+        if spans is not None:
+            spans.focus(spans.trace_id)  # its exemplars
         self._parts.metrics.exchange_ended(
             direction=passage.exchange.direction.value,
             protocol=passage.protocol,
@@ -129,6 +133,9 @@ class Closing:
             whole_s=whole_s,
             upstream_s=passage.upstream_s,
         )
+        if spans is not None:
+            spans.focus(None)
+            closed(passage, spans, aborted=aborted)
         self._parts.sample.ended(passage, aborted=aborted, whole_s=whole_s)
 
     def end_leg(self, passage: Passage, leg: Leg, ending: Ending, bytes_out: int) -> None:
@@ -137,6 +144,8 @@ class Closing:
             return
         leg.ended = True
         leg.abort()
+        if leg.span is not None:
+            ended_client(leg.span, leg.http_status, passage.reason)
         status = _status(passage, leg, ending)
         if leg.page is not None:
             leg.page.close(Ended(status=status, reason=passage.reason, bytes_in=leg.bytes_in))

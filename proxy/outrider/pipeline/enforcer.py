@@ -7,14 +7,25 @@ recorded and counted exactly once. Nothing is forwarded but by `Relay`, under a 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError, is_panic
 from outrider.core.exchange import Ending, Exchange, Reply
 from outrider.core.manifest import Manifest, Zones
-from outrider.core.ports import Conversation, Document, Inbound, TaskNames, Watcher, prelude_of
+from outrider.core.ports import (
+    Conversation,
+    Document,
+    Inbound,
+    TaskNames,
+    Traced,
+    Watcher,
+    prelude_of,
+    traced_of,
+)
 from outrider.core.strict_json import STEPPED_BYTES, JsonLimits, read_steps
+from outrider.core.trace_context import rejoined
 from outrider.core.vocabulary import Credential, ProtocolName, Reason
 from outrider.pipeline.admission import Admission
 from outrider.pipeline.closing import Closing
@@ -63,6 +74,8 @@ class Enforcer:
         A caller that leaves cancels its exchange, save where the conversation says that its
         protocol runs on (legacy MCP): that is finished in the background and recorded.
         """
+        if self._parts.tracer is not None:
+            exchange = self._parts.tracer.begin(exchange)
         passage = _passage(exchange)
         self._parts.live.enter(passage.entry)
         self._parts.metrics.in_flight(1, exchange.direction.value)
@@ -165,7 +178,23 @@ class Enforcer:
             )
         )
         passage.entry.conversation = passage.conversation
+        traced = traced_of(passage.conversation)
+        if traced is not None and (carried := traced.carried_trace()) is not None:
+            self._rejoin(passage, traced, *carried)
         return passage.conversation
+
+    def _rejoin(
+        self, passage: Passage, traced: Traced, parent: str | None, state: str | None
+    ) -> None:
+        """What the message says of its trace wins over what its header said."""
+        exchange, tracer = passage.exchange, self._parts.tracer
+        if tracer is not None:
+            exchange = tracer.rejoin(exchange, parent, state)
+        elif (trace := rejoined(exchange.trace, parent, state)) is not exchange.trace:
+            exchange = replace(exchange, trace=trace)
+        if exchange is not passage.exchange:
+            passage.exchange = exchange
+            traced.join(exchange.trace)
 
     async def _converse(self, passage: Passage, conversation: Conversation) -> Reply:
         subject, policy, _, _ = passage.bound

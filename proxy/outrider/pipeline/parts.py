@@ -19,6 +19,7 @@ from outrider.core.ports import (
     Slots,
     Store,
     TaskBinder,
+    Tracer,
     Upstream,
 )
 from outrider.core.vocabulary import Direction, ProtocolName
@@ -57,6 +58,7 @@ class Parts:
     ingress: RouteTable = NO_ROUTES
     own_agent: Callable[[], str | None] = lambda: None
     own: OwnTasks | None = None
+    tracer: Tracer | None = None
     sample: ExchangeSample = field(default_factory=lambda: ExchangeSample(0))
 
     def table(self, direction: Direction) -> RouteTable:

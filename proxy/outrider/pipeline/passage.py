@@ -22,6 +22,7 @@ from outrider.core.ports import (
     Page,
     Route,
 )
+from outrider.core.spans import Span
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
 from outrider.core.vocabulary import ProtocolName, Reason
@@ -48,6 +49,7 @@ class Leg:
     page: Page | None = None
     permit: Permit | None = None
     lease: Lease | None = None
+    span: Span | None = None
     incoming: Incoming | None = None
     echo: EchoFilter | None = None
     recorded: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final, assert_never
 
+from outrider.core import span_names
 from outrider.core.decision import Permit
 from outrider.core.errors import (
     CredentialUnavailableError,
@@ -48,6 +49,7 @@ from outrider.pipeline.notices import tell
 from outrider.pipeline.obligations import Plan
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
+from outrider.pipeline.tracing import begun_client, stepped
 
 logger = logging.getLogger("outrider.pipeline")
 
@@ -160,16 +162,31 @@ class Relay:
             outgoing = replace(outgoing, meant=meant, called=passage.head.host)
         found = self._provider(passage, plan)
         if found is None:
-            return await self._dispatch(leg, leg.permit, outgoing)
+            return await self._dispatch(passage, leg, leg.permit, outgoing)
         provider, request = found
-        lease = leg.lease = await provider.acquire(request)
-        incoming = await self._dispatch(leg, leg.permit, _with_lease(outgoing, lease))
+        lease = leg.lease = await self._acquire(passage, provider, request)
+        outgoing_with = _with_lease(outgoing, lease)
+        incoming = await self._dispatch(passage, leg, leg.permit, outgoing_with)
         if incoming.head.status != UNAUTHORIZED:
             return incoming
         incoming.abort()
         return await self._once_more(leg, provider, outgoing)
 
-    async def _dispatch(self, leg: Leg, permit: Permit, outgoing: Outgoing) -> Incoming:
+    async def _acquire(
+        self, passage: Passage, provider: CredentialProvider, request: CredentialRequest
+    ) -> Lease:
+        spans = passage.exchange.trace.spans
+        if spans is None:
+            return await provider.acquire(request)
+        with stepped(spans, span_names.LEASE):
+            return await provider.acquire(request)
+
+    async def _dispatch(
+        self, passage: Passage, leg: Leg, permit: Permit, outgoing: Outgoing
+    ) -> Incoming:
+        spans = passage.exchange.trace.spans
+        if spans is not None:
+            leg.span = begun_client(passage, spans)
         leg.sent = True
         try:
             return await self._parts.upstream.send(permit, outgoing)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from outrider.core import span_names
 from outrider.core.decision import ReasonEntry
 from outrider.core.errors import EnforcementError
 from outrider.core.ids import uuid7
 from outrider.core.jsonvalue import digest
 from outrider.core.ports import ActivePolicy, Clock, Defined, Failed, Judged, Question, Raw
-from outrider.core.vocabulary import Effect, Reason
+from outrider.core.spans import Span
+from outrider.core.vocabulary import OUTCOME_OF, Effect, Outcome, Phase, Reason
 from outrider.policy.query import QueryBuilder
 from outrider.policy.result import Source, decide, refusal
 
@@ -22,6 +24,7 @@ AT_ONCE: Final = 8
 _SAMPLED: Final = 15  # of 16 decisions one is timed in its parts
 _MEMO_ENTRIES: Final = 4096
 _MEMO_LIFE_S: Final = 30.0
+_CUT_OFF: Final = "cancelled"
 _TIMED_OUT: Final = Failed(code=Reason.POLICY_TIMEOUT, detail="no answer by the deadline")
 
 
@@ -125,8 +128,7 @@ class PolicyDecisionPoint:
             return query
         try:
             async with asyncio.timeout(deadline_s - self._clock.monotonic_s()):
-                raw = await self._evaluate(policy, question, query, deadline_s)
-                judged = self._judged(policy, query, raw)
+                judged = await self._asked(policy, question, query, deadline_s)
                 if _by_another_revision(policy, judged):
                     return await self._judge_whole(policy, question, deadline_s)
                 return judged
@@ -179,10 +181,27 @@ class PolicyDecisionPoint:
         query = self._query(policy, question)
         if isinstance(query, Judged):
             return query
-        raw = await self._evaluate(policy, question, query, deadline_s)
-        judged = self._judged(policy, query, raw)
+        judged = await self._asked(policy, question, query, deadline_s)
         if _by_another_revision(policy, judged):
             return await self._judge_whole(policy, question, deadline_s)
+        return judged
+
+    async def _asked(
+        self, policy: ActivePolicy, question: Question, query: bytes, deadline_s: float
+    ) -> Judged:
+        """The engine's answer to `query`; a step of its own where the exchange is traced."""
+        spans = question.exchange.trace.spans
+        if spans is None or question.action.ask.phase is Phase.LIST:
+            raw = await self._evaluate(policy, question, query, deadline_s)
+            return self._judged(policy, query, raw)
+        span = spans.begin(span_names.DECIDE)
+        try:
+            raw = await self._evaluate(policy, question, query, deadline_s, span)
+        except BaseException:
+            span.end(_CUT_OFF)
+            raise
+        judged = self._judged(policy, query, raw)
+        _tell(span, policy, judged)
         return judged
 
     async def _judge_whole(
@@ -194,9 +213,7 @@ class PolicyDecisionPoint:
         query = self._query(whole, question)
         if isinstance(query, Judged):
             return query
-        return self._judged(
-            policy, query, await self._evaluate(policy, question, query, deadline_s)
-        )
+        return await self._asked(policy, question, query, deadline_s)
 
     def _query(self, policy: ActivePolicy, question: Question) -> bytes | Judged:
         self._turn = (self._turn + 1) & _SAMPLED
@@ -213,9 +230,14 @@ class PolicyDecisionPoint:
         return query
 
     async def _evaluate(
-        self, policy: ActivePolicy, question: Question, query: bytes, deadline_s: float
+        self,
+        policy: ActivePolicy,
+        question: Question,
+        query: bytes,
+        deadline_s: float,
+        span: Span | None = None,
     ) -> Raw:
-        trace = question.exchange.trace.traceparent
+        trace = question.exchange.trace.traceparent if span is None else span.traceparent
         entrypoint = self._limits.entrypoint
         began_s = self._clock.monotonic_s()
         sampled = not self._turn
@@ -224,7 +246,11 @@ class PolicyDecisionPoint:
             raw = await policy.snapshot.evaluate(entrypoint, query, deadline_s, trace)
         finally:
             took_s = self._clock.monotonic_s() - began_s
+            if span is not None:
+                span.tree.focus(span.tree.trace_id)  # its exemplar
             self._events.decision_made(policy.engine, took_s, len(query))
+            if span is not None:
+                span.tree.focus(None)
             if sampled and isinstance(raw, Defined):
                 inside_s = raw.meta.eval_us / 1e6
                 self._events.decision_phase(policy.engine, "evaluate", inside_s)
@@ -258,6 +284,23 @@ class PolicyDecisionPoint:
             source=_source(policy),
         )
         return replace(judged, decision=decision)
+
+
+def _tell(span: Span, policy: ActivePolicy, judged: Judged) -> None:
+    """What was decided, on its span. A deny is an answer, a fault of the engine's is none."""
+    decision = judged.decision
+    reason = decision.reason
+    is_fault = reason is not None and OUTCOME_OF[reason] is Outcome.FAULT
+    span.end(
+        reason.value if reason is not None and is_fault else None,
+        {
+            span_names.DECISION_ID: decision.id,
+            span_names.DECISION_EFFECT: decision.effect.value,
+            span_names.DECISION_REASON: reason.value if reason is not None else "none",
+            span_names.DECISION_REVISION: policy.revision,
+            span_names.DECISION_ENGINE: policy.engine,
+        },
+    )
 
 
 _SETTLED: Final = frozenset({None, Reason.HELD, Reason.POLICY})

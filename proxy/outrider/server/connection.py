@@ -32,6 +32,7 @@ from outrider.core.exchange import (
     TraceContext,
 )
 from outrider.core.ids import uuid7
+from outrider.core.trace_context import trace_of
 from outrider.protocols.gate import GateCause, Gated, GateError, check
 from outrider.server.body import RequestBody
 from outrider.server.edge import CapturedParts, Edge, GateRefusal
@@ -39,7 +40,6 @@ from outrider.server.incoming import IncomingBody
 from outrider.server.opening import Opening, TunnelAsk
 from outrider.server.pressure import Level
 from outrider.server.reply import LAST_CHUNK, chunk, stream_head, whole_reply
-from outrider.server.trace import trace_of
 from outrider.server.tunnel import Tunnel, TunnelParts
 from outrider.server.wheel import NEVER
 

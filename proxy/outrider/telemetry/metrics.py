@@ -13,6 +13,7 @@ from outrider.telemetry.families.edge import EdgeFamilies
 from outrider.telemetry.families.identity import IdentityFamilies
 from outrider.telemetry.families.process import SidecarFamilies
 from outrider.telemetry.families.tasks import TaskFamilies
+from outrider.telemetry.families.tracing import TracingFamilies
 from outrider.telemetry.families.upstreams import UpstreamFamilies
 
 
@@ -25,6 +26,7 @@ class Metrics(
     AuditFamilies,
     TaskFamilies,
     IdentityFamilies,
+    TracingFamilies,
     SidecarFamilies,
 ):
     """The registry and the methods named for events. One instance a sidecar's process."""

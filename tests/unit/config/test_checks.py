@@ -392,3 +392,39 @@ def test_an_address_is_an_ip_and_a_port(address: str, expected: tuple[str, int] 
 )
 def test_loopback_is_this_machine_alone(address: str, expected: bool) -> None:
     assert is_loopback(address) is expected
+
+
+# --- traces ---
+
+
+@pytest.mark.parametrize(
+    "tracing",
+    [
+        pytest.param({"endpoint": "http://127.0.0.1:4317"}, id="loopback"),
+        pytest.param({"endpoint": "http://[::1]:4317"}, id="loopback-6"),
+        pytest.param({"endpoint": "https://collector.test:4317"}, id="https"),
+        pytest.param(
+            {"endpoint": "http://collector.test:4317", "allow_plain": True}, id="plain-on-purpose"
+        ),
+        pytest.param({}, id="off"),
+    ],
+)
+def test_a_collector_is_reached_where_nobody_listens_in(tracing):
+    assert validate({"telemetry": {"tracing": tracing}})
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param("http://collector.test:4317", id="plain"),
+        pytest.param("collector.test:4317", id="no-scheme"),
+        pytest.param("https://collector.test", id="no-port"),
+        pytest.param("https://collector.test:4317/v1/traces", id="a-path"),
+        pytest.param("https://user:word@collector.test:4317", id="userinfo"),
+        pytest.param("grpc://collector.test:4317", id="another-scheme"),
+    ],
+)
+def test_a_collector_that_is_none_is_a_fault(endpoint):
+    with pytest.raises(ConfigError, match=r"^telemetry\.tracing\.endpoint is ") as caught:
+        validate({"telemetry": {"tracing": {"endpoint": endpoint}}})
+    assert "word" not in str(caught.value)

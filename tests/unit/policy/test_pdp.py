@@ -12,7 +12,14 @@ from outrider.core.ports import Failed, Meta, Undefined
 from outrider.core.vocabulary import Effect, Phase, Reason
 from outrider.policy.pdp import AT_ONCE, DecisionLimits, PolicyDecisionPoint
 from outrider.policy.query import QueryBuilder
-from tests.support.builders import FixedClock, a_subject, a_task, an_action, an_ask
+from tests.support.builders import (
+    FixedClock,
+    a_subject,
+    a_task,
+    an_action,
+    an_ask,
+    an_exchange,
+)
 from tests.support.policy import (
     ENTRYPOINT,
     FixedSnapshot,
@@ -22,6 +29,7 @@ from tests.support.policy import (
     answers,
     fails,
 )
+from tests.support.spans import RecordingTracer
 
 HOLD = {"effect": "hold", "obligations": [{"type": "approval", "group": "leads"}]}
 
@@ -395,3 +403,54 @@ async def test_of_a_list_known_verdicts_and_those_asked_are_told_apart():
     for _ in range(2):
         await point.judge_list(policy, [an_item(name) for name in "abc"])
     assert events.lists == [(0, 3), (3, 0)]
+
+
+# --- a step of its own where the exchange is traced ---
+
+
+def traced_questions(count=1, **ask):
+    tracer = RecordingTracer()
+    exchange = tracer.begin(an_exchange())
+    action = an_action(ask=an_ask(**ask))
+    return tracer, [a_question(exchange=exchange, action=action) for _ in range(count)]
+
+
+async def test_the_question_goes_out_under_the_span_of_its_decision():
+    snapshot = FixedSnapshot([answers(True)])
+    tracer, asked = traced_questions()
+    policy = a_policy(snapshot)
+    (judged,) = await a_point(policy).decide(policy, asked)
+    (span,) = asked[0].exchange.trace.spans.children
+    assert snapshot.traces == [span.traceparent]
+    assert span.parent_id == asked[0].exchange.trace.span_id
+    assert span.fault is None
+    assert span.attributes == {
+        "outrider.decision.id": judged.decision.id,
+        "outrider.decision.effect": "allow",
+        "outrider.decision.reason": "none",
+        "outrider.decision.revision": policy.revision,
+        "outrider.decision.engine": policy.engine,
+    }
+    assert tracer.focused == [asked[0].exchange.trace.trace_id, None]
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        pytest.param(answers(False), None, id="a-deny-is-an-answer"),
+        pytest.param(fails(Reason.POLICY_ERROR), "policy_error", id="a-fault-is-none"),
+    ],
+)
+async def test_only_what_went_wrong_is_a_fault(raw, fault):
+    _, asked = traced_questions()
+    policy = a_policy(FixedSnapshot([raw]))
+    await a_point(policy).decide(policy, asked)
+    assert asked[0].exchange.trace.spans.children[0].fault == fault
+
+
+async def test_items_of_a_list_are_no_steps():
+    snapshot = FixedSnapshot([answers(True)] * 3)
+    _, asked = traced_questions(phase=Phase.LIST)
+    policy = a_policy(snapshot)
+    await a_point(policy).judge_list(policy, asked)
+    assert asked[0].exchange.trace.spans.children == []

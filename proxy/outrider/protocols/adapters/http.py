@@ -263,7 +263,7 @@ class HttpConversation:
         ours: Headers = (
             OUR_NAME,
             ("accept-encoding", "identity"),
-            ("traceparent", trace.traceparent),
+            ("traceparent", trace.onward),
         )
         if trace.state is not None:
             ours = (*ours, ("tracestate", trace.state))

@@ -42,6 +42,8 @@ _JSON_FIELDS: Final[Headers] = (
 )
 _STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "identity"))
 _REQUEST: Final = Kind.REQUEST
+_PARENT: Final = "traceparent"
+_STATE: Final = "tracestate"
 _TASK: Final = "the task's tool"  # no capability, list or URI is spelt so
 _GOES_ON: Final = spec.TASK_METHODS - {"tasks/cancel"}  # to end one is never too much
 _WITH_PARTS: Final = _GOES_ON | {"initialize"}
@@ -105,6 +107,23 @@ class Call:
     @property
     def runs_on(self) -> bool:
         return not self.turn.is_modern
+
+    # --- its trace (SEP-414) ---
+
+    def carried_trace(self) -> tuple[str | None, str | None] | None:
+        """`traceparent` and `tracestate` of top-level `params._meta`, unread."""
+        meta = self.turn.params.get("_meta")
+        if not isinstance(meta, dict) or _PARENT not in meta:
+            return None
+        parent, state = meta[_PARENT], meta.get(_STATE)
+        return (
+            parent if isinstance(parent, str) else None,
+            state if isinstance(state, str) else None,
+        )
+
+    def join(self, trace: TraceContext) -> None:
+        """What leaves carries `trace`."""
+        self.trace = trace
 
     # --- what policy may take out ---
 
@@ -170,6 +189,8 @@ class Call:
         meta = turn.params.get("_meta")
         if isinstance(meta, dict):
             self._clean_meta(meta)
+        elif meta is None and self.trace.spans is not None and turn.params:
+            self._trace_meta(as_object(turn.params.setdefault("_meta", {})))
         if turn.is_modern and "requestState" in turn.params:
             self._unseal()
         return Outgoing(
@@ -202,9 +223,15 @@ class Call:
     def _clean_meta(self, meta: JsonObject) -> None:
         for key in [key for key in meta if key.startswith(spec.OWN_META)]:
             del meta[key]
-        if "traceparent" in meta:
-            meta["traceparent"] = self.trace.traceparent
-        meta.pop("tracestate", None)
+        self._trace_meta(meta)
+
+    def _trace_meta(self, meta: JsonObject) -> None:
+        """The trace as our header has it, where the caller's stood or ours is kept; no baggage."""
+        if _PARENT in meta or self.trace.spans is not None:
+            meta[_PARENT] = self.trace.onward
+        meta.pop(_STATE, None)
+        if _PARENT in meta and self.trace.state is not None:
+            meta[_STATE] = self.trace.state
         meta.pop("baggage", None)
 
     def _unseal(self) -> None:
@@ -233,6 +260,10 @@ class ListFirst(Call):
     def envelope(self) -> Envelope:
         return replace(super().envelope, unsent=True)
 
+    def join(self, trace: TraceContext) -> None:
+        super().join(trace)
+        self._lister.join(trace)
+
     def prelude(self) -> "Call | None":
         """The next page to fetch, or None once the list is whole."""
         return self._lister.next_page()
@@ -253,6 +284,9 @@ class Lister:
         self._listing = spec.NEEDS_LIST[turn.method]
         self._begun = turn.scope.list_begins(self._listing)
         self._page = 0
+
+    def join(self, trace: TraceContext) -> None:
+        self._inbound = replace(self._inbound, trace=trace)
 
     def next_page(self) -> Call | None:
         if self._page and (self._begun.cursor is None or self._is_known()):
@@ -447,7 +481,7 @@ def listen_ask(turn: Turn, uri: str) -> Ask:
 def spoken_by(trace: TraceContext) -> list[tuple[str, str]]:
     """Who speaks, in our own words, and the trace: of the caller's fields none goes on, for they
     could change what is done, and what they say would leave unjudged."""
-    fields = [OUR_NAME, ("traceparent", trace.traceparent)]
+    fields = [OUR_NAME, ("traceparent", trace.onward)]
     if trace.state:
         fields.append(("tracestate", trace.state))
     return fields

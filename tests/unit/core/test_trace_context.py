@@ -1,6 +1,6 @@
 import pytest
 
-from outrider.server.trace import trace_of
+from outrider.core.trace_context import rejoined, trace_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -36,3 +36,27 @@ def test_anything_else_begins_a_new_trace(parent):
 @pytest.mark.parametrize("state", ["", "K=v", "k", "k=", "k=v," * 40 + "k=v", "k=" + "v" * 600])
 def test_a_state_that_is_none_is_dropped(state):
     assert trace_of(f"00-{TRACE}-{SPAN}-00", state).state is None
+
+
+# --- what the message itself says ---
+
+
+def test_the_messages_own_context_takes_the_headers_place() -> None:
+    trace = trace_of(f"00-{'a' * 32}-{'b' * 16}-00", "old=1")
+    joined = rejoined(trace, f"00-{'c' * 32}-{'d' * 16}-01", "new=2")
+    assert (joined.trace_id, joined.parent_id, joined.sampled) == ("c" * 32, "d" * 16, True)
+    assert (joined.span_id, joined.state) == (trace.span_id, "new=2")
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param(f"00-{'0' * 32}-{'d' * 16}-01", id="no-trace"),
+        pytest.param(f"00-{'a' * 32}-{'b' * 16}-01", id="the-same"),
+    ],
+)
+def test_a_message_that_names_no_other_changes_nothing(parent: str | None) -> None:
+    trace = trace_of(f"00-{'a' * 32}-{'b' * 16}-00", None)
+    assert rejoined(trace, parent, None) is trace
