@@ -42,6 +42,8 @@ REFUSED = [
                  "engine", id="opa-unused"),
     pytest.param("policy.engine=opa,policy.opa.mode=socket", "trustedContainers", id="opa-beside"),
     pytest.param("policy.bundle.url=http://x/b.tar.gz", "url", id="bundle-in-the-clear"),
+    pytest.param("policy.bundle.url=https://x/b.tar.gz,sidecar.policyConfigMap=p",
+                 "policyConfigMap", id="two-policies"),
     pytest.param("stores.kind=redis", "url", id="redis-nowhere"),
     pytest.param("stores.redis.url=rediss://x:6379/0", "kind", id="redis-unused"),
     pytest.param("stores.kind=redis,stores.redis.url=rediss://u:p@x:6379/0", "url", id="password"),
