@@ -11,13 +11,14 @@
 | 16, 24, 26, 30 | test_process.py |
 | 18 to 22 | test_upstream.py; 22 of MCP: `tests/e2e/protocols/test_streams.py` (case-50) |
 | 27, 28, 38, 39 | test_input.py |
+| 31 | test_loop.py |
 """
 
 import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HERE_HELD = {1, 2, 14, 15, 16, 18, 19, 20, 21, 22, 24, 26, 27, 28, 30, 38, 39}
+HERE_HELD = {1, 2, 14, 15, 16, 18, 19, 20, 21, 22, 24, 26, 27, 28, 30, 31, 38, 39}
 _ROW = re.compile(r"^async def test_rows?_(\d+)(?:_and_(\d+))?_", re.MULTILINE)
 
 
