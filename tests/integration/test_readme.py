@@ -34,7 +34,7 @@ def test_the_settings_it_shows_are_good(text: str) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_the_commands_it_shows_are_there_with_their_options(words: list[str]) -> None:
-    name = list(words[: 1 if words[0] in {"run", "explain", "demo"} else 2])
+    name = list(words[: 1 if words[0] in {"run", "explain", "demo", "inject"} else 2])
     said = outrider(*name, "--help")
     assert said.code == 0
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
