@@ -24,11 +24,8 @@ def stepped(spans: Spans, name: str) -> Iterator[Span]:
     span = spans.begin(name)
     try:
         yield span
-    except Exception as fault:
-        span.end(type(fault).__name__)
-        raise
-    except BaseException:
-        span.end(_CANCELLED)
+    except BaseException as fault:
+        span.end(type(fault).__name__ if isinstance(fault, Exception) else _CANCELLED)
         raise
     span.end()
 

@@ -110,7 +110,7 @@ class OtlpExport:
             return
         try:
             done = self._exporter.export(spans) is SpanExportResult.SUCCESS
-        except Exception:
+        except (grpc.RpcError, OSError, RuntimeError, ValueError):
             logger.exception("spans could not be sent", extra={"event": "traces_failed"})
             done = False
         self._events.spans("exported" if done else "failed", len(spans))
