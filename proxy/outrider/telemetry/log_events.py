@@ -92,6 +92,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "task_unreadable": "a stored task cannot be read",
     "tls_context": "authorities or a certificate cannot be loaded into TLS",
     "tls_peer_refused": "a TLS peer was refused",
+    "traces_failed": "spans could not be sent to the collector, for a fault of ours",
     "upstream_identity": "an upstream proved no identity that is expected",
     "workload_api": "a stream of the Workload API ended, came back or said something malformed",
 }
