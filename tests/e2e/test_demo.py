@@ -84,6 +84,8 @@ def test_what_is_kept_says_what_to_try_and_ends_with_all_its_processes(
         demo.wait(30)
     said = "".join(lines)
     assert "explain" in said
+    assert "/readyz" in said
+    assert "--config.file=" in said or "your Prometheus" in said
     assert "\x1b" not in said
     assert len(children) >= 6
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from outrider.cli.common import print_json
-from outrider.cli.demo import cast as casting, stage as staging
+from outrider.cli.demo import cast as casting, lookout, stage as staging
 from outrider.cli.demo.cast import Cast
 from outrider.cli.demo.play import Outcome, Play
 from outrider.cli.demo.spire.play import over_spire
@@ -137,7 +137,7 @@ def _keep(teller: Teller, stage: Stage, cast: Cast, outcome: Outcome) -> None:
                 "change the policy; it is in force at once",
                 f"$EDITOR {stage.home}/policy/outrider/rules/helpdesk/data.yaml",
             ),
-            ("metrics", f"curl -s http://127.0.0.1:{stage.ports.telemetry}/metrics"),
+            *lookout.places(stage),
         )
     )
     try:
