@@ -24,8 +24,9 @@ def test_the_rules_pass_promtools_check(programs: Programs) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_sample_scrape_passes_promtools_check(programs: Programs) -> None:
-    file = str(DEPLOY / "prometheus" / "prometheus.yaml")
+@pytest.mark.parametrize("folder", ["prometheus", "compose"])
+def test_the_sample_scrapes_pass_promtools_check(programs: Programs, folder: str) -> None:
+    file = str(DEPLOY / folder / "prometheus.yaml")
     done = prometheus.run(programs.promtool, "check", "config", file)
     assert done.returncode == 0, done.stdout
 

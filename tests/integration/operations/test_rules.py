@@ -33,6 +33,7 @@ LATER = {
     "OutriderCheckpointStale": "outrider_audit_checkpoint_timestamp_seconds",
 }
 """Alerts of the design whose metric nothing moves yet."""
+_CALLED: Final = re.compile(r"^(?:\$ )?outrider ((?:[a-z]+ ?)+)", re.MULTILINE)
 _CODE: Final = re.compile(r"```console\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
 
@@ -163,7 +164,7 @@ def test_an_alert_that_waits_for_its_feature_is_listed_as_long_as_its_metric_is_
 def commands(text: str) -> list[list[str]]:
     """The words of each `outrider …` in the code of a page."""
     code = "\n".join("".join(pair) for pair in _CODE.findall(text))
-    return [found.split() for found in re.findall(r"\boutrider ((?:[a-z]+ ?)+)", code)]
+    return [found.split() for found in _CALLED.findall(code)]
 
 
 def test_what_the_pages_tell_to_run_are_commands_of_ours() -> None:
