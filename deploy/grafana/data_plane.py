@@ -194,9 +194,9 @@ BOARD: Final = Board(
                     ),
                 ),
                 graph(
-                    "Log lines and notices lost",
+                    "Log lines, notices and spans",
                     "ops",
-                    "Logs may drop; evidence may not.",
+                    "Logs and traces may drop; evidence may not.",
                     Query(
                         expression=f"sum({rate('outrider_log_records_dropped_total')})",
                         legend="log",
@@ -204,6 +204,10 @@ BOARD: Final = Board(
                     Query(
                         expression=by("result", "outrider_notifications_total"),
                         legend="notices {{result}}",
+                    ),
+                    Query(
+                        expression=by("result", "outrider_spans_total"),
+                        legend="spans {{result}}",
                     ),
                 ),
                 graph(
