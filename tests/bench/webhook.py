@@ -5,6 +5,7 @@ one review at a time on each, paced; and once on a new connection for each revie
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -98,8 +99,14 @@ async def fresh(child: InjectorChild, authorities: bytes, effort: Effort) -> lis
     return took
 
 
-async def measure(effort: Effort) -> tuple[Figures, Figures]:
-    """Over kept connections, and over new ones."""
+def cpu_s(pid: int) -> float:
+    """CPU that a process has used so far: what a busy machine does not stretch."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(effort: Effort) -> tuple[Figures, Figures, float]:
+    """Over kept connections, and over new ones; and CPU, ms, of a review on a kept one."""
     authority = an_authority()
     with tempfile.TemporaryDirectory(prefix="outrider-") as room:
         mount = Mount(Path(room))
@@ -108,19 +115,23 @@ async def measure(effort: Effort) -> tuple[Figures, Figures]:
         async with an_injector(Path(room), certificates, logLevel="WARNING") as child:
             await child.ready()
             await kept(child, authority.pem, Effort(reviews=100))
-            return figures_of(await kept(child, authority.pem, effort)), figures_of(
-                await fresh(child, authority.pem, effort)
-            )
+            assert child.process is not None
+            before_s = cpu_s(child.process.pid)
+            over_kept = await kept(child, authority.pem, effort)
+            spent_ms = 1000 * (cpu_s(child.process.pid) - before_s) / len(over_kept)
+            over_new = await fresh(child, authority.pem, effort)
+    return figures_of(over_kept), figures_of(over_new), spent_ms
 
 
 def main() -> int:
     """Prints the table; 1 where the bar is missed."""
-    over_kept, over_new = asyncio.run(measure(Effort()))
+    over_kept, over_new, spent_ms = asyncio.run(measure(Effort()))
     for name, found in (("kept connections", over_kept), ("new connections", over_new)):
         print(
             f"{name:18} p50 {found.p50:6.2f} ms  p95 {found.p95:6.2f} ms  "
             f"p99 {found.p99:6.2f} ms  most {found.most:6.2f} ms"
         )
+    print(f"CPU of the injector: {spent_ms:.2f} ms a review")
     met = over_kept.p99 <= BAR_MS
     print(f"bar: p99 over kept connections <= {BAR_MS} ms: {'met' if met else 'MISSED'}")
     return 0 if met else 1

@@ -24,7 +24,13 @@ from tests.support.injector import (
     trusting,
     until,
 )
-from tests.support.injector_process import InjectorChild, an_injector, answered, own_certificates
+from tests.support.injector_process import (
+    InjectorChild,
+    an_injector,
+    an_injector_here,
+    answered,
+    own_certificates,
+)
 from tests.support.kube_api import OBJECTS, KubeServer
 from tests.support.net import RawClient
 from tests.support.tls import an_authority
@@ -103,8 +109,8 @@ async def test_out_of_empty_objects_comes_a_webhook_that_injects(tmp_path: Path)
 async def test_two_replicas_race_and_show_one_certificate(tmp_path: Path) -> None:
     async with (
         KubeServer(tmp_path) as server,
-        an_injector(tmp_path, own_certificates(server), name="one") as one,
-        an_injector(tmp_path, own_certificates(server), name="two") as two,
+        an_injector_here(tmp_path, own_certificates(server), name="one") as one,
+        an_injector_here(tmp_path, own_certificates(server), name="two") as two,
     ):
         await one.ready()
         await two.ready()
@@ -115,27 +121,24 @@ async def test_two_replicas_race_and_show_one_certificate(tmp_path: Path) -> Non
         assert written.count(OBJECTS.configuration) == 1
 
 
-async def test_a_leader_that_is_killed_is_followed_and_one_that_leaves_at_once(
+async def test_a_leader_that_is_killed_is_followed_and_one_that_leaves_lets_go(
     tmp_path: Path,
 ) -> None:
     async with (
         KubeServer(tmp_path) as server,
+        an_injector_here(tmp_path, own_certificates(server), name="two") as two,
         an_injector(tmp_path, own_certificates(server), name="one") as one,
     ):
+        await two.ready()
         await one.ready()
-        async with an_injector(tmp_path, own_certificates(server), name="two") as two:
-            await two.ready()
-            stored = server.cluster.data
-            await one.stop()
-            await until(lambda: server.cluster.holder == "two")
-            assert server.cluster.data == stored
-            await one.start()
-            await one.ready()
-            two.signal(signal.SIGTERM)
-            assert await two.ended() == 0
-            await until(lambda: server.cluster.holder == "one")
-            assert answered(await one.asked(believed(server)))["allowed"]
-            assert server.cluster.data == stored
+        stored = server.cluster.data
+        server.cluster.touch(OBJECTS.lease, spec={"holderIdentity": "one", "renewTime": "now"})
+        await until(lambda: "renewTime" in server.cluster.objects[OBJECTS.lease]["spec"])
+        one.signal(signal.SIGKILL)
+        await until(lambda: server.cluster.holder == "two")
+        assert server.cluster.data == stored
+        assert answered(await two.asked(believed(server)))["allowed"]
+    assert server.cluster.holder == ""
 
 
 def _aged(days: float) -> Held:
@@ -150,8 +153,8 @@ async def test_a_new_ca_takes_over_and_no_caller_notices(tmp_path: Path) -> None
         aged = _aged(61)
         server.cluster.touch(OBJECTS.secret, data=data_of(aged))
         async with (
-            an_injector(tmp_path, own_certificates(server), name="one") as one,
-            an_injector(tmp_path, own_certificates(server), name="two") as two,
+            an_injector_here(tmp_path, own_certificates(server), name="one") as one,
+            an_injector_here(tmp_path, own_certificates(server), name="two") as two,
         ):
             await one.ready()
             await two.ready()
@@ -176,8 +179,8 @@ async def test_a_new_ca_takes_over_and_no_caller_notices(tmp_path: Path) -> None
 async def test_a_secret_that_is_lost_is_written_back_and_no_caller_notices(tmp_path: Path) -> None:
     async with (
         KubeServer(tmp_path) as server,
-        an_injector(tmp_path, own_certificates(server), name="one") as one,
-        an_injector(tmp_path, own_certificates(server), name="two") as two,
+        an_injector_here(tmp_path, own_certificates(server), name="one") as one,
+        an_injector_here(tmp_path, own_certificates(server), name="two") as two,
     ):
         await one.ready()
         await two.ready()
@@ -194,7 +197,7 @@ async def test_a_secret_that_is_lost_is_written_back_and_no_caller_notices(tmp_p
 async def test_while_the_api_server_is_down_pods_are_served_on(tmp_path: Path) -> None:
     async with (
         KubeServer(tmp_path) as server,
-        an_injector(tmp_path, own_certificates(server)) as one,
+        an_injector_here(tmp_path, own_certificates(server)) as one,
     ):
         await one.ready()
         server.cluster.down = True
@@ -228,7 +231,7 @@ async def test_an_api_server_two_days_ahead_gets_certificates_of_its_own_time(
     tmp_path: Path,
 ) -> None:
     server = KubeServer(tmp_path, skew_s=2 * DAY)
-    async with server, an_injector(tmp_path, own_certificates(server)) as one:
+    async with server, an_injector_here(tmp_path, own_certificates(server)) as one:
         await one.ready()
         until_s = await one.metric("injector_certificate_not_after_timestamp_seconds")
         assert until_s == pytest.approx(time.time() + 3 * DAY, abs=60)
@@ -243,7 +246,7 @@ async def test_a_certificate_that_is_swapped_under_load_loses_no_request(tmp_pat
     mount = Mount(tmp_path / "certs")
     mount.write(authority.issue(SERVICE), ca=authority.pem)
     provided = {"mode": "provided", "directory": str(mount.room)}
-    async with an_injector(tmp_path, provided) as one:
+    async with an_injector_here(tmp_path, provided) as one:
         await one.ready()
         tls, shown, failures, count = trusting(authority.pem), set[bytes](), list[str](), 0
 

@@ -1,4 +1,6 @@
-"""The injector as a pod runs it: a process of its own, called over TLS as the API server calls."""
+"""The injector as a pod runs it, called over TLS as the API server calls: in a process of its own,
+or, where only one more is wanted, in ours.
+"""
 
 import asyncio
 import os
@@ -15,6 +17,9 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from outrider.cli.injector import Injector
+from outrider.config.injector import validate_injector
+from outrider.injector.settled import plan_of
 from tests.support.injector import a_request, a_review, calling
 from tests.support.kube_api import KubeServer
 from tests.support.net import RawAnswer, RawClient, dialled
@@ -37,7 +42,7 @@ class InjectorChild:
     lines: list[Any] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Start it, and do not wait for it."""
+        """Start its process, and do not wait for it."""
         file = self.room / f"{self.name}.yaml"
         file.write_text(yaml.safe_dump(self.settings), "utf-8")
         command = Path(sys.executable).with_name("outrider")
@@ -50,8 +55,8 @@ class InjectorChild:
     async def ready(self) -> None:
         async with asyncio.timeout(START_S):
             while not await self.is_ready():
-                assert self.process is not None
-                assert self.process.returncode is None, await self.said()
+                ended = self.process is not None and self.process.returncode is not None
+                assert not ended, await self.said()
                 await asyncio.sleep(0.02)
 
     async def is_ready(self) -> bool:
@@ -108,7 +113,32 @@ class InjectorChild:
 async def an_injector(
     room: Path, certificates: dict[str, Any], *, name: str = "one", **settings: Any
 ) -> AsyncIterator[InjectorChild]:
-    """A replica that was started, ready or not."""
+    """A replica whose process was started, ready or not."""
+    child = _child(room, certificates, name, settings)
+    try:
+        await child.start()
+        yield child
+    finally:
+        await child.stop()
+
+
+@asynccontextmanager
+async def an_injector_here(
+    room: Path, certificates: dict[str, Any], *, name: str = "one", **settings: Any
+) -> AsyncIterator[InjectorChild]:
+    """A replica in this process, ready or not; it cannot be sent a signal."""
+    child = _child(room, certificates, name, settings)
+    checked = validate_injector(child.settings)
+    at_once = asyncio.Event()
+    at_once.set()
+    async with Injector(checked, plan_of(checked), {"POD_NAME": name}) as injector:
+        yield child
+        await injector.drain(at_once)
+
+
+def _child(
+    room: Path, certificates: dict[str, Any], name: str, settings: dict[str, Any]
+) -> InjectorChild:
     port, telemetry_port = free_ports(2)
     document: dict[str, Any] = {
         "image": IMAGE,
@@ -123,14 +153,9 @@ async def an_injector(
         },
         **settings,
     }
-    child = InjectorChild(
+    return InjectorChild(
         room=room, name=name, settings=document, port=port, telemetry_port=telemetry_port
     )
-    try:
-        await child.start()
-        yield child
-    finally:
-        await child.stop()
 
 
 def own_certificates(server: KubeServer, **changes: Any) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class Injector:
     async def __aenter__(self) -> Self:
         logs = Logs(level=self.settings.log_level, dropped=self.metrics.log_dropped)
         logs.start()
-        self._stack.callback(logs.stop)
+        self._stack.push_async_callback(asyncio.to_thread, logs.stop)  # it waits for its thread
         self._stack.callback(self._exposition.close)
         self.metrics.built(
             {
