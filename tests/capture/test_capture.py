@@ -42,6 +42,7 @@ except OSError as fault:
 SETUID = (
     """
 import os, socket, sys
+"a".encode("idna")  # what is imported later cannot be read by then
 try:
     os.setgid(2102)
     os.setuid(2102)

@@ -5,9 +5,11 @@ the kernel's stead, by the caller's own port.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,12 +31,14 @@ class EchoUpstream(RecordingUpstream):
     heard: bytearray = field(default_factory=bytearray)
     names: list[str | None] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: bytes | None = None
+    """What it says instead, to whatever it hears."""
 
     async def converse(self, turn: UpstreamTurn) -> None:
         try:
             while data := await turn.reader.read(65_536):
                 self.heard += data
-                await turn.say(data)
+                await turn.say(data if self.answer is None else self.answer)
         finally:
             self.ended.set()
 
@@ -112,10 +116,11 @@ async def a_tunnel_world(
     settings: Mapping[str, Json] | None = None,
     grant: Mapping[str, Json] | None = None,
     upstream: EchoUpstream | None = None,
-    api: JsonObject | None = None,
+    desk_host: str | None = None,
     **policy: Any,
 ) -> AsyncIterator[TunnelWorld]:
-    """`api` is more of its settings; `grant` is laid over the agent's."""
+    """`grant` is laid over the agent's; `desk_host` is a name that the upstream `desk` is reached
+    by too, at its own port."""
     authority = an_authority()
     redirects = Redirects()
     server = upstream or EchoUpstream()
@@ -126,20 +131,29 @@ async def a_tunnel_world(
     async with server:
         place = f"{HOST}:{server.port}"
         tools: list[Json] = ["crm/*", "desk/*", "api/*"]
-        agents = {one: an_agent(**{"tools": [*tools], **(grant or {})}) for one in (AGENT, OTHER)}
+        agents = {
+            one: an_agent(**{"tools": [*tools], **deepcopy(dict(grant or {}))})
+            for one in (AGENT, OTHER)
+        }
         files = a_policy(agents=agents, **policy)
         files["outrider/manifest/api/data.yaml"] = a_manifest(place)
         connect: JsonObject = {
-            "url": f"https://{place}", "protocol": "connect", "networks": LOOPBACK, **(api or {})
+            "url": f"https://{place}", "protocol": "connect", "networks": LOOPBACK
         }  # fmt: skip
+        desk = GuardedUpstream()
+        upstreams: JsonObject = {"api": connect}
+        if desk_host is not None:
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                desk.port = taken.getsockname()[1]
+            upstreams["desk"] = {"hosts": [f"{desk_host}:{desk.port}"]}
         whole: JsonObject = {
             "capture": {"mode": "transparent"},
-            "upstreams": {"api": connect},
+            "upstreams": upstreams,
             **(settings or {}),
         }
         async with a_world(
             files,
-            upstreams={"desk": GuardedUpstream()},
+            upstreams={"desk": desk},
             settings=whole,
             original=redirects,
         ) as world:

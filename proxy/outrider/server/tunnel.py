@@ -138,7 +138,8 @@ class Tunnel(asyncio.Protocol):
         self._touch()
         try:
             async for piece in body:
-                self._count(len(piece))
+                if not self._has_room(len(piece)):
+                    continue  # the exchange hears of it, and ends with its reason
                 self._write(piece)
                 self._sent += len(piece)
                 self._parts.streamed(self._sent)
@@ -147,6 +148,8 @@ class Tunnel(asyncio.Protocol):
         finally:
             if isinstance(body, AsyncGenerator):
                 await body.aclose()
+        if self._fault is not None:
+            raise self._fault
         await self._linger()
 
     async def _linger(self) -> None:
@@ -233,20 +236,18 @@ class Tunnel(asyncio.Protocol):
             return
         data = bytes(self._held)
         self._held.clear()
-        try:
-            self._count(len(data))
-        except EnforcementError as fault:
-            self._fail(fault)
-            return
-        far.write(data)
+        if self._has_room(len(data)):
+            far.write(data)
 
-    def _count(self, count: int) -> None:
-        """Raises `TooLargeError` where the tunnel has carried all that one may."""
+    def _has_room(self, count: int) -> bool:
+        """Whether the tunnel may carry so much more; where not, it has failed."""
         limit = self._parts.limits.tunnel_bytes
         self._carried += count
         if self._carried > limit:
-            raise TooLargeError(limit, cause="tunnel")
-        self._touch()
+            self._fail(TooLargeError(limit, cause="tunnel"))
+        else:
+            self._touch()
+        return self._carried <= limit
 
     def _touch(self) -> None:
         """Something passed: silence begins anew, life does not."""

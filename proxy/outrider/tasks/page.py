@@ -116,6 +116,8 @@ class BookPage:
             spend += told.micros if told.payees else 0
         tokens = 0
         for act in acts:
+            if act.action.ask.resource_type is ResourceType.HOST:
+                self._refuse_uncounted()
             if act.action.ask.resource_type is ResourceType.MODEL:
                 most = _most_tokens(act.action.ask.arguments or {})
                 if most is None and self._bounds(Budget.TOKENS):
@@ -124,6 +126,12 @@ class BookPage:
         return Usage(
             calls=len(acts), spend=spend, tokens=tokens, bytes=sum([act.sent for act in acts])
         )
+
+    def _refuse_uncounted(self) -> None:
+        """Of what passes a tunnel nothing can be counted beforehand but the call itself."""
+        for budget in Budget:
+            if budget is not Budget.CALLS and self._bounds(budget):
+                raise _short(budget, "what a tunnel carries cannot be counted")
 
     def _bounds(self, budget: Budget) -> bool:
         return any(one.limits.of(budget) is not None for one in self._lineage)
