@@ -199,6 +199,11 @@ findings contains f if {
 }
 
 findings contains f if {
+	input.action.properties.protocol == "connect"
+	some f in data.outrider.controls.unread_tunnel.findings
+}
+
+findings contains f if {
 	not input.context.behaviour.flags.untrusted_read == false
 	input.action.properties.class == "read"
 	some f in data.outrider.controls.untrusted_authority.findings

@@ -153,3 +153,5 @@ settings("TS-05") := data.outrider.rules["TS-05"]
 settings("TS-06") := data.outrider.rules["TS-06"]
 
 settings("TS-07") := data.outrider.rules["TS-07"]
+
+settings("TS-08") := data.outrider.rules["TS-08"]
