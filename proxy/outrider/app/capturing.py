@@ -1,6 +1,7 @@
 """Capture in one sidecar: who was going elsewhere, whether the rules still stand, what is told."""
 
 from collections.abc import Callable
+from typing import Final
 
 import orjson
 
@@ -9,10 +10,13 @@ from outrider.control.health import Check
 from outrider.core.ports import Clock
 from outrider.protocols.gate import GateRules
 from outrider.server.capture import CaptureReader, CaptureWatch, OriginalOf, kernel_original
+from outrider.server.dns import Lookup, system_lookup
 from outrider.server.edge import CapturedParts
+from outrider.server.name_files import NameFiles
 from outrider.telemetry.metrics import Metrics
 
-TRANSPARENT = "transparent"
+TRANSPARENT: Final = "transparent"
+COOPERATIVE: Final = "cooperative"
 
 
 class Capturing:
@@ -31,12 +35,18 @@ class Capturing:
         self._original = original
         self._document = orjson.dumps({"instance": instance, "mode": self._mode})
         self._ports: Callable[[], frozenset[int]] = frozenset
+        self.names = NameFiles()
         self.watch = CaptureWatch(
             clock=clock,
             events=metrics,
             watched=settings.capture.watch and self._mode == TRANSPARENT,
         )
         metrics.capture_is(self._mode)
+
+    def lookup(self) -> Lookup:
+        """How places that tunnels lead to are looked up: in a pod, whose files of names the agent
+        may share, as at the start or not at all."""
+        return system_lookup if self._mode == COOPERATIVE else self.names.lookup
 
     def document(self) -> bytes:
         """What this sidecar says of itself, to who verifies that it is the one that was reached."""

@@ -23,7 +23,7 @@ from outrider.protocols.adapters.connect import ConnectAdapter
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.protocols.gate import GateRules, RouteRules
-from outrider.server.dns import Resolver
+from outrider.server.dns import Lookup, Resolver, system_lookup
 from outrider.server.edge import GateRefusal
 from outrider.server.events import EdgeEvents
 from outrider.server.origin import Origin, origin_of, pool_limits
@@ -81,19 +81,23 @@ def upstream_hosts(settings: Settings) -> dict[str, str]:
     return found
 
 
-def pool_of(
+def pool_of(  # noqa: PLR0913 - one name for each collaborator
     loaded: Loaded,
     clock: Clock,
     wheel: Wheel,
     events: EdgeEvents,
     identity: OwnIdentity | None = None,
     instance: str | None = None,
+    *,
+    tunnel_lookup: Lookup = system_lookup,
 ) -> UpstreamPool:
     """Blocking where an upstream brings CAs. Raises `ConfigError`.
 
-    Upstreams that prove a SPIFFE ID take an `identity` of ours, and are told our `instance`.
+    Upstreams that prove a SPIFFE ID take an `identity` of ours, and are told our `instance`. What
+    tunnels lead to is found by `tunnel_lookup`.
     """
     settings = loaded.settings
+    ttl_s = settings.limits.dns_ttl_s
     return UpstreamPool(
         origins=[
             _origin(name, upstream, loaded, identity, instance)
@@ -110,7 +114,8 @@ def pool_of(
             clock=clock,
             wheel=wheel,
             events=events,
-            resolver=Resolver(clock=clock, ttl_s=settings.limits.dns_ttl_s),
+            resolver=Resolver(clock=clock, ttl_s=ttl_s),
+            tunnel_resolver=Resolver(clock=clock, ttl_s=ttl_s, lookup=tunnel_lookup),
             holds=no_one_holds if identity is None else identity.holds,
         ),
     )

@@ -31,6 +31,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
     settings = loaded.settings
     routes = routes_of(settings)
     ingress = routes_of(settings, Direction.INGRESS)
+    await asyncio.to_thread(sidecar.capturing.names.take)
     pool = await asyncio.to_thread(
         pool_of,
         loaded,
@@ -39,6 +40,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         sidecar.metrics,
         sidecar.identity,
         sidecar.instance,
+        tunnel_lookup=sidecar.capturing.lookup(),
     )
     mcp = McpAdapter(
         limits=settings.limits,

@@ -38,7 +38,8 @@ def no_one_holds(peer: TlsPeer) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolParts:
-    """What a pool is made of. `holds` says whether what an upstream proved in its handshake holds
+    """What a pool is made of; `tunnel_resolver` finds what tunnels lead to, by default as all else
+    is found. `holds` says whether what an upstream proved in its handshake holds
     now: asked before each use of a connection whose upstream proved anything."""
 
     limits: PoolLimits
@@ -47,6 +48,7 @@ class PoolParts:
     events: EdgeEvents
     resolver: Resolver
     holds: Holds = no_one_holds
+    tunnel_resolver: Resolver | None = None
 
 
 class UpstreamPool:
@@ -136,7 +138,10 @@ class UpstreamPool:
 
 def _tunnel_line(origin: Origin, parts: PoolParts) -> TunnelLine:
     dialler = Dialler(
-        limits=parts.limits, clock=parts.clock, events=parts.events, resolver=parts.resolver
+        limits=parts.limits,
+        clock=parts.clock,
+        events=parts.events,
+        resolver=parts.tunnel_resolver or parts.resolver,
     )
     return TunnelLine(origin=origin, limits=parts.limits, dialler=dialler, events=parts.events)
 
