@@ -18,8 +18,9 @@ from outrider.core.ports import Clock
 from outrider.core.secret import Secret
 from outrider.policy.bundle_keys import VerifyingKey, read_public
 from outrider.policy.delivery import Delivery, Pace
-from outrider.policy.keeper import PolicyKeeper, PolicySource
+from outrider.policy.keeper import PolicyKeeper
 from outrider.policy.ledger import SequenceLedger
+from outrider.policy.policy_source import PolicySource
 from outrider.policy.shelf import Shelf
 from outrider.policy.sources.origin import BundleOrigin
 from outrider.policy.trust import Trust

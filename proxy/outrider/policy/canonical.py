@@ -62,14 +62,8 @@ def _plain(value: Json) -> Json:
     return _Number(rfc8785.dumps(value).decode()) if isinstance(value, float) else value
 
 
-def _refuse_constant(name: str) -> Json:
-    raise ConfigError(f"{name} is no JSON")
-
-
 _as_number: Final[Callable[[str], _Number]] = _Number
-_LITERAL: Final = json.JSONDecoder(
-    parse_float=_as_number, parse_int=_as_number, parse_constant=_refuse_constant
-)
+_LITERAL: Final = json.JSONDecoder(parse_float=_as_number, parse_int=_as_number)
 
 
 def _written(value: Json) -> Iterator[str]:

@@ -6,9 +6,8 @@ because of a reload; where nothing was ever activated everything is refused.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 import orjson
@@ -18,12 +17,11 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import ActivePolicy, Clock, Snapshot
 from outrider.core.vocabulary import OUTCOME_OF, Effect, Outcome, Reason
-from outrider.policy.archive import Packed, fingerprint
 from outrider.policy.ledger import Ledger
-from outrider.policy.release import Release, load
+from outrider.policy.policy_source import PolicySource
+from outrider.policy.release import Release
 from outrider.policy.result import Source, decide
 from outrider.policy.signature import UnverifiedError
-from outrider.policy.trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -53,41 +51,6 @@ class ReleaseEngine(Protocol):
 
         `NotServedError` where trying the same again later may do.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySource:
-    """Where policy comes from. `path` is a bundle in memory once one was fetched, None until then.
-    `hosts` are the upstreams' `host:port`, `complete` production's demand on agents (GOVERNANCE
-    §10), `trust` what must be signed."""
-
-    path: Path | Packed | None
-    overlays: tuple[Path, ...] = ()
-    hosts: Mapping[str, str] = field(default_factory=dict)
-    complete: bool = False
-    trust: Trust | None = field(default=None, compare=False)
-
-    @property
-    def is_fetched(self) -> bool:
-        """Whether a source is asked for it, which alone can confirm it."""
-        return not isinstance(self.path, Path)
-
-    def load(self) -> Release:
-        """Blocking. Raises `ConfigError`."""
-        if self.path is None:
-            raise ConfigError("no bundle was fetched yet")
-        return load(
-            self.path, self.overlays, hosts=self.hosts, complete=self.complete, trust=self.trust
-        )
-
-    def fingerprint(self) -> object:
-        """What changes when a file does; an unreadable tree has one too. Blocking."""
-        fetched = self.path.content if isinstance(self.path, Packed) else None
-        files = (self.path, *self.overlays) if isinstance(self.path, Path) else self.overlays
-        try:
-            return fetched, tuple(fingerprint(path) for path in files)
-        except ConfigError as fault:
-            return fetched, str(fault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

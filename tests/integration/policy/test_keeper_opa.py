@@ -11,7 +11,8 @@ from outrider.config.paths import shipped_rego
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.ports import Defined
-from outrider.policy.keeper import PolicyKeeper, PolicySource
+from outrider.policy.keeper import PolicyKeeper
+from outrider.policy.policy_source import PolicySource
 from tests.support.opa import ENTRYPOINT, running_engine
 
 CLOCK = SystemClock()

@@ -195,3 +195,15 @@ def test_a_tree_that_the_system_does_not_let_be_read_is_named():
     unreadable = Path("/proc/self/mem")  # a regular file whose first byte is nobody's
     with pytest.raises(ConfigError, match=r"/proc/self/mem cannot be read: Input/output error"):
         read_tree(unreadable)
+
+
+def test_a_file_that_cannot_be_opened_is_said(tmp_path, monkeypatch):
+    place = tmp_path / "b.tar.gz"
+    place.write_bytes(write_archive({"a": b"1"}))
+
+    def refused(*_args, **_named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+        read_whole(place)

@@ -12,8 +12,9 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.vocabulary import Reason
 from outrider.policy.delivery import Delivery, Pace
 from outrider.policy.gate import shipped_gate
-from outrider.policy.keeper import NotServedError, PolicyKeeper, PolicySource
+from outrider.policy.keeper import NotServedError, PolicyKeeper
 from outrider.policy.ledger import SequenceLedger
+from outrider.policy.policy_source import PolicySource
 from outrider.policy.shelf import Shelf
 from outrider.policy.sources.origin import Fetched, FetchError
 from outrider.policy.trust import Trust

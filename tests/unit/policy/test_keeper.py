@@ -10,8 +10,9 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.vocabulary import Reason
 from outrider.policy.engines.embedded import EmbeddedEngine
 from outrider.policy.gate import shipped_gate
-from outrider.policy.keeper import NotServedError, PolicyKeeper, PolicySource
+from outrider.policy.keeper import NotServedError, PolicyKeeper
 from outrider.policy.ledger import SequenceLedger
+from outrider.policy.policy_source import PolicySource
 from outrider.policy.trust import Trust
 from tests.support.builders import FixedClock
 from tests.support.bundles import SCOPE, a_bundle, a_signing_key, signed
