@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from outrider.config.injector import load_injector
-from outrider.config.load import load
+from outrider.config.injector import load_injector, validate_injector
+from outrider.config.load import load, parse_yaml
 from outrider.injector import names
 from tests.support import chart
 from tests.support.chart import RENDERS, Render, objects
+from tests.support.chart_sdk import sdk_objects
 
 EVERY = [pytest.param(render, id=name) for name, render in RENDERS.items()]
 
@@ -189,3 +190,18 @@ def test_strict_values_hold_nothing_that_weakens() -> None:
 def test_cert_manager_that_nobody_sees_is_no_silent_gap() -> None:
     with pytest.raises(chart.RenderError, match=r"certificates\.certManager\.force"):
         objects(Render(sets=("certificates.mode=certManager",)))
+
+
+def test_names_that_look_like_numbers_stay_texts() -> None:
+    found = sdk_objects({
+        "nameOverride": "0", "fullnameOverride": "7", "image": {"repository": "0", "tag": "1"},
+        "injector": {"serviceAccount": {"name": "9"}, "priorityClassName": "0"},
+        "identity": {"csiDriver": "0"}, "sidecar": {"configMap": "1e3"},
+        "tests": {"namespace": "12"},
+    })  # fmt: skip
+    for one in found:
+        assert isinstance(one["metadata"]["name"], str)
+        assert all(isinstance(it, str) for it in one["metadata"]["labels"].values())
+    document = parse_yaml(chart.settings_text(found))
+    assert isinstance(document, dict)
+    assert validate_injector(document).sidecar.config_map == "1e3"

@@ -18,8 +18,8 @@
 
 {{/* Immutable once installed: what a Deployment and its Service select by. */}}
 {{- define "outrider.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "outrider.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "outrider.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/component: injector
 {{- end -}}
 

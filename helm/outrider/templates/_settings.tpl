@@ -4,7 +4,7 @@
 {{- $v := .Values -}}
 image: {{ include "outrider.image" . | quote }}
 acceptedImages: {{ toJson $v.admissionPolicies.acceptedImages }}
-imagePullPolicy: {{ $v.image.pullPolicy }}
+imagePullPolicy: {{ $v.image.pullPolicy | quote }}
 revision: {{ $v.revision | quote }}
 optOut:
   namespaces: {{ toJson $v.optOut.namespaces }}
@@ -17,7 +17,7 @@ classicSidecar:
 hardenAppContainers: {{ $v.hardenAppContainers | quote }}
 trustedContainers: {{ toJson $v.trustedContainers }}
 capture:
-  mode: {{ $v.capture.mode }}
+  mode: {{ $v.capture.mode | quote }}
   watch: {{ $v.capture.watch }}
   dnsServers: {{ toJson $v.capture.dnsServers }}
   skipOutboundPorts: {{ toJson $v.capture.skipOutboundPorts }}
@@ -25,25 +25,25 @@ capture:
 netInit:
   runAsRoot: {{ $v.netInit.runAsRoot }}
 identity:
-  source: {{ $v.identity.source }}
-  csiDriver: {{ $v.identity.csiDriver }}
-  hostPath: {{ $v.identity.hostPath }}
-  socketName: {{ $v.identity.socketName }}
+  source: {{ $v.identity.source | quote }}
+  csiDriver: {{ $v.identity.csiDriver | quote }}
+  hostPath: {{ $v.identity.hostPath | quote }}
+  socketName: {{ $v.identity.socketName | quote }}
 resources:
-  preset: {{ $v.sidecar.resources.preset }}
+  preset: {{ $v.sidecar.resources.preset | quote }}
   cpuRequest: {{ $v.sidecar.resources.cpuRequest | quote }}
   memoryRequest: {{ $v.sidecar.resources.memoryRequest | quote }}
   memoryLimit: {{ $v.sidecar.resources.memoryLimit | quote }}
 sidecar:
-  logLevel: {{ $v.sidecar.logLevel }}
+  logLevel: {{ $v.sidecar.logLevel | quote }}
   startupTimeoutS: {{ $v.sidecar.startupTimeoutSeconds }}
   shutdownGraceS: {{ $v.sidecar.shutdownGraceSeconds }}
   inbound: {{ $v.sidecar.inbound }}
   {{- with $v.sidecar.configMap }}
-  configMap: {{ . }}
+  configMap: {{ . | quote }}
   {{- end }}
   {{- with $v.sidecar.policyConfigMap }}
-  policyConfigMap: {{ . }}
+  policyConfigMap: {{ . | quote }}
   {{- end }}
   environment: {{ include "outrider.environment" . }}
 webhook:
@@ -59,15 +59,15 @@ webhook:
   delayS: {{ $v.injector.delaySeconds }}
   graceS: {{ $v.injector.graceSeconds }}
 certificates:
-  mode: {{ $v.certificates.mode }}
+  mode: {{ $v.certificates.mode | quote }}
   {{- if eq $v.certificates.mode "self" }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
   service: {{ $injector }}
-  secret: {{ include "outrider.tlsSecret" . }}
+  secret: {{ include "outrider.tlsSecret" . | quote }}
   lease: {{ $injector }}
   configuration: {{ $injector }}
   {{- end }}
-logLevel: {{ $v.injector.logLevel }}
+logLevel: {{ $v.injector.logLevel | quote }}
 {{- end -}}
 
 {{- define "outrider.address" -}}
