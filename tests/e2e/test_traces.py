@@ -239,3 +239,30 @@ async def test_a_sampled_exchange_is_the_exemplar_of_its_time(collector: Collect
     for family in ("exchange_duration_seconds", "decision_duration_seconds"):
         lines = [line for line in page.splitlines() if f"outrider_{family}_bucket" in line]
         assert any(f'trace_id="{TRACE}"' in line for line in lines), family
+
+
+async def test_a_modern_call_is_one_tree_too(collector: Collector) -> None:
+    async with traced(collector) as world:
+        message = call()
+        answer = await world.raw(world.modern(message, f"traceparent: {traceparent()}"))
+        assert answer.status == 200, answer
+        await world.until(lambda: bool(collector.named("tools/call echo")))
+        fields, meta = sent_to(world)
+    (root,) = [one for one in collector.spans if one.kind == SERVER]
+    assert (root.trace_id, root.parent_id) == (TRACE, PARENT)
+    assert fields["traceparent"] == meta["traceparent"]
+    assert fields["traceparent"].startswith(f"00-{TRACE}-")
+
+
+async def test_without_traces_what_the_message_says_is_gone_on_with_all_the_same() -> None:
+    async with a_world() as world:
+        session = await open_session(world)
+        message = with_meta(call(), traceparent=traceparent(), baggage="a=b")
+        field = f"traceparent: {traceparent(OTHER_TRACE, OTHER_PARENT)}"
+        await world.raw(world.legacy(message, field, session=session))
+        await world.quiet()
+        fields, meta = sent_to(world)
+        assert fields["traceparent"] == meta["traceparent"]
+        assert fields["traceparent"].startswith(f"00-{TRACE}-")
+        assert "baggage" not in meta
+        assert world.records("decision")[-1]["trace_id"] == TRACE
