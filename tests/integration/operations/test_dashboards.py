@@ -26,7 +26,6 @@ UNSEEN: Final = {
     "outrider_review_overdue_seconds": "in the alert",
     "outrider_audit_last_success_timestamp_seconds": "in the alert; its queue is shown",
     "outrider_injector_certificate_lifetime_seconds": "in the alert",
-    "outrider_spans_total": "traces are seen at their collector; here is what did not get there",
 }
 """Declared metrics that no panel shows, and where they are used instead."""
 
