@@ -62,7 +62,7 @@ test-capture: $(VENV)/.dev ## capture in network namespaces: real kernel, nft an
 
 test-prometheus: $(VENV)/.dev ## real Prometheus and Alertmanager: every alert, every panel, a sidecar under load
 	@$(BIN)/python -m tests.support.prepare prometheus
-	@$(BIN)/python -m pytest -q -rs -m prometheus tests/e2e/prometheus $(ARGS)
+	@$(BIN)/python -m pytest -q -rs -m prometheus -o faulthandler_timeout=0 tests/e2e/prometheus $(ARGS)
 
 test-cluster: $(VENV)/.dev ## all of it on a real node of one's own (root, Go once); it says what it skips
 	@$(BIN)/python -m tests.support.prepare opa spire helm prometheus containers kubernetes

@@ -5,11 +5,11 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
@@ -26,6 +26,7 @@ _PACKAGES: Final = Packages(
     names=("prometheus", "prometheus-alertmanager"),
 )
 _WAIT_S: Final = 30.0
+_LOOK_S: Final = 0.5
 _DIRECT: Final = build_opener(ProxyHandler({}))
 
 
@@ -145,9 +146,19 @@ class Api:
             raise UnavailableError(f"{path}: {found}")
         return found["data"]
 
-    def series(self, expression: str) -> list[Mapping[str, object]]:
+    def wait(self, expression: str, *, within_s: float) -> list[Any]:
+        """What `expression` gives, once it gives something. Raises `UnavailableError`."""
+        looks = threading.Event()
+        for _ in range(int(within_s / _LOOK_S)):
+            found = self.series(expression)
+            if found:
+                return found
+            looks.wait(_LOOK_S)
+        raise UnavailableError(f"nothing came of {expression} in {within_s} s")
+
+    def series(self, expression: str) -> list[Any]:
         """The instant vector that `expression` gives now, or one entry for a scalar."""
         data = self.get("query", query=expression)
         assert isinstance(data, dict)
-        result = data["result"]
+        result: list[Any] = data["result"]
         return [{"value": result}] if data["resultType"] == "scalar" else result

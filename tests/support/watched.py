@@ -12,8 +12,9 @@ import yaml
 
 from outrider.core.jsonvalue import JsonObject
 from tests.support import prometheus
+from tests.support.collector import a_collector
 from tests.support.net import RawClient
-from tests.support.prometheus import Api
+from tests.support.prometheus import Api, Programs
 from tests.support.rules import RULES, filled
 from tests.support.sidecar import NETWORKS, GuardedUpstream, McpUpstream, World, a_world
 from tests.support.sidecar_ingress import OWN, PATH
@@ -25,7 +26,6 @@ from tests.support.spiffe_wire import their_client
 from tests.support.svid_directory import write_svid
 from tests.support.tunnels import TunnelWorld, a_tunnel_world
 
-TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 PODS: Final = ("triage-1", "tunnels-1")
 ROUNDS: Final = 14
 _ENOUGH_S: Final = 30.0
@@ -90,6 +90,8 @@ class Seen:
     exemplars: list[Mapping[str, Any]] = field(default_factory=list)
     scrapes_s: list[float] = field(default_factory=list)
     targets: list[Mapping[str, Any]] = field(default_factory=list)
+    traces: frozenset[str] = frozenset()
+    """Traces that the sidecar sent to its collector."""
     page: bytes = b""
     recorded: Mapping[str, int] = field(default_factory=dict)
     firing: list[str] = field(default_factory=list)
@@ -156,7 +158,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def _stage(room: Path, engine: str) -> AsyncIterator[Stage]:
+async def _stage(room: Path, engine: str, collector: str) -> AsyncIterator[Stage]:
     ca, folder = a_ca("acme.test"), room / "svid"
     folder.mkdir()
     write_svid(folder, ca, PATH)
@@ -164,6 +166,7 @@ async def _stage(room: Path, engine: str) -> AsyncIterator[Stage]:
     settings: JsonObject = {
         "identity": {"spiffe_id": OWN, **files},
         "listeners": {"ingress": {"addresses": ["127.0.0.1:0"]}},
+        "telemetry": {"tracing": {"endpoint": collector, "ratio": 1.0}},
         "upstreams": {
             "own": {"direction": "ingress", "prefix": "/", "networks": NETWORKS},
             "other": {
@@ -190,18 +193,24 @@ async def _stage(room: Path, engine: str) -> AsyncIterator[Stage]:
 async def watch(expressions: list[str], room: Path, engine: str = "embedded") -> Seen:
     """Run it all, and ask each of `expressions` at the end."""
     programs = await asyncio.to_thread(prometheus.find)
-    async with _stage(room, engine) as stage:
-        world = stage.world
-        world.sidecar.metrics.link_traces(lambda: TRACE, world.sidecar.clock.unix_s)
-        ports = (_telemetry(world), _telemetry(stage.tunnels.world))
-        port = free_ports(1)[0]
-        started = command(programs.prometheus, room, configuration(room, ports), port)
-        async with _serving(started):
-            for _ in range(ROUNDS):
-                await _round(world)
-                await _peers(stage)
-                await asyncio.sleep(1)  # one scrape's length of real time
-            return await _look(world, Api(port), expressions)
+    with a_collector() as collector:
+        async with _stage(room, engine, collector.endpoint) as stage:
+            seen = await _run(stage, room, programs, expressions)
+        seen.traces = frozenset(span.trace_id for span in collector.spans)
+    return seen
+
+
+async def _run(stage: Stage, room: Path, programs: Programs, expressions: list[str]) -> Seen:
+    world = stage.world
+    ports = (_telemetry(world), _telemetry(stage.tunnels.world))
+    port = free_ports(1)[0]
+    started = command(programs.prometheus, room, configuration(room, ports), port)
+    async with _serving(started):
+        for _ in range(ROUNDS):
+            await _round(world)
+            await _peers(stage)
+            await asyncio.sleep(1)  # one scrape's length of real time
+        return await _look(world, Api(port), expressions)
 
 
 def _telemetry(world: World) -> int:
