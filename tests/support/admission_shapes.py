@@ -142,7 +142,8 @@ SHAPES: Final[dict[str, Shape]] = {
         pod=a_pod(
             dnsPolicy="None",
             dnsConfig={"nameservers": ["10.96.0.11", "fd00::a"], "searches": ["svc.cluster.local"]},
-        )
+        ),
+        namespace=LISTED,
     ),
     "guaranteed": Shape(
         pod=a_pod(

@@ -79,8 +79,8 @@ REMEDIES: Final = {
         "take them away, or capture with `transparent`",
     ),
     Reason.DNS_UNKNOWN: (
-        "nobody knows which DNS servers the pod asks",
-        "name them in `spec.dnsConfig.nameservers`, or in `capture.dnsServers`",
+        "nobody knows which DNS servers the pod asks, or it names one of its own",
+        "list them in `capture.dnsServers`; other ones pass where `guardedAnnotations` do",
     ),
     Reason.MALFORMED: ("the pod or the review cannot be read whole", "mend the field it names"),
     Reason.INTERNAL: ("a fault of ours", "report it, with the injector's log"),

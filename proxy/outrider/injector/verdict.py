@@ -86,7 +86,7 @@ def _opted(entry: Entry, namespace: str, pod: Pod, plan: Plan) -> Verdict | None
 def _injected(namespace: str, pod: Pod, plan: Plan) -> Verdict:
     plan = chosen(pod, namespace, plan)
     refuse_pod(pod)
-    servers, warnings = _nameservers(pod, plan)
+    servers, warnings = _nameservers(pod, namespace, plan)
     standing = sidecar_image(pod)
     if standing is not None and standing in plan.accepted_images:
         plan = replace(plan, image=standing)
@@ -139,8 +139,9 @@ def _hardening(plan: Plan) -> Hardening:
     return Hardening.OFF if cooperative else plan.hardening
 
 
-def _nameservers(pod: Pod, plan: Plan) -> tuple[tuple[str, ...], list[str]]:
-    """The DNS servers the pod may ask, and what to warn of."""
+def _nameservers(pod: Pod, namespace: str, plan: Plan) -> tuple[tuple[str, ...], list[str]]:
+    """The DNS servers the pod may ask, and what to warn of. One of the author's own choice would be
+    a host that anything may be said to, on port 53."""
     if plan.capture.mode is CaptureMode.COOPERATIVE:
         return (), []
     where = "spec.dnsConfig.nameservers"
@@ -163,6 +164,13 @@ def _nameservers(pod: Pod, plan: Plan) -> tuple[tuple[str, ...], list[str]]:
     foreign = [text for text in given if text not in plan.capture.nameservers]
     if not foreign:
         return servers, []
+    if namespace not in plan.exceptions.guarded_annotations:
+        raise DeniedError(
+            Reason.DNS_UNKNOWN,
+            f"{where}: {shown(', '.join(foreign))} is no DNS server of the platform's, and nothing "
+            "would judge what goes to its port 53: take it away, or ask the platform team for "
+            "capture.dnsServers",
+        )
     return servers, [f"{where}: UDP and TCP to port 53 of {shown(', '.join(foreign))} are let out"]
 
 

@@ -133,7 +133,7 @@ def test_net_init_as_root_breaks_it_further() -> None:
 def test_the_dns_servers_let_out_are_those_the_pod_asks(
     spec: dict[str, object], servers: list[str]
 ) -> None:
-    pod = admitted(a_pod(**spec), a_plan()).pod
+    pod = admitted(a_pod(**spec), a_plan(), namespace=LISTED).pod
     rules = pod["spec"]["initContainers"][0]["args"][0]  # type: ignore[index,call-overload]
     assert f"ip daddr {{ {', '.join(servers)} }} udp dport 53 accept" in rules
 
@@ -146,6 +146,10 @@ def test_the_dns_servers_let_out_are_those_the_pod_asks(
         pytest.param({}, {"capture_nameservers": ()}, id="injector-knows-none"),
         pytest.param({"dnsConfig": {"nameservers": ["1.1.1.1 accept"]}}, {}, id="nft-words"),
         pytest.param({"dnsConfig": {"nameservers": ["fe80::1%eth0"]}}, {}, id="zone"),
+        pytest.param({"dnsConfig": {"nameservers": ["192.0.2.53"]}}, {}, id="of-its-own-choice"),
+        pytest.param(
+            {"dnsConfig": {"nameservers": ["10.96.0.10", "192.0.2.53"]}}, {}, id="one-of-its-own"
+        ),
         pytest.param(
             {"dnsConfig": {"nameservers": [f"10.0.0.{n}" for n in range(40)]}}, {}, id="too-many"
         ),
@@ -170,9 +174,15 @@ def test_without_capture_dns_does_not_matter() -> None:
     )
 
 
-def test_a_dns_server_of_the_pods_own_choice_is_warned_of() -> None:
+def test_a_dns_server_of_the_platforms_may_be_named() -> None:
+    pod = a_pod(dnsPolicy="None", dnsConfig={"nameservers": ["10.96.0.10"]}, **NON_ROOT)
+    verdict = judge(Entry.NAMESPACE, "agents", pod, a_plan())
+    assert (verdict.outcome, verdict.warnings) == (Outcome.INJECTED, ())
+
+
+def test_one_of_the_pods_own_choice_is_warned_of_where_the_namespace_may() -> None:
     pod = a_pod(dnsConfig={"nameservers": ["192.0.2.53"]}, **NON_ROOT)
-    (warning,) = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
+    (warning,) = judge(Entry.NAMESPACE, LISTED, pod, a_plan()).warnings
     assert "192.0.2.53" in warning
 
 
