@@ -127,5 +127,6 @@ def _settings_are_read(found: list[Object]) -> None:
         # what no pattern can say: whether a network is one, and what a quantity may be
         for line in str(fault).splitlines():
             assert line.startswith((
-                "capture.", "certificates.", "webhook.", "resources.", "sidecar.environment", "policy",
+                "capture.", "certificates.", "webhook.", "resources.", "sidecar.environment",
+                "policy",
             )), line  # fmt: skip
