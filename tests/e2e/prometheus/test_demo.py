@@ -25,11 +25,16 @@ def test_a_prometheus_sees_what_the_demonstration_did(tmp_path: Path) -> None:
     except (prometheus.UnavailableError, mcp_env.UnavailableError) as why:
         pytest.skip(str(why))
     home = {**environment(), "TMPDIR": str(tmp_path), "COLUMNS": "80"}
-    with subprocess.Popen(DEMO, env=home, stdout=subprocess.PIPE, start_new_session=True) as demo:
+    with subprocess.Popen(
+        DEMO, env=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as demo:
         try:
             assert demo.stdout is not None
-            said = list(iter(demo.stdout.readline, b"Ctrl-C ends it all.\n"))
-            told = b"".join(said).decode()
+            told = ""
+            for line in demo.stdout:
+                told += line.decode()
+                if line == b"Ctrl-C ends it all.\n":
+                    break
             assert "went as they must" in told, told
             (file,) = tmp_path.glob("outrider-demo-*/prometheus.yaml")
             effects = _asked(program, file, tmp_path / "tsdb")
