@@ -145,3 +145,31 @@ def test_the_status_tells_what_is_in_force_and_what_is_missing(
     assert said.code == code
     assert "rev-1" in said.out
     assert ("no policy is in force" in said.out) is not ready
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"), [(True, "another policy is in force"), (False, "nothing changed")]
+)
+def test_going_back_is_asked_of_the_running_sidecar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, told: str
+) -> None:
+    asked: list[tuple[str, JsonObject]] = []
+
+    class FakeControl:
+        def __init__(self, _: object) -> None:
+            pass
+
+        def post(self, path: str, body: JsonObject) -> JsonObject:
+            asked.append((path, body))
+            return {"changed": changed}
+
+    monkeypatch.setattr(policy, "ControlClient", FakeControl)
+    said = outrider("policy", "rollback", "41", "--config", write_settings(tmp_path))
+    assert said.code == 0
+    assert told in said.out
+    assert asked == [("/v1/policy/rollback", {"sequence": 41})]
+
+
+def test_nobody_goes_back_to_less_than_nothing(tmp_path: Path) -> None:
+    said = outrider("policy", "rollback", "--config", write_settings(tmp_path), "--", "-1")
+    assert said.code == 2
