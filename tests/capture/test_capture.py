@@ -155,6 +155,21 @@ def test_raw_tls_elsewhere_is_refused_before_anything_is_dialled(
     assert pod.counted(BYPASS) == counted + 1
 
 
+def test_an_agent_that_rewrites_hosts_leads_a_granted_name_nowhere(pod: Pod) -> None:
+    hosts = pod.folder / "hosts"  # one file for all containers of a pod
+    before = hosts.read_text()
+    elsewhere = "2606:2800:220:1::8"
+    pod.ground.run("ip", "addr", "add", f"{elsewhere}/128", "dev", "lo", "nodad").checked()
+    try:
+        hosts.write_text(f"{before}{elsewhere} {NAME}\n")
+        ask = (elsewhere, "443", NAME, f"{pod.folder}/ca.pem", "hello")
+        assert "heard" not in pod.python(TLS, *ask).out
+        assert "names_changed" in pod.proxied()
+    finally:
+        hosts.write_text(before)
+    assert pod.heard() == []
+
+
 def test_what_is_neither_http_nor_tls_gets_nowhere(pod: Pod) -> None:
     code = (
         "import socket\n"

@@ -130,6 +130,10 @@ class Pod:
             self.proxy.stop()
             self.proxy = None
 
+    def proxied(self) -> str:
+        """The proxy's log."""
+        return "" if self.proxy is None else self.proxy.said()
+
     def telemetry(self, path: str) -> str:
         """Status and body of the telemetry listener, as asked for from inside."""
         return self.python(GET, "127.0.0.1", "15020", path).out

@@ -219,3 +219,18 @@ async def test_what_came_through_a_tunnel_counts_as_untrusted_text_that_nobody_r
         await tunnels.world.quiet()
         last = tunnels.world.decisions("allow")[-1]
         assert "untrusted_read" in last["behaviour"]["flags"]
+
+
+async def test_a_task_that_ends_takes_its_tunnels_with_it():
+    async with a_tunnel_world() as tunnels:
+        live = tunnels.world.sidecar.live
+        async with tunnels.tunnel() as client:
+            await client.send(b"hello")
+            assert await client.reader.readexactly(5) == b"hello"
+            (entry,) = live._live.values()
+            assert entry.task is not None
+            assert live.cut_tasks({entry.task}, Reason.BUDGET) == 1
+            assert await client.rest() == b""
+        await tunnels.world.quiet()
+        (outcome,) = tunnels.world.records("outcome")
+        assert outcome["outcome"]["error"] == "budget"
