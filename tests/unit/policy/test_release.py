@@ -7,6 +7,7 @@ from outrider.config.paths import shipped_rego
 from outrider.core.errors import ConfigError
 from outrider.policy.archive import Packed, read_tree, write_archive
 from outrider.policy.release import built, bundle_bytes, load
+from outrider.policy.signature import UnverifiedError
 from outrider.policy.trust import Trust
 from tests.support.bundles import SCOPE, a_signing_key, bundle_files, signed
 from tests.support.policy import ALLOW_ALL, TRIAGE, a_release, a_tree, write_tree
@@ -87,6 +88,16 @@ def test_what_engines_would_read_otherwise_is_not_kept_as_it_was_signed():
     assert fetched(bundle_files())[0].as_signed == b""  # no revision in its data
     files = {**bundle_files(), "outrider/x/data.yaml": b"a: 1\n"}
     assert fetched(files)[0].as_signed == b""
+
+
+def test_a_compiled_policy_among_the_files_is_proved_and_passed_over():
+    files = {**bundle_files(), "policy.wasm": b"\0asm\1\0\0\0"}
+    assert fetched(files)[0].modules.keys() == {"outrider/main.rego"}
+    with pytest.raises(UnverifiedError, match=r"policy\.wasm is not part of"):
+        key = a_signing_key()
+        trust = Trust(keys=lambda: {key.id: key.verifying}, scope=SCOPE)
+        more = {**signed(bundle_files()), "policy.wasm": b""}
+        load(Packed(name="b", content=write_archive(more)), trust=trust)
 
 
 def test_without_trust_nothing_is_proved():
