@@ -608,7 +608,7 @@ class Settings:
     """How it leaves when told to."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     """Logs and metrics."""
-    startup_timeout_s: Seconds = 30.0
+    startup_timeout_s: Seconds = 90.0
     """Seconds it may take to be ready for the first time; then it ends, naming what is missing."""
     allow_plain: bool = True
     """Let http upstreams outside loopback be used; production wants https."""
