@@ -58,7 +58,7 @@ def test_it_was_governed_under_its_own_svid(cluster: Cluster, resident: str) -> 
     assert {one["subject"]["id"] for one in decided} == {TRIAGE}
     assert {one["subject"]["credential"] for one in decided} == {"attested-local"}
     assert [one["decision"]["enforced"] for one in decided][:2] == ["allow", "deny"]
-    assert decided[1]["decision"]["reasons"] == ["T-01"]
+    assert [one["code"] for one in decided[1]["decision"]["reasons"]] == ["T-01"]
     held = [one["identity"]["spiffe_id"] for one in cluster.records(resident) if "identity" in one]
     assert set(held) == {TRIAGE}
 

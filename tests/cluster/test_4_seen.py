@@ -1,4 +1,8 @@
-"""Prometheus, a real one, finds the injected pods by the API server and reads every sidecar."""
+"""Prometheus, a real one, finds the injected pods by the API server and reads every sidecar.
+
+Debian builds it without its discovery of Kubernetes, so pods are told to it by http: a process asks
+the API server and gives the labels that discovery would. The relabelling is that of production.
+"""
 
 from collections.abc import Iterator
 
@@ -10,20 +14,22 @@ from tests.support import prometheus
 from tests.support.cluster import AGENTS, Cluster, an_agent_pod
 from tests.support.debian import UnavailableError
 from tests.support.ground import ADDRESS, wait_for
-from tests.support.live_programs import STEADY, an_agent_that
+from tests.support.live_programs import DISCOVERY, STEADY, an_agent_that
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 PORT = 19090
 
 
-def scraping(kubeconfig: str) -> dict[str, object]:
+def scraping() -> dict[str, object]:
     """What the chart's PodMonitor comes to: the named port of pods that are injected."""
     return {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
         "scrape_configs": [{
             "job_name": "outrider",
-            "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": kubeconfig}],
+            "http_sd_configs": [
+                {"url": f"http://{ADDRESS}:{PORT + 1}/", "refresh_interval": "1s"}
+            ],
             "relabel_configs": [
                 {"source_labels": ["__meta_kubernetes_pod_label_outrider_dev_injected"],
                  "regex": "true", "action": "keep"},
@@ -46,13 +52,18 @@ def server(cluster: Cluster) -> Iterator[Cluster]:
         pytest.skip(str(fault))
     ground = cluster.plane.ground
     config = ground.folder / "prometheus.yaml"
-    config.write_text(yaml.safe_dump(scraping(str(cluster.plane.kubeconfig))))
+    config.write_text(yaml.safe_dump(scraping()))
+    kubectl = (str(cluster.plane.programs.kubectl), "--kubeconfig", str(cluster.plane.kubeconfig))
+    telling = ground.start(
+        "discovery", "python3", "-c", DISCOVERY, ADDRESS, str(PORT + 1), *kubectl
+    )
     running = ground.start(
         "prometheus", program, f"--config.file={config}",
         f"--storage.tsdb.path={ground.folder / 'tsdb'}", f"--web.listen-address={ADDRESS}:{PORT}",
     )  # fmt: skip
     yield cluster
     running.stop()
+    telling.stop()
 
 
 def asked(cluster: Cluster, expression: str) -> dict[str, float]:
@@ -73,7 +84,7 @@ def test_it_finds_the_injected_pod_and_reads_it(server: Cluster) -> None:
     name = server.start_agent(an_agent_pod("watched", an_agent_that(STEADY)))
     wait_for(lambda: asked(server, 'up{job="outrider"}').get(name) == 1.0, "the pod", within_s=60)
     wait_for(
-        lambda: asked(server, "sum by (pod) (rate(outrider_exchanges_total[10s])) > 1").get(name),
+        lambda: asked(server, "sum by (pod) (rate(outrider_exchanges_total[20s])) > 1").get(name),
         "its exchanges", within_s=60,
     )  # fmt: skip
     assert asked(server, 'outrider_capture_mode_info{mode="transparent"}')[name] == 1.0

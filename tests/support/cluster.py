@@ -47,6 +47,7 @@ def sidecar_settings() -> Object:
         "allow_plain": True,
         "policy": {
             "engine": "opa",
+            "timeout_ms": 5000,  # the machine of a test may be slow; nothing is to be lost for it
             "bundle": {"url": policy_shop.URL, "ca_file": "ca.pem", "poll_s": 1},
             "signature": {"keys": {"release": {"file": "release.pem"}}},
         },

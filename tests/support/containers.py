@@ -22,7 +22,7 @@ PROGRAMS: Final = Packages(
         "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libedit2", "libbsd0", "libmd0",
         "libxtables12", "libip4tc2", "libip6tc2", "libnetfilter-conntrack3", "libnfnetlink0",
         "libgpgme11", "libassuan0", "libgpg-error0", "libsubid4", "libdevmapper1.02.1",
-        "libseccomp2", "libyajl2", "patchelf",
+        "libseccomp2", "libyajl2", "patchelf", "catatonit",
     ),
 )  # fmt: skip
 """What runs containers, with the libraries that a small system lacks."""
@@ -130,7 +130,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 conmon_path = ["{programs}/usr/bin/conmon"]
-helper_binaries_dir = ["{programs}/usr/lib/podman"]
+helper_binaries_dir = ["{programs}/usr/lib/podman", "{programs}/usr/bin"]
 [engine.runtimes]
 runc = ["{runc}"]
 [network]

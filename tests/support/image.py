@@ -82,7 +82,16 @@ def built(engine: Podman, *, say: Say = say_nothing) -> str:
         "--volume", f"{folder}:/wheels:ro",
         "--file", str(FOLDER / "Containerfile"), "--tag", image, str(ROOT),
     ).checked()  # fmt: skip
+    _forget_others(engine, image)
     return image
+
+
+def _forget_others(engine: Podman, image: str) -> None:
+    """Images of earlier states of this working copy, which nobody asks for any more."""
+    told = engine.run("images", "--format", "{{.Repository}}:{{.Tag}}", IMAGE).out.split()
+    for one in told:
+        if one.startswith(f"{IMAGE}:") and one != image:
+            engine.run("rmi", "--force", one)
 
 
 def archive(name: str, tag: str) -> Path:

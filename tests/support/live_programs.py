@@ -34,6 +34,7 @@ Server(("0.0.0.0", 8080), Handler).serve_forever()
 
 _CALLS: Final = r"""
 import http.client, socket, sys, time, os, signal
+said = []
 
 def call(address, path, method="GET", port=80, timeout=15):
     # Each call on a connection of its own, to the upstream's own address: nothing is configured.
@@ -41,7 +42,7 @@ def call(address, path, method="GET", port=80, timeout=15):
     try:
         one.request(method, path)
         answer = one.getresponse()
-        answer.read()
+        said[:] = [answer.read()[:200].decode("latin-1")]
         return str(answer.status)
     except OSError as fault:
         return type(fault).__name__
@@ -76,7 +77,50 @@ while ends is None or time.monotonic() < ends:
     sent += 1
     status = call(address, "/tickets?from=" + os.uname().nodename)
     if status != "200":
-        faults.append(status)
+        faults.append(status + " " + "".join(said))
     time.sleep(0.02)
 print("tally", sent, len(faults), sorted(set(faults)), flush=True)
+"""
+
+
+DISCOVERY: Final = r"""
+# What Prometheus's own discovery of pods tells, for a build of it that was made without: each
+# declared port of each pod, under the labels that discovery gives. Arguments: address, port,
+# kubectl and its options.
+import http.server, json, re, subprocess, sys
+
+def targets():
+    told = subprocess.run([*sys.argv[3:], "get", "pods", "-A", "-o", "json"], capture_output=True)
+    for pod in json.loads(told.stdout)["items"]:
+        if not pod["status"].get("podIP"):
+            continue
+        spec, metadata = pod["spec"], pod["metadata"]
+        labels = {
+            "__meta_kubernetes_pod_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", key): value
+            for key, value in metadata.get("labels", {}).items()
+        }
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            for port in container.get("ports", []):
+                yield {
+                    "targets": [pod["status"]["podIP"] + ":" + str(port["containerPort"])],
+                    "labels": {
+                        **labels,
+                        "__meta_kubernetes_namespace": metadata["namespace"],
+                        "__meta_kubernetes_pod_name": metadata["name"],
+                        "__meta_kubernetes_pod_container_port_name": port.get("name", ""),
+                    },
+                }
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps(list(targets())).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *parts):
+        pass
+
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
