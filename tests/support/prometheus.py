@@ -26,6 +26,8 @@ _PACKAGES: Final = Packages(
     names=("prometheus", "prometheus-alertmanager"),
 )
 _WAIT_S: Final = 30.0
+_RUN_S: Final = 280.0
+"""Cases over days take promtool a minute, and a busy machine several."""
 _LOOK_S: Final = 0.5
 _DIRECT: Final = build_opener(ProxyHandler({}))
 
@@ -77,7 +79,7 @@ def run(
         input=given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=_RUN_S,
         check=False,
     )
     text = done.stdout.decode("utf-8", "replace")
