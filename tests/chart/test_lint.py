@@ -10,7 +10,7 @@ from yamllint.config import YamlLintConfig
 from tests.support import helm, kubeconform
 from tests.support.chart import CHART, DIGEST, RENDERS, Object, Render, fresh_text, objects, text
 
-pytestmark = pytest.mark.k8s
+pytestmark = [pytest.mark.k8s, pytest.mark.timeout(600)]
 
 EVERY = [pytest.param(render, id=name) for name, render in RENDERS.items()]
 KUBERNETES = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")

@@ -17,7 +17,6 @@ POD = {
     "metadata": {"generateName": "outrider-test-", "labels": json.loads(os.environ["TEST_LABELS"])},
     "spec": {
         "automountServiceAccountToken": False,
-        "dnsConfig": {"nameservers": ["192.0.2.53"]},
         "containers": [{"name": "agent", "image": "registry.invalid/agent:0"}],
     },
 }
