@@ -98,6 +98,12 @@ def tally(cluster: Cluster, name: str) -> tuple[int, int, str]:
     return int(sent), int(faults), which
 
 
+def revision(cluster: Cluster) -> str:
+    """The release's newest revision."""
+    told = cluster.release.helm("history", "outrider", "-o", "json").checked()
+    return str(max(one["revision"] for one in orjson.loads(told)))
+
+
 def test_an_upgrade_and_a_rollback_under_load_lose_nothing(
     cluster: Cluster, load: list[str]
 ) -> None:
@@ -127,9 +133,10 @@ def test_an_upgrade_and_a_rollback_under_load_lose_nothing(
         # the API server keeps asking one that leaves until that closes its connection
         wait_for(lambda: made(stage) == f"k8s.local/outrider:{tag}", tag, within_s=60)
 
+    first = revision(cluster)
     goes_to("2", "1", "upgrade")
     goes_to("1", "2", "back")
-    cluster.release.helm("rollback", "outrider", "1").checked()  # and the list is as it was
+    cluster.release.helm("rollback", "outrider", first).checked()  # and the list is as it was
     rolled("rollback")
     assert {"upgrade", "back", "rollback"} == set(pods)
 
@@ -144,10 +151,9 @@ def test_a_bare_rollback_lets_in_nobody_ungoverned(cluster: Cluster) -> None:
     """Helm puts the older list of images back before the newer injectors have gone: what those
     still make is denied, to be made again, and never let in as it is."""
     accepted = {"admissionPolicies": {"acceptedImages": ["k8s.local/outrider:1"]}}
+    before = revision(cluster)
     cluster.release.upgrade(cluster.values("2", **accepted), "--wait").checked()
-    before = cluster.release.helm("history", "outrider", "-o", "json").checked()
-    revision = max(one["revision"] for one in orjson.loads(before))
-    cluster.release.helm("rollback", "outrider", str(revision - 1)).checked()
+    cluster.release.helm("rollback", "outrider", before).checked()
 
     def is_back() -> bool:
         told = cluster.plane.create(an_agent_pod("probe", ""), "--dry-run=server", "-o", "json")
