@@ -9,9 +9,10 @@ import pytest
 
 from outrider.core.jsonvalue import JsonObject, as_object
 from tests.support.collector import Collector, a_collector
+from tests.support.mcp_exchange import LEGACY, MODERN, replies
 from tests.support.net import dialled
 from tests.support.sidecar import World, a_world
-from tests.support.sidecar_mcp import call, open_session
+from tests.support.sidecar_mcp import INITIALIZE, call, open_session
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -79,6 +80,14 @@ async def test_a_call_is_one_tree_under_the_agents_span(collector: Collector) ->
     assert root.attributes["network.transport"] == "tcp"
     assert client.attributes["http.response.status_code"] == 200
     assert client.attributes["outrider.upstream"] == "crm"
+    place = (client.attributes["server.address"], client.attributes["server.port"])
+    assert place == ("127.0.0.1", world.crm.port)
+    assert client.attributes["network.transport"] == "tcp"
+    assert listing.attributes["jsonrpc.request.id"].startswith("outrider-list-")
+    for one in (root, client):
+        assert one.attributes["mcp.protocol.version"] == LEGACY
+        assert one.attributes["jsonrpc.request.id"] == "1"
+        assert not {"error.type", "rpc.response.status_code", "mcp.session.id"} & {*one.attributes}
     assert decide.attributes["outrider.decision.effect"] == "allow"
     assert decide.attributes["outrider.decision.id"] == record[-1]["decision"]["id"]
     assert collector.resources[0]["service.name"] == "outrider"
@@ -188,9 +197,11 @@ async def test_no_secret_and_no_name_of_a_callers_choice_is_ever_in_a_span(
     collector: Collector,
 ) -> None:
     async with traced(collector, ratio=1.0) as world:
-        session = await open_session(world)
-        evil = call(f"{CANARY}-tool", {"text": CANARY}, id_=CANARY)
-        for message in (call(arguments={"text": CANARY}, id_=CANARY), evil):
+        session = await open_session(world, f"session-{CANARY}")
+        evil = call(f"{CANARY}-tool", {"text": CANARY})
+        read: JsonObject = {"uri": f"https://{CANARY}.test/{CANARY}?{CANARY}"}
+        asked: JsonObject = {"jsonrpc": "2.0", "id": 2, "method": "resources/read", "params": read}
+        for message in (call(arguments={"text": CANARY}), evil, asked):
             await world.raw(
                 world.legacy(
                     with_meta(message, traceparent=CANARY, tracestate=f"v={CANARY}"),
@@ -203,9 +214,59 @@ async def test_no_secret_and_no_name_of_a_callers_choice_is_ever_in_a_span(
         await world.get(f"/desk/tickets/7?key={CANARY}", f"Cookie: a={CANARY}")
         await world.get(f"/{CANARY}")
         await world.raw(world.head(CANARY.upper().replace("-", ""), "/desk/tickets/7"))
-        await world.until(lambda: len([s for s in collector.spans if s.kind == SERVER]) >= 5)
+        await world.until(lambda: len([s for s in collector.spans if s.kind == SERVER]) >= 6)
     assert CANARY.encode() not in b"".join(collector.raw)
     assert CANARY.upper().encode() not in b"".join(collector.raw)
+
+
+FAILED = {"result": {"content": [], "isError": True}}
+REFUSED = {"error": {"code": -32011, "message": CANARY}}
+
+
+@pytest.mark.parametrize(
+    ("body", "word", "code"),
+    [
+        pytest.param(FAILED, "tool_error", None, id="tool-failed"),
+        pytest.param(REFUSED, "rpc_error", "-32011", id="error"),
+    ],
+)
+async def test_what_the_upstream_calls_a_failure_is_told_in_a_word(
+    collector: Collector, body: JsonObject, word: str, code: str | None
+) -> None:
+    async with traced(collector) as world:
+        session = await open_session(world)
+        fake = world.crm.fake
+        fake.answers["tools/call"] = lambda asked: replies(  # type: ignore[assignment]
+            {"jsonrpc": "2.0", "id": asked["id"], **body}
+        )
+        field = f"traceparent: {traceparent()}"
+        answer = await world.raw(world.legacy(call(), field, session=session))
+        assert answer.status == 200
+        await world.until(lambda: bool(collector.named("tools/call echo")))
+    for one in collector.named("tools/call echo"):
+        assert one.is_error
+        assert one.attributes["error.type"] == word
+        assert one.attributes.get("rpc.response.status_code") == code
+    assert len(collector.named("tools/call echo")) == 2
+    assert CANARY.encode() not in b"".join(collector.raw)
+
+
+async def test_an_id_is_told_short_and_printable_and_an_unknown_version_is_other(
+    collector: Collector,
+) -> None:
+    async with traced(collector) as world:
+        session = await open_session(world)
+        field = f"traceparent: {traceparent()}"
+        evil = call(id_="\u202eid\n" + "x" * 80)
+        await world.raw(world.legacy(evil, field, session=session))
+        params = as_object(INITIALIZE["params"]) | {"protocolVersion": f"9999-{CANARY}"}
+        await world.raw(world.legacy(INITIALIZE | {"params": params}, field))
+        await world.until(lambda: bool(collector.named("initialize")))
+    (told,) = [one for one in collector.named("tools/call echo") if one.kind == SERVER]
+    assert told.attributes["jsonrpc.request.id"] == "?id?" + "x" * 60
+    began = collector.named("initialize")
+    assert {one.attributes["mcp.protocol.version"] for one in began} == {"other"}
+    assert CANARY.encode() not in b"".join(collector.raw)
 
 
 async def test_a_collector_that_hangs_holds_up_nobody_and_what_is_lost_is_counted() -> None:
@@ -250,6 +311,7 @@ async def test_a_modern_call_is_one_tree_too(collector: Collector) -> None:
         fields, meta = sent_to(world)
     (root,) = [one for one in collector.spans if one.kind == SERVER]
     assert (root.trace_id, root.parent_id) == (TRACE, PARENT)
+    assert root.attributes["mcp.protocol.version"] == MODERN
     assert fields["traceparent"] == meta["traceparent"]
     assert fields["traceparent"].startswith(f"00-{TRACE}-")
 

@@ -13,6 +13,7 @@ from outrider.config.tunnel_checks import tunnel_place
 from outrider.core.exchange import Exchange, Reply, RequestHead
 from outrider.core.ports import Clock, CredentialProvider, Route
 from outrider.core.secret import Secret
+from outrider.core.spans import Place
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.credentials.providers.file import FileProvider
@@ -31,6 +32,7 @@ from outrider.server.pool import PoolParts, UpstreamPool, no_one_holds
 from outrider.server.wheel import Wheel
 
 _NO_ROUTE: Final = RouteRules()
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def routes_of(settings: Settings, direction: Direction = Direction.EGRESS) -> RouteTable:
@@ -79,6 +81,17 @@ def upstream_hosts(settings: Settings) -> dict[str, str]:
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         found[name] = f"{host}:{port}"
     return found
+
+
+def places_of(settings: Settings) -> dict[str, Place]:
+    """Where each upstream is, as its own setting has it."""
+    places: dict[str, Place] = {}
+    for name, upstream in settings.upstreams.items():
+        url = urlsplit(upstream.url)
+        port = url.port or _PORTS.get(url.scheme)
+        if url.hostname and port is not None:
+            places[name] = Place(address=url.hostname, port=port)
+    return places
 
 
 def pool_of(  # noqa: PLR0913 - one name for each collaborator

@@ -8,6 +8,7 @@ from outrider.app.data_plane import (
     DataPlane,
     adapters_of,
     credential_headers,
+    places_of,
     pool_of,
     providers_of,
     routes_of,
@@ -90,6 +91,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         clock=sidecar.clock,
         credential_headers=credential_headers(settings),
         tracer=sidecar.tracing,
+        places=places_of(settings),
         sample=ExchangeSample(settings.telemetry.log_sample),
     )
     enforcer = Enforcer(parts, answer_bytes=settings.limits.response_bytes)

@@ -539,7 +539,8 @@ class Tracing:
 
     endpoint: str | None = None
     """`https://host:port` of a collector that takes OTLP over gRPC; http to loopback, or with
-    `allow_plain`. Spans hold names of tools and upstreams, never arguments, bodies or secrets."""
+    `allow_plain`. Spans hold names of tools and upstreams, where these are, and 64 characters of a
+    request's id, never arguments, bodies or secrets."""
     ca_file: str | None = None
     """PEM file of the CA certificates that it is verified by, with https; default: the system's."""
     allow_plain: bool = False

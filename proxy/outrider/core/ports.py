@@ -29,6 +29,7 @@ from outrider.core.manifest import Manifest
 from outrider.core.obligation import QuarantineObligation, RedactObligation
 from outrider.core.registration import Registration
 from outrider.core.secret import Secret
+from outrider.core.spans import Rpc
 from outrider.core.strict_json import JsonLimits, read
 from outrider.core.subject import Subject
 from outrider.core.task import BoundTask
@@ -619,6 +620,9 @@ class Traced(Protocol):
 
     def join(self, trace: TraceContext) -> None:
         """What leaves carries this one's."""
+
+    def rpc(self) -> Rpc:
+        """What its spans tell of it, as far as it has come."""
 
 
 def traced_of(conversation: Conversation) -> Traced | None:

@@ -1,8 +1,9 @@
 """The spans of one exchange, kept only where its trace is sampled (OPERATIONS §8).
 
-Laws: what is kept is our own words, names of our settings and of the manifest, and numbers: never
-an argument, a header or a text of anybody else's; an exchange keeps so many spans and no more;
-closing hands the tree over once, and what had not ended by then ends with it.
+Laws: what is kept is our own words, names of our settings and of the manifest, numbers, and the id
+of a request, cut short: never an argument, a header or another text of anybody else's; an exchange
+keeps so many spans and no more; closing hands the tree over once, and what had not ended by then
+ends with it.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +30,25 @@ class RemoteSpan:
 
     trace_id: str
     span_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an upstream is, by its own setting."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rpc:
+    """One exchange of JSON-RPC, as its spans tell of it: `id` as the caller wrote it, `version` one
+    that we know or `other`; `code` of the error that came back; whether a tool says it failed."""
+
+    id: str | int | None
+    version: str
+    code: int | None = None
+    tool_failed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

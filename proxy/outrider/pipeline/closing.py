@@ -26,7 +26,7 @@ from outrider.pipeline.admission import DeniedError, NotCoveredError, RefusedWit
 from outrider.pipeline.parts import Parts
 from outrider.pipeline.passage import Leg, Passage
 from outrider.pipeline.plain import plain_refusal
-from outrider.pipeline.tracing import closed, ended_client
+from outrider.pipeline.tracing import closed, ended_client, rpc_of
 
 _FAILED_STATUS: Final = 400
 _NO_BYTES_LEFT: Final = frozenset(
@@ -145,7 +145,7 @@ class Closing:
         leg.ended = True
         leg.abort()
         if leg.span is not None:
-            ended_client(leg.span, leg.http_status, passage.reason)
+            ended_client(leg.span, leg.http_status, passage.reason, rpc_of(leg.conversation))
         status = _status(passage, leg, ending)
         if leg.page is not None:
             leg.page.close(Ended(status=status, reason=passage.reason, bytes_in=leg.bytes_in))

@@ -22,6 +22,7 @@ from outrider.core.ports import (
     Tracer,
     Upstream,
 )
+from outrider.core.spans import Place
 from outrider.core.vocabulary import Direction, ProtocolName
 from outrider.pipeline.hygiene import CREDENTIAL_HEADERS
 from outrider.pipeline.live import LiveExchanges
@@ -34,7 +35,7 @@ class Parts:
     """`upstream_credentials` names, for each upstream that has one, its configured credential;
     `credential_headers` are the headers in which an agent's own would travel. `routes` lead to what
     the agent may reach, `ingress` to the agent itself, for those who call in; `own_agent` is that
-    agent's ID, as far as it is known."""
+    agent's ID, as far as it is known; `places` say where each upstream is, for spans."""
 
     identifier: Identifier
     decider: Decider
@@ -59,6 +60,7 @@ class Parts:
     own_agent: Callable[[], str | None] = lambda: None
     own: OwnTasks | None = None
     tracer: Tracer | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
     sample: ExchangeSample = field(default_factory=lambda: ExchangeSample(0))
 
     def table(self, direction: Direction) -> RouteTable:

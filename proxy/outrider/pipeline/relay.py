@@ -186,7 +186,7 @@ class Relay:
     ) -> Incoming:
         spans = passage.exchange.trace.spans
         if spans is not None:
-            leg.span = begun_client(passage, spans)
+            leg.span = begun_client(passage, spans, self._parts.places)
         leg.sent = True
         try:
             return await self._parts.upstream.send(permit, outgoing)

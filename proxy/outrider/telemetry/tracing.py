@@ -3,7 +3,8 @@
 Laws: a caller's context may parent our spans and proves nothing: from another trust domain it is
 only a link, and its sampled flag counts under a bound; nothing waits for the collector, what does
 not fit in the queue is dropped and counted; `opentelemetry` is imported where it is switched on,
-and nowhere else.
+and nowhere else. No span tells `mcp.session.id`, which is a bearer secret at some upstreams, nor
+more of `mcp.resource.uri` than the origin of a declared one: the rest may carry anything out.
 """
 
 import importlib

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from outrider.app.data_plane import places_of
 from outrider.app.tracing import export_of
 from outrider.config.load import Loaded, validate
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
+from outrider.core.spans import Place
 
 
 def test_nobody_else_needs_opentelemetry() -> None:
@@ -53,3 +55,18 @@ def test_a_ca_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     settings = loaded(tmp_path, endpoint="https://collector.test:4317", ca_file="none.pem")
     with pytest.raises(ConfigError, match=r"telemetry\.tracing\.ca_file cannot be read"):
         export_of(settings, SystemClock(), NoEvents(), "i")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        pytest.param("https://crm.test/base", Place(address="crm.test", port=443), id="https"),
+        pytest.param("http://127.0.0.1/", Place(address="127.0.0.1", port=80), id="http"),
+        pytest.param("http://[::1]:9000", Place(address="::1", port=9000), id="v6-and-port"),
+    ],
+)
+def test_an_upstream_is_told_where_its_setting_has_it(url: str, place: Place) -> None:
+    own = {"spiffe_id": "spiffe://acme.test/ns/support/sa/triage"}
+    crm = {"url": url, "prefix": "/crm"}
+    settings = validate({"identity": own, "upstreams": {"crm": crm}})
+    assert places_of(settings) == {"crm": place}

@@ -4,9 +4,9 @@ import pytest
 
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.exchange import Ending
-from outrider.core.spans import Span, SpanKind, Spans
-from outrider.core.vocabulary import Effect, Reason
-from outrider.pipeline.tracing import ended_client, stepped
+from outrider.core.spans import Rpc, Span, SpanKind, Spans
+from outrider.core.vocabulary import Effect, Reason, ResourceType
+from outrider.pipeline.tracing import _origin, ended_client, stepped
 from tests.support.builders import a_decision, a_head, a_peer, an_ask, an_exchange
 from tests.support.pipeline import FixedConversation, FixedDecider, Rig
 from tests.support.spans import RecordingTracer
@@ -123,6 +123,72 @@ def test_a_step_says_the_class_of_what_went_wrong_and_no_text(
             raise fault
     assert span.fault == word
     assert span.ended_s is not None
+
+
+@pytest.mark.parametrize(
+    ("rpc", "reason", "fault"),
+    [
+        pytest.param(Rpc(id=1, version="other"), None, None, id="well"),
+        pytest.param(Rpc(id=1, version="other", tool_failed=True), None, "tool_error", id="tool"),
+        pytest.param(Rpc(id=1, version="other", code=-32602), None, "rpc_error", id="error"),
+        pytest.param(
+            Rpc(id=1, version="other", tool_failed=True),
+            Reason.UPSTREAM_UNAVAILABLE,
+            "upstream_unavailable",
+            id="our-reason-first",
+        ),
+    ],
+)
+def test_our_reason_comes_before_what_the_upstream_calls_a_failure(
+    rpc: Rpc, reason: Reason | None, fault: str | None
+) -> None:
+    span = a_tree().begin_client("x")
+    ended_client(span, 200, reason, rpc)
+    assert span.fault == fault
+    code = None if rpc.code is None else str(rpc.code)
+    assert span.attributes.get("rpc.response.status_code") == code
+
+
+@pytest.mark.parametrize(
+    ("id_", "told"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param(7, "7", id="number"),
+        pytest.param("x" * 64, "x" * 64, id="just-fits"),
+        pytest.param("x" * 65, "x" * 64, id="one-more"),
+        pytest.param("a\x00b\u202ec\ud800", "a?b?c?", id="hostile"),
+    ],
+)
+def test_an_id_is_told_short_and_printable(id_: str | int | None, told: str | None) -> None:
+    span = a_tree().begin_client("x")
+    ended_client(span, 200, None, Rpc(id=id_, version="2025-11-25"))
+    assert span.attributes.get("jsonrpc.request.id") == told
+    assert span.attributes["mcp.protocol.version"] == "2025-11-25"
+
+
+async def test_an_undeclared_resource_is_other() -> None:
+    rig = Rig()
+    uri = "https://of-the-callers-choice.test/x"
+    ask = an_ask(
+        name="resources/read",
+        resource_type=ResourceType.RESOURCE,
+        resource=uri,
+        hosts=("of-the-callers-choice.test",),
+    )
+    rig.adapter.conversation = FixedConversation(asks=(ask,))
+    tree = await traced(rig)
+    assert tree.root.attributes.get("mcp.resource.uri", "other") == "other"
+    assert "choice" not in repr([(one.name, one.attributes) for one in (tree.root, *tree.children)])
+
+
+def test_a_declared_resource_is_told_by_its_origin_alone() -> None:
+    ask = an_ask(
+        name="resources/read",
+        resource_type=ResourceType.RESOURCE,
+        resource="https://docs.test/private/page?key=1#part",
+        hosts=("docs.test",),
+    )
+    assert _origin(ask) == "https://docs.test"
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
 from outrider.protocols.adapters.mcp.capabilities import offer_less
 from outrider.protocols.adapters.mcp.finding import found_in
-from outrider.protocols.adapters.mcp.lessons import lesson
+from outrider.protocols.adapters.mcp.lessons import lesson, says_error
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
 from outrider.protocols.adapters.mcp.requests import call_of, host_of, server_ask, subscribed
 from outrider.protocols.adapters.mcp.results import kept
-from outrider.protocols.adapters.mcp.turn import Desk, Turn
+from outrider.protocols.adapters.mcp.turn import Desk, Heard, Turn
 from outrider.protocols.wire.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -63,6 +63,7 @@ _WORDY: Final = _OF_TASKS | {"notifications/message"}
 _SECRET_FIELD: Final = re.compile(
     r"passw|secret|token|credential|api[-_ ]?key|private[-_ ]?key", re.IGNORECASE
 )
+_OF_TOOLS: Final = frozenset({"tools/call", "tasks/get", "tasks/result"})
 _REQUEST: Final = Kind.REQUEST
 _NOTIFICATION: Final = Kind.NOTIFICATION
 _RESPONSE: Final = Kind.RESPONSE
@@ -189,6 +190,8 @@ class Answering:
         if not ours and (message.id is not None or "error" not in message.value):
             return [self.dropped("response_dropped", "foreign")]
         self._final = True
+        if turn.heard is not None:
+            _hear(turn.heard, turn.method, message.value)
         if turn.id is not None:
             turn.scope.finish(turn.id)
         if "error" in message.value:
@@ -454,3 +457,10 @@ def _narrow(acknowledged: JsonObject, wanted: JsonObject) -> None:
         asked = set(subscribed(wanted))
         given = as_list(acknowledged["resourceSubscriptions"])
         acknowledged["resourceSubscriptions"] = [uri for uri in given if uri in asked]
+
+
+def _hear(heard: Heard, method: str, message: JsonObject) -> None:
+    """What the span tells of the final response, before policy's edits."""
+    code = as_object(message.get("error")).get("code")
+    heard.code = code if isinstance(code, int) else None
+    heard.tool_failed = method in _OF_TOOLS and says_error(as_object(message.get("result")))

@@ -9,6 +9,8 @@ from outrider.core.errors import ObligationError, UnrecognisedError, UpstreamFai
 from outrider.core.exchange import Headers, Outgoing, RequestHead, ResponseHead, TraceContext
 from outrider.core.jsonvalue import JsonObject, as_list, as_object
 from outrider.core.ports import Edits, Inbound, Route, Watcher
+from outrider.core.span_names import OTHER as _OTHER
+from outrider.core.spans import Rpc
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
@@ -24,7 +26,7 @@ from outrider.protocols.adapters.mcp.requests import (
     shared_roots,
     subscribed,
 )
-from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
+from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Heard, Turn
 from outrider.protocols.adapters.mcp.watchers import (
     EmptyWatcher,
     JsonWatcher,
@@ -44,6 +46,7 @@ _STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "ide
 _REQUEST: Final = Kind.REQUEST
 _PARENT: Final = "traceparent"
 _STATE: Final = "tracestate"
+_VERSIONS: Final = frozenset((*spec.LEGACY_VERSIONS, *spec.MODERN_VERSIONS))
 _TASK: Final = "the task's tool"  # no capability, list or URI is spelt so
 _GOES_ON: Final = spec.TASK_METHODS - {"tasks/cancel"}  # to end one is never too much
 _WITH_PARTS: Final = _GOES_ON | {"initialize"}
@@ -125,6 +128,17 @@ class Call:
         """What leaves carries `trace`."""
         self.trace = trace
 
+    def rpc(self) -> Rpc:
+        turn, heard = self.turn, self.turn.heard
+        offered = turn.params.get("protocolVersion") if turn.method == "initialize" else None
+        version = turn.version if offered is None else offered
+        return Rpc(
+            id=turn.id,
+            version=version if isinstance(version, str) and version in _VERSIONS else _OTHER,
+            code=None if heard is None else heard.code,
+            tool_failed=heard is not None and heard.tool_failed,
+        )
+
     # --- what policy may take out ---
 
     def optional_asks(self) -> tuple[Ask, ...]:
@@ -202,6 +216,8 @@ class Call:
 
     def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
         self.turn.lifetime_s = edits.lifetime_s
+        if self.trace.spans is not None:
+            self.turn.heard = Heard()
         asked = replace(self.asks[0], arguments=None)
         answering = Answering(turn=self.turn, desk=self._desk, edits=edits, asked=asked)
         return watcher_for(answering, head)

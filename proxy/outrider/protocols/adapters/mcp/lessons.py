@@ -37,11 +37,11 @@ def lesson(turn: Turn, message: JsonObject) -> Learn | None:
 
 def _result(result: JsonObject) -> Learn | None:
     around: JsonObject = {}
-    inner = result.get("result")  # of a task that came to its end
-    if isinstance(inner, dict) and (_STRUCTURED in inner or "content" in inner):
+    failed = says_error(result)
+    inner = _task_result(result)
+    if inner is not None:
         around = {name: value for name, value in result.items() if name != "result"}
         result = inner
-    failed = any(one.get("isError") not in (None, False) for one in (around, result))
     if _STRUCTURED in result:
         rest = {name: value for name, value in result.items() if name != _STRUCTURED}
         return _said([rest, around], result[_STRUCTURED], failed=failed)
@@ -50,6 +50,20 @@ def _result(result: JsonObject) -> Learn | None:
         return _said([result, around], None, failed=failed)
     rest = {name: value for name, value in result.items() if name != "content"}
     return _said([only, rest, around], None, failed=failed, spelt=not failed)
+
+
+def says_error(result: JsonObject) -> bool:
+    """Whether a tool says in `result`, or in that of its task, that it failed."""
+    told = (result, _task_result(result) or {})
+    return any(one.get("isError") not in (None, False) for one in told)
+
+
+def _task_result(result: JsonObject) -> JsonObject | None:
+    """The result inside that of a task which came to its end."""
+    inner = result.get("result")
+    if isinstance(inner, dict) and (_STRUCTURED in inner or "content" in inner):
+        return inner
+    return None
 
 
 def _only_text(result: JsonObject) -> Json:

@@ -34,13 +34,23 @@ class Desk:
     clock: Clock
 
 
+class Heard:
+    """What a traced call's span tells of the answer: the code of an error, or a tool's failure."""
+
+    __slots__ = ("code", "tool_failed")
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.tool_failed = False
+
+
 @dataclass(slots=True, kw_only=True)
 class Turn:
     """One exchange as read: `value` is the whole message, `params` its params.
 
     `answers` is the method of the server's request that a posted response answers; `own` marks
     what the sidecar asks for itself, `begun` what it has read of a list so far; `lifetime_s` is
-    how long what the answer shows stays granted.
+    how long what the answer shows stays granted; `heard` is there where its spans are kept.
     """
 
     era: Era
@@ -61,6 +71,7 @@ class Turn:
     own: bool = False
     begun: Seen | None = None
     lifetime_s: float | None = None
+    heard: Heard | None = None
 
     is_modern: bool = field(init=False)
     upstream: str = field(init=False)
