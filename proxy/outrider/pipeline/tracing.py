@@ -122,11 +122,11 @@ def _asked(passage: Passage) -> dict[str, Value]:
         said[names.TOOL] = ask.resource if declared else names.OTHER
     elif ask.resource_type is ResourceType.RESOURCE:
         declared = leg is not None and leg.actions[0].declared
-        said[names.RESOURCE_URI] = _origin(ask) if declared else names.OTHER
+        said[names.RESOURCE_URI] = origin_told(ask) if declared else names.OTHER
     return said
 
 
-def _origin(ask: Ask) -> str:
+def origin_told(ask: Ask) -> str:
     """Where a resource's URI points, as records have it, without their digest of the rest."""
     return _told(ask.shown_id[len(ask.upstream) + 1 :].rpartition("#")[0])
 

@@ -6,7 +6,7 @@ from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.exchange import Ending
 from outrider.core.spans import Rpc, Span, SpanKind, Spans
 from outrider.core.vocabulary import Effect, Reason, ResourceType
-from outrider.pipeline.tracing import _origin, ended_client, stepped
+from outrider.pipeline.tracing import ended_client, origin_told, stepped
 from tests.support.builders import a_decision, a_head, a_peer, an_ask, an_exchange
 from tests.support.pipeline import FixedConversation, FixedDecider, Rig
 from tests.support.spans import RecordingTracer
@@ -188,7 +188,7 @@ def test_a_declared_resource_is_told_by_its_origin_alone() -> None:
         resource="https://docs.test/private/page?key=1#part",
         hosts=("docs.test",),
     )
-    assert _origin(ask) == "https://docs.test"
+    assert origin_told(ask) == "https://docs.test"
 
 
 @pytest.mark.parametrize(
