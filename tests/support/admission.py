@@ -56,7 +56,13 @@ def a_container(name: str = "agent", **changes: Any) -> JsonObject:
 
 
 def a_pod(*containers: JsonObject, **spec: Any) -> JsonObject:
-    """A valid pod; `labels`, `annotations` and `name` go to its metadata."""
+    """A valid pod that runs as its own user; `labels`, `annotations` and `name` go to its metadata.
+
+    A `securityContext` is laid over that user, null takes it away.
+    """
+    context = spec.pop("securityContext", {})
+    if isinstance(context, dict):
+        context = {"runAsUser": 1000, **context}
     metadata: JsonObject = {"name": spec.pop("name", "agent")}
     for key in ("labels", "annotations"):
         if key in spec:
@@ -67,6 +73,7 @@ def a_pod(*containers: JsonObject, **spec: Any) -> JsonObject:
         "metadata": metadata,
         "spec": {
             "automountServiceAccountToken": False,
+            "securityContext": context,
             "containers": list(containers or (a_container(),)),
             **spec,
         },

@@ -76,7 +76,14 @@ SHAPES: Final[dict[str, Shape]] = {
                 "initContainers": None,
                 "volumes": None,
                 "securityContext": None,
-                "containers": [a_container(env=None, volumeMounts=None, ports=None)],
+                "containers": [
+                    a_container(
+                        env=None,
+                        volumeMounts=None,
+                        ports=None,
+                        securityContext={"runAsUser": 1000, "capabilities": None},
+                    )
+                ],
             },
         }
     ),

@@ -195,6 +195,7 @@ def a_pod(**spec: Any) -> dict[str, Any]:
         "metadata": {"generateName": "agent-", "labels": {"app": "agent"}},
         "spec": {
             "automountServiceAccountToken": False,
+            "securityContext": {"runAsUser": 1000},
             "containers": [{"name": "agent", "image": "registry.acme.test/agent:1"}],
             **spec,
         },

@@ -186,6 +186,7 @@ def _review(uid: str) -> object:
                 "metadata": {"name": "rehearsal", "namespace": "rehearsal"},
                 "spec": {
                     "automountServiceAccountToken": False,
+                    "securityContext": {"runAsUser": 1000},
                     "containers": [{"name": "agent", "image": "registry.invalid/agent"}],
                 },
             },

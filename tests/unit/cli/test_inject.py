@@ -20,7 +20,7 @@ metadata:
   labels: {outrider.dev/inject: LABEL}
 spec:
   automountServiceAccountToken: false
-  securityContext: {runAsNonRoot: true}
+  securityContext: {runAsNonRoot: true, runAsUser: 1000}
   containers: [{name: agent, image: x}]
 """
 ENABLED, DISABLED = (POD.replace("LABEL", one) for one in ("enabled", "disabled"))

@@ -14,7 +14,11 @@ from tests.support.admission import LISTED, a_container, a_plan, a_pod
 
 POD: JsonObject = {
     "metadata": {"labels": {"app": "a"}},
-    "spec": {"automountServiceAccountToken": False, "containers": [a_container()]},
+    "spec": {
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsUser": 1000},
+        "containers": [a_container()],
+    },
 }
 PATCHED = ["outrider-net-init", "outrider", "outrider-verify"]
 

@@ -17,6 +17,7 @@ POD = {
     "metadata": {"generateName": "outrider-test-", "labels": json.loads(os.environ["TEST_LABELS"])},
     "spec": {
         "automountServiceAccountToken": False,
+        "securityContext": {"runAsUser": 1000},
         "containers": [{"name": "agent", "image": "registry.invalid/agent:0"}],
     },
 }
