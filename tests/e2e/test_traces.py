@@ -271,8 +271,10 @@ async def test_an_id_is_told_short_and_printable_and_an_unknown_version_is_other
 
 async def test_a_collector_that_hangs_holds_up_nobody_and_what_is_lost_is_counted() -> None:
     with a_collector(held=True) as collector:
-        async with traced(collector, ratio=1.0, queue=1, timeout_s=1) as world:
-            for _ in range(60):
+        async with traced(collector, ratio=1.0, queue=1, timeout_s=30) as world:
+            assert (await world.get("/desk/tickets/7")).status == 200
+            await world.until(lambda: collector.asked > 0)  # nobody takes from the queue now
+            for _ in range(3):
                 assert (await world.get("/desk/tickets/7")).status == 200
             assert world.metric("spans_total", result="dropped") > 0
             collector.held.set()

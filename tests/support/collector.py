@@ -35,6 +35,8 @@ class Collector:
     resources: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
+    """Calls that arrived, answered or not."""
 
     @property
     def endpoint(self) -> str:
@@ -46,6 +48,7 @@ class Collector:
     # --- the service ---
 
     def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.asked += 1
         self.held.wait(30)
         self.raw.append(request.SerializeToString())
         for resource in request.resource_spans:
