@@ -5,7 +5,8 @@ from typing import Final
 
 import orjson
 
-from outrider.config.settings import Settings
+from outrider.app.name_memory import FILE, NameMemory, sandbox_of
+from outrider.config.load import Loaded
 from outrider.control.health import Check
 from outrider.core.ports import Clock
 from outrider.protocols.gate import GateRules
@@ -25,17 +26,18 @@ class Capturing:
     def __init__(
         self,
         *,
-        settings: Settings,
+        loaded: Loaded,
         instance: str,
         clock: Clock,
         metrics: Metrics,
         original: OriginalOf = kernel_original,
     ) -> None:
+        settings = loaded.settings
         self._mode = settings.capture.mode
         self._original = original
         self._document = orjson.dumps({"instance": instance, "mode": self._mode})
         self._ports: Callable[[], frozenset[int]] = frozenset
-        self.names = NameFiles()
+        self.names = NameFiles(clock=clock, memory=self._memory(loaded))
         self.watch = CaptureWatch(
             clock=clock,
             events=metrics,
@@ -44,9 +46,14 @@ class Capturing:
         metrics.capture_is(self._mode)
 
     def lookup(self) -> Lookup:
-        """How places that tunnels lead to are looked up: in a pod, whose files of names the agent
-        may share, as at the start or not at all."""
+        """How places are looked up that prove nothing to us, by a tunnel or without TLS: in a pod,
+        whose files of names the agent may share, as at the start or not at all."""
         return system_lookup if self._mode == COOPERATIVE else self.names.lookup
+
+    def _memory(self, loaded: Loaded) -> NameMemory | None:
+        if self._mode == COOPERATIVE or loaded.pod_uid is None:
+            return None
+        return NameMemory(loaded.data(FILE), sandbox_of(loaded.pod_uid))
 
     def document(self) -> bytes:
         """What this sidecar says of itself, to who verifies that it is the one that was reached."""

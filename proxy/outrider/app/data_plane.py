@@ -24,7 +24,7 @@ from outrider.protocols.adapters.connect import ConnectAdapter
 from outrider.protocols.adapters.http import HttpAdapter, HttpLimits
 from outrider.protocols.adapters.mcp.adapter import McpAdapter
 from outrider.protocols.gate import GateRules, RouteRules
-from outrider.server.dns import Lookup, Resolver, system_lookup
+from outrider.server.dns import Lookup, Resolver, absolute, system_lookup
 from outrider.server.edge import GateRefusal
 from outrider.server.events import EdgeEvents
 from outrider.server.origin import Origin, origin_of, pool_limits
@@ -102,12 +102,12 @@ def pool_of(  # noqa: PLR0913 - one name for each collaborator
     identity: OwnIdentity | None = None,
     instance: str | None = None,
     *,
-    tunnel_lookup: Lookup = system_lookup,
+    unproven: Lookup = system_lookup,
 ) -> UpstreamPool:
     """Blocking where an upstream brings CAs. Raises `ConfigError`.
 
     Upstreams that prove a SPIFFE ID take an `identity` of ours, and are told our `instance`. What
-    tunnels lead to is found by `tunnel_lookup`.
+    proves nothing to us, by a tunnel or without TLS, is found by `unproven`.
     """
     settings = loaded.settings
     ttl_s = settings.limits.dns_ttl_s
@@ -128,7 +128,8 @@ def pool_of(  # noqa: PLR0913 - one name for each collaborator
             wheel=wheel,
             events=events,
             resolver=Resolver(clock=clock, ttl_s=ttl_s),
-            tunnel_resolver=Resolver(clock=clock, ttl_s=ttl_s, lookup=tunnel_lookup),
+            plain_resolver=Resolver(clock=clock, ttl_s=ttl_s, lookup=unproven),
+            tunnel_resolver=Resolver(clock=clock, ttl_s=ttl_s, lookup=absolute(unproven)),
             holds=no_one_holds if identity is None else identity.holds,
         ),
     )

@@ -41,7 +41,7 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
         sidecar.metrics,
         sidecar.identity,
         sidecar.instance,
-        tunnel_lookup=sidecar.capturing.lookup(),
+        unproven=sidecar.capturing.lookup(),
     )
     mcp = McpAdapter(
         limits=settings.limits,

@@ -103,7 +103,7 @@ class Sidecar:
         self.identity = OwnIdentity(loaded, self.clock, self.metrics)
         self.instance = own_instance(loaded.pod_uid)
         self.capturing = Capturing(
-            settings=settings,
+            loaded=loaded,
             instance=self.instance,
             clock=self.clock,
             metrics=self.metrics,

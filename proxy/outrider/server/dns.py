@@ -24,6 +24,16 @@ async def system_lookup(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def absolute(lookup: Lookup) -> Lookup:
+    """`lookup` of names that are whole: no search list of the pod's makes others of them. The name
+    itself stays as it was for whoever shows or checks it."""
+
+    async def look(host: str, port: int) -> list[str]:
+        return await lookup(host if host == "localhost" else f"{host}.", port)
+
+    return look
+
+
 class Resolver:
     """Addresses that may be dialled, by host. All of a name's addresses must be allowed."""
 

@@ -38,9 +38,10 @@ def no_one_holds(peer: TlsPeer) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolParts:
-    """What a pool is made of; `tunnel_resolver` finds what tunnels lead to, by default as all else
-    is found. `holds` says whether what an upstream proved in its handshake holds
-    now: asked before each use of a connection whose upstream proved anything."""
+    """What a pool is made of; `plain_resolver` finds upstreams without TLS and `tunnel_resolver`
+    what tunnels lead to, by default as all else is found. `holds` says whether what an upstream
+    proved in its handshake holds now: asked before each use of a connection whose upstream proved
+    anything."""
 
     limits: PoolLimits
     clock: Clock
@@ -48,6 +49,7 @@ class PoolParts:
     events: EdgeEvents
     resolver: Resolver
     holds: Holds = no_one_holds
+    plain_resolver: Resolver | None = None
     tunnel_resolver: Resolver | None = None
 
 
@@ -146,6 +148,12 @@ def _tunnel_line(origin: Origin, parts: PoolParts) -> TunnelLine:
     return TunnelLine(origin=origin, limits=parts.limits, dialler=dialler, events=parts.events)
 
 
+def _resolver_of(origin: Origin, parts: PoolParts) -> Resolver:
+    if origin.tls is None and parts.plain_resolver is not None:
+        return parts.plain_resolver
+    return parts.resolver
+
+
 class _RetiredError(Exception):
     """The line takes nothing new: nothing of it would be looked after any more."""
 
@@ -160,7 +168,7 @@ class Line:
         self._events = parts.events
         self._holds = parts.holds
         self._dialler = Dialler(
-            limits=limits, clock=clock, events=parts.events, resolver=parts.resolver
+            limits=limits, clock=clock, events=parts.events, resolver=_resolver_of(origin, parts)
         )
         self._turnstile = Turnstile(
             limit=origin.connections, queue=limits.wait_queue, wait_s=limits.wait_s

@@ -1,9 +1,13 @@
 """Capture of one sidecar: only mode `transparent` asks the kernel; probes are answered."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 
 from outrider.app.capturing import Capturing
+from outrider.app.name_memory import FILE
+from outrider.config.load import Loaded
 from outrider.config.settings import Capture, Settings
 from outrider.core.capture import Meant
 from outrider.protocols.gate import GateRules
@@ -13,10 +17,16 @@ from tests.support.builders import FixedClock
 RULES = GateRules(hosts=frozenset())
 
 
-def capturing(**capture):
+def loaded(base=Path(), pod_uid=None, **capture):
+    return Loaded(
+        settings=Settings(capture=Capture(**capture)), base=base, source=None, pod_uid=pod_uid
+    )
+
+
+def capturing(base=Path(), pod_uid=None, **capture):
     metrics, clock = Metrics(upstreams=()), FixedClock()
     made = Capturing(
-        settings=Settings(capture=Capture(**capture)),
+        loaded=loaded(base, pod_uid, **capture),
         instance="start:1",
         clock=clock,
         metrics=metrics,
@@ -63,3 +73,18 @@ def test_readiness_hangs_on_probes_where_they_are_promised(mode, watch, is_missi
     made.watch.beat()
     assert (made.check().missing() is not None) is is_missing
     assert (value(metrics, "capture_failures_total") > 0) is is_missing
+
+
+@pytest.mark.parametrize(
+    ("mode", "pod_uid", "is_kept"),
+    [
+        pytest.param("transparent", "u-1", True, id="transparent"),
+        pytest.param("enforce-drop", "u-1", True, id="enforce-drop"),
+        pytest.param("transparent", None, False, id="in-no-pod"),
+        pytest.param("cooperative", "u-1", False, id="cooperative"),
+    ],
+)
+def test_what_names_mean_is_kept_where_a_pod_shares_its_files(tmp_path, mode, pod_uid, is_kept):
+    made, _, _ = capturing(base=tmp_path, pod_uid=pod_uid, mode=mode)
+    made.names.take()
+    assert (tmp_path / FILE).exists() is is_kept

@@ -4,7 +4,7 @@ import ipaddress
 import pytest
 
 from outrider.core.errors import UpstreamUnavailableError
-from outrider.server.dns import Resolver
+from outrider.server.dns import Resolver, absolute
 from tests.support.builders import FixedClock
 
 PRIVATE = (ipaddress.ip_network("10.0.0.0/8"),)
@@ -99,3 +99,23 @@ async def test_a_resolver_that_hangs_is_given_up():
     resolver = Resolver(clock=FixedClock(), lookup=hang, timeout_s=0.01)
     with pytest.raises(UpstreamUnavailableError):
         await resolve(resolver)
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        pytest.param("pypi.example", "pypi.example.", id="a-name"),
+        pytest.param("pypi", "pypi.", id="a-short-name"),
+        pytest.param("localhost", "localhost", id="our-own"),
+    ],
+)
+async def test_an_absolute_name_is_asked_for_by_no_search_list(host, asked):
+    hosts = []
+
+    async def lookup(name, port):
+        hosts.append(name)
+        return ["10.0.0.1"]
+
+    resolver = Resolver(clock=FixedClock(), lookup=absolute(lookup))
+    assert await resolve(resolver, host=host) == ["10.0.0.1"]
+    assert hosts == [asked]
