@@ -17,6 +17,7 @@ import uvloop
 
 from outrider import __version__
 from outrider.cli.common import err, faults_in_words, print_json
+from outrider.cli.memory import keep_memory_private
 from outrider.config.injector import (
     InjectorSettings,
     dump_injector,
@@ -62,6 +63,7 @@ SettingsOption = Annotated[
 @app.command()
 def run(settings: SettingsOption) -> None:
     """Serve admission reviews until SIGTERM; a second one ends it at once."""
+    keep_memory_private()
     with faults_in_words():
         loaded = load_injector(settings)
     raise typer.Exit(serve(loaded, environment()))

@@ -12,6 +12,7 @@ from outrider.app import Sidecar
 from outrider.app.sidecar import EngineFactory
 from outrider.app.starting import Startup
 from outrider.cli.common import ConfigOption, err, settings
+from outrider.cli.memory import keep_memory_private
 from outrider.config.load import Loaded, environment
 from outrider.core.errors import ConfigError, OutriderError
 
@@ -21,6 +22,7 @@ app = typer.Typer(help="Run the sidecar.")
 @app.callback(invoke_without_command=True)
 def run(config: ConfigOption = None) -> None:
     """Run the sidecar until SIGTERM or SIGINT; SIGHUP reloads settings and policy."""
+    keep_memory_private()
     raise typer.Exit(serve(settings(config)))
 
 
