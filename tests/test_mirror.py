@@ -8,7 +8,6 @@ UNIT = Path(__file__).parent / "unit"
 
 WITHOUT = {
     # composition: held by tests/e2e, which run nothing else
-    "app/data_plane.py",
     "app/explaining.py",
     "app/planes.py",
     "app/policy.py",
@@ -38,7 +37,7 @@ WITHOUT = {
     "audit/writer.py",
 }
 """This list may only shrink."""
-MOST = 25
+MOST = 24
 
 
 def _modules() -> set[str]:

@@ -171,12 +171,14 @@ def _check_files(files: Mapping[str, bytes], payload: JsonObject) -> None:
 
 
 def _content(files: Mapping[str, bytes]) -> str:
-    """A digest of all that is signed, whoever signed it and however often."""
+    """A digest of all that is signed, whoever signed it and however often; of what the signature
+    speaks of and no more, so that nobody can spell a release anew and have it pass for another."""
     total = hashlib.sha256()
     for name in sorted(files):
         if name != SIGNATURES:
-            total.update(f"{len(name)}:{name}:{len(files[name])}:".encode())
-            total.update(files[name])
+            form = hashed_form(name, files[name])
+            total.update(f"{len(name)}:{name}:{len(form)}:".encode())
+            total.update(form)
     return total.hexdigest()
 
 
