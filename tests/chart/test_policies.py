@@ -8,6 +8,7 @@ from tests.support.chart import NAMESPACE, RENDERS, Object, Render, objects
 from tests.support.injected import (
     IMAGE,
     PREVIOUS,
+    VERIFY,
     Change,
     a_container,
     a_pod,
@@ -15,6 +16,7 @@ from tests.support.injected import (
     capabilities,
     ephemeral,
     init,
+    init_secured,
     mounted,
     secured,
     spec,
@@ -51,6 +53,23 @@ def _token(pod: Object) -> None:
     mounted(volume)(pod)
 
 
+def _own_user(*, as_init: bool) -> Change:
+    """All but one container say who they are."""
+
+    def change(pod: Object) -> None:
+        pod["spec"].pop("securityContext")
+        secured(runAsUser=1000)(pod)
+        pod["spec"]["initContainers" if as_init else "containers"].append(a_container("other"))
+
+    return change
+
+
+def _token_for_ours(pod: Object) -> None:
+    mount = {"name": "work", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    for one in pod["spec"]["initContainers"]:
+        one.setdefault("volumeMounts", []).append(mount)
+
+
 DRIVER = {"name": "other", "csi": {"driver": "csi.spiffe.io"}}
 SECRET = {"name": "keys", "secret": {"secretName": "upstream"}}
 PROJECTED = {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
@@ -71,7 +90,55 @@ def host(path: str) -> Object:
     return {"name": "node", "hostPath": {"path": path}}
 
 
+PROBE = {"exec": {"command": ["/bin/sh"]}}
+
+# Our image alone frees nobody: the sidecar with one thing of an author's.
+MISSHAPEN: dict[str, Change] = {
+    "the-sidecar-with-another-command": init(1, command=["/usr/local/bin/python3", "-c", "0"]),
+    "the-sidecar-with-no-command": lambda pod: pod["spec"]["initContainers"][1].pop("command"),
+    "the-sidecar-with-arguments": init(1, args=["--help"]),
+    "the-sidecar-privileged": init_secured(1, privileged=True),
+    "the-sidecar-may-gain-privileges": init_secured(1, allowPrivilegeEscalation=True),
+    "the-sidecar-as-root": init_secured(1, runAsUser=0),
+    "the-sidecar-drops-little": init_secured(1, capabilities={"drop": ["NET_RAW"]}),
+    "the-sidecar-adds": init_secured(1, capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]}),
+    "the-sidecar-with-a-hook": init(1, lifecycle={"postStart": PROBE}),
+    **{f"the-sidecar-with-an-exec-{one}": init(1, **{one: PROBE})
+       for one in ("startupProbe", "livenessProbe", "readinessProbe")},
+    "the-sidecar-with-a-whole-environment": init(1, envFrom=[{"configMapRef": {"name": "x"}}]),
+    "the-sidecar-with-a-loaders-variable": init(1, env=[{"name": "LD_PRELOAD", "value": "/x"}]),
+    "the-sidecar-with-an-authors-volume": init(
+        1, volumeMounts=[{"name": "work", "mountPath": "/run/outrider"}]),
+    "the-sidecar-with-our-volume-elsewhere": init(
+        1, volumeMounts=[{"name": "outrider-state", "mountPath": "/usr/local/bin"}]),
+}  # fmt: skip
+MISSHAPEN_HELPERS: dict[str, Change] = {
+    "net-init-with-another-command": init(0, command=["/usr/local/bin/outrider"]),
+    "net-init-with-a-file": init(0, args=["-f", "/work/rules"]),
+    "net-init-as-root": init_secured(0, runAsUser=0),
+    "net-init-goes-on": init(0, restartPolicy="Always"),
+    "net-init-with-a-volume": init(0, volumeMounts=[{"name": "work", "mountPath": "/w"}]),
+    "verify-with-another-command": init(2, command=["/bin/true"]),
+    "verify-of-no-mode": init(2, command=list(VERIFY[:-1])),
+    "verify-cooperative": init(2, command=[*VERIFY[:-1], "cooperative"]),
+    "verify-as-another": init_secured(2, runAsUser=1000),
+    "verify-that-nobody-waits-for": init(2, command=[*VERIFY, "--watch"], restartPolicy="Always"),
+    "verify-proven-by-another": init(
+        2, command=[*VERIFY, "--watch"], restartPolicy="Always", startupProbe=PROBE),
+}  # fmt: skip
+
+
+def aliases(pod: Object) -> None:
+    pod["spec"]["hostAliases"] = [{"ip": "198.51.100.7", "hostnames": ["api.example.com"]}]
+
+
+def option(name: str, value: str | None = None) -> Change:
+    made = {"name": name} if value is None else {"name": name, "value": value}
+    return spec(dnsConfig={"options": [made]})
+
+
 DENIED: list[tuple[str, int, Change]] = [
+    *((name, 1, change) for name, change in MISSHAPEN.items()),
     ("no-sidecar", 1, lambda pod: pod["spec"].pop("initContainers")),
     ("plain-init-container", 1, lambda pod: pod["spec"]["initContainers"][1].pop("restartPolicy")),
     ("another-image", 1, init(1, image="registry.example/outrider@sha256:" + "c" * 64)),
@@ -79,6 +146,7 @@ DENIED: list[tuple[str, int, Change]] = [
     ("ours-by-tag", 1, init(1, image="registry.example/outrider:0.1.0")),
     ("something-before-us", 2, _reordered),
     ("no-verify", 2, lambda pod: pod["spec"]["initContainers"].pop(2)),
+    *((name, 2, change) for name, change in MISSHAPEN_HELPERS.items()),
     ("fake-net-init", 2, init(0, image="registry.example/agent:1")),
     ("fake-verify", 2, init(2, image="registry.example/agent:1")),
     ("host-network", 3, spec(hostNetwork=True)),
@@ -93,13 +161,22 @@ DENIED: list[tuple[str, int, Change]] = [
     ("our-gid-beside", 4, spec(securityContext={"supplementalGroups": [1, 2102]})),
     ("our-uid-under-our-name", 4, lambda pod: pod["spec"]["containers"].append(
         a_container("outrider-verify2", securityContext={
-            "runAsUser": 2102, "capabilities": {"drop": ["ALL"]}}))),
+            "runAsUser": 2102, "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]}}))),
+    ("the-images-own-user", 4, spec(securityContext={})),
+    ("the-images-own-user-though-not-root", 4, spec(securityContext={"runAsNonRoot": True})),
+    ("the-images-own-user-in-an-init-container", 4, _own_user(as_init=True)),
+    ("the-images-own-user-beside-another", 4, _own_user(as_init=False)),
     ("privileged", 5, secured(privileged=True)),
     *((f"adds-{name}", 5, capabilities(add=(name,))) for name in (
         "NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "SYS_ADMIN", "SYS_PTRACE", "ALL",
-        "CAP_NET_ADMIN", "net_admin", "cap_SetUid")),
+        "CAP_NET_ADMIN", "net_admin", "cap_SetUid", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_RAWIO",
+        "BPF", "PERFMON", "SYS_BOOT", "CHECKPOINT_RESTORE", "SETFCAP", "SETPCAP", "UNHEARD_OF")),
+    ("all-of-proc", 5, secured(procMount="Unmasked")),
     ("drops-nothing", 6, agent(securityContext={})),
     ("no-security-context", 6, agent(securityContext=None)),
+    ("may-gain-privileges", 6, secured(allowPrivilegeEscalation=True)),
+    ("does-not-say-it-gains-none", 6, agent(securityContext={"capabilities": {"drop": ["ALL"]}})),
     ("keeps-net-raw", 6, capabilities(drop=("SETUID", "SETGID"))),
     ("mounts-our-run-folder", 7, mounted({"name": "outrider-run"})),
     ("mounts-our-state", 7, mounted({"name": "outrider-state"})),
@@ -109,7 +186,11 @@ DENIED: list[tuple[str, int, Change]] = [
     *((f"the-node-at-{path}", 7, mounted(host(path))) for path in (
         "/", "/run", "/run/spire", "/run/spire/agent-sockets", "/run/spire/agent-sockets/",
         "/run/spire/agent-sockets/x", "//run/./spire", "/var/run/spire", "/var", "/var/run",
-        "/var/lib/kubelet/pods", "/var/lib", "/.")),
+        "/var/lib/kubelet/pods", "/var/lib", "/.", "/proc/1/root", "/run/containerd", "/etc",
+        "/dev", "/var/run/docker.sock", "/srv/data")),
+    ("the-node-as-a-device", 7, lambda pod: (
+        pod["spec"]["volumes"].append(host("/dev/sda")),
+        agent(volumeDevices=[{"name": "node", "devicePath": "/dev/x"}])(pod))),
     ("reads-our-state-into-environment", 7, agent(env=[_file("outrider-state")])),
     ("reads-our-run-folder-into-environment", 7, agent(env=[_file("outrider-run")])),
     ("token", 10, _token),
@@ -118,22 +199,42 @@ DENIED: list[tuple[str, int, Change]] = [
     ("projected-secret", 11, mounted(PROJECTED)),
     ("secret-in-environment", 12, agent(env=[FROM_CONFIG, FROM_SECRET])),
     ("whole-secret-in-environment", 12, agent(envFrom=[{"secretRef": {"name": "upstream"}}])),
+    ("host-aliases", 13, aliases),
+    ("search-list", 13, spec(dnsConfig={"searches": ["evil.example"]})),
+    *((f"{name}={value}", 13, option(name, value)) for name, value in (
+        ("ndots", "6"), ("ndots", "15"), ("ndots", "5 "), ("ndots", "x"), ("ndots", None),
+        ("ndots:15", None), ("ndots:15", "1"), ("rotate\nsearch evil.example", None),
+        ("timeout", "1\nsearch evil.example"), ("rotate ndots", "9"))),
 ]  # fmt: skip
+
+INVALID = frozenset({
+    "privileged", "the-sidecar-privileged", "all-of-proc", "the-node-as-a-device",
+})  # fmt: skip
+"""What an API server refuses by itself, before any policy is asked."""
 
 LET_IN: list[tuple[str, int, Change]] = [
     ("injected", 0, lambda _: None),
     ("previous-release", 1, lambda pod: [
         one.update(image=PREVIOUS) for one in pod["spec"]["initContainers"]]),
     ("mesh-after-us", 2, _mesh_after),
+    ("the-token-that-the-server-mounts-into-ours", 1, _token_for_ours),
+    ("watched", 2, init(2, command=[*VERIFY, "--watch"], restartPolicy="Always",
+                        startupProbe={"exec": {"command": list(VERIFY)}})),
     ("nothing-of-the-node-written-out", 3, spec(
         hostNetwork=False, hostPID=False, hostIPC=False, shareProcessNamespace=False)),
     ("the-next-uid", 4, secured(runAsUser=2103, runAsGroup=2103)),
-    ("the-next-group", 4, spec(securityContext={"fsGroup": 2103, "supplementalGroups": [2101]})),
+    ("the-next-group", 4, spec(
+        securityContext={"runAsUser": 1000, "fsGroup": 2103, "supplementalGroups": [2101]})),
+    ("a-user-for-the-container-alone", 4, lambda pod: (
+        pod["spec"].pop("securityContext"), secured(runAsUser=1000)(pod))),
+    ("root-but-said", 4, secured(runAsUser=0)),
+    ("what-baseline-lets-be", 5, capabilities(add=("CHOWN", "cap_kill", "CAP_SYS_CHROOT"))),
+    ("the-usual-proc", 5, secured(procMount="Default")),
     ("binds-low-ports", 5, capabilities(add=("NET_BIND_SERVICE",), drop=("ALL",))),
     ("the-three-by-name", 6, capabilities(drop=("NET_RAW", "SETGID", "SETUID", "MKNOD"))),
     ("another-driver", 7, mounted({"name": "shares", "csi": {"driver": "nfs.csi.k8s.io"}})),
-    ("a-folder-of-the-node-elsewhere", 7, mounted(host("/run/spire-agent"))),
-    ("a-folder-of-nearly-that-name", 7, mounted(host("/var/lib/kubelet2"))),
+    ("a-folder-of-the-node-that-nobody-mounts", 7, lambda pod: pod["spec"]["volumes"].append(
+        host("/srv/data"))),
     ("reads-its-own-file-into-environment", 7, agent(env=[_file("work")])),
     ("no-token", 10, spec(automountServiceAccountToken=False)),
     ("a-token-nobody-mounts", 10, lambda pod: pod["spec"]["volumes"].append(
@@ -142,6 +243,8 @@ LET_IN: list[tuple[str, int, Change]] = [
     ("pull-secret", 11, spec(imagePullSecrets=[{"name": "registry"}])),
     ("config-in-environment", 12, agent(
         env=[FROM_CONFIG], envFrom=[{"configMapRef": {"name": "settings"}}])),
+    *((f"{name}={value}", 13, option(name, value)) for name, value in (
+        ("ndots", "5"), ("ndots", "1"), ("timeout", "30"), ("single-request-reopen", None))),
 ]  # fmt: skip
 
 
@@ -233,7 +336,7 @@ def _trusted(image: str, *changes: Change) -> Change:
 
 
 @pytest.mark.parametrize(("rule", "change"), [
-    pytest.param(5, capabilities(add=("NET_ADMIN",)), id="capabilities"),
+    pytest.param(5, capabilities(add=("SETUID",)), id="capabilities"),
     pytest.param(6, agent(securityContext={}), id="drops-nothing"),
     pytest.param(7, mounted({"name": "outrider-run"}), id="the-run-folder"),
     pytest.param(10, _token, id="token"),
@@ -251,6 +354,10 @@ def test_a_container_of_the_platform_is_freed_by_name_and_image(rule: int, chang
     pytest.param(4, secured(runAsUser=2102), id="our-uid"),
     pytest.param(7, mounted({"name": "spiffe-workload-api"}), id="the-workload-api"),
     pytest.param(7, mounted({"name": "outrider-state"}), id="our-state"),
+    pytest.param(7, mounted(host("/srv/data")), id="the-node"),
+    pytest.param(5, secured(privileged=True), id="privileged"),
+    pytest.param(5, capabilities(add=("NET_ADMIN",)), id="net-admin"),
+    pytest.param(5, capabilities(add=("SYS_ADMIN",)), id="sys-admin"),
 ])  # fmt: skip
 def test_a_container_of_the_platform_is_not_freed_of_the_rest(rule: int, change: Change) -> None:
     assert rules(policies().denials(Request(object=a_pod(_trusted(MESH, change))))) == [rule]
@@ -308,7 +415,14 @@ def test_a_mirror_pod_is_let_in_from_the_kubelet_alone() -> None:
 
 
 def _debugger(**fields: object) -> Change:
-    return ephemeral(securityContext={"capabilities": {"drop": ["ALL"]}, **fields})
+    context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, **fields}
+    return ephemeral(securityContext=context)
+
+
+def _nobody(pod: Object) -> None:
+    """A pod whose containers each say who they are, for there is no user of the pod's."""
+    pod["spec"].pop("securityContext")
+    secured(runAsUser=1000)(pod)
 
 
 @pytest.mark.parametrize(("changes", "denied"), [
@@ -316,6 +430,14 @@ def _debugger(**fields: object) -> Change:
     pytest.param((ephemeral(targetContainerName="outrider"),), True, id="targets-the-sidecar"),
     pytest.param((_debugger(runAsUser=2102),), True, id="our-uid"),
     pytest.param((_debugger(privileged=True),), True, id="privileged"),
+    pytest.param((_nobody, _debugger()), True, id="the-images-own-user"),
+    pytest.param((_nobody, _debugger(runAsUser=1000)), False, id="a-user-of-its-own"),
+    pytest.param((_debugger(allowPrivilegeEscalation=True),), True, id="may-gain-privileges"),
+    pytest.param((ephemeral(securityContext={"capabilities": {"drop": ["ALL"]}}),), True,
+                 id="does-not-say-it-gains-none"),
+    pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["BPF"]}),), True, id="bpf"),
+    pytest.param((mounted(host("/etc")), ephemeral(
+        volumeMounts=[{"name": "node", "mountPath": "/m"}])), True, id="the-node"),
     pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["SYS_PTRACE"]}),), True,
                  id="traces-others"),
     pytest.param((ephemeral(securityContext={}),), True, id="drops-nothing"),
@@ -338,6 +460,9 @@ def test_rule_8_judges_ephemeral_containers(changes: tuple[Change, ...], denied:
     assert rules(policies().denials(request)) == ([8] if denied else [])
 
 
+OPT_IN, INJECTED = "outrider.dev/inject", "outrider.dev/injected"
+
+
 @pytest.mark.parametrize(("change", "denied"), [
     pytest.param(lambda _: None, False, id="nothing-changed"),
     pytest.param(agent(image="registry.example/agent:2"), False, id="image-of-the-app"),
@@ -348,10 +473,38 @@ def test_rule_8_judges_ephemeral_containers(changes: tuple[Change, ...], denied:
     pytest.param(lambda pod: pod["metadata"].pop("annotations"), True, id="status-taken-away"),
     pytest.param(lambda pod: pod["metadata"]["annotations"].update({"note": "x"}), False,
                  id="another-annotation"),
+    *(pytest.param(lambda pod, label=label: pod["metadata"]["labels"].pop(label), True,
+                   id=f"{label}-taken-away") for label in (OPT_IN, INJECTED)),
+    *(pytest.param(lambda pod, label=label: pod["metadata"]["labels"].update({label: "disabled"}),
+                   True, id=f"{label}-changed") for label in (OPT_IN, INJECTED)),
+    pytest.param(lambda pod: pod["metadata"]["labels"].update({"app": "x"}), False,
+                 id="another-label"),
 ])  # fmt: skip
-def test_rule_9_judges_updates(change: Change, denied: bool) -> None:
-    request = Request(object=a_pod(change), old=a_pod(), operation="UPDATE")
-    assert rules(policies().denials(request)) == ([9] if denied else [])
+@pytest.mark.parametrize("namespace", [{"outrider.dev/inject": "enabled"}, {}])
+def test_rule_9_judges_updates(change: Change, denied: bool, namespace: dict[str, str]) -> None:
+    def opted_in(pod: Object) -> None:
+        pod["metadata"]["labels"][OPT_IN] = "enabled"
+
+    request = Request(
+        object=a_pod(opted_in, change), old=a_pod(opted_in), operation="UPDATE", labels=namespace
+    )
+    assert set(rules(policies().denials(request))) == ({9} if denied else set())
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(init(1, image="registry.example/agent:1"), id="image"),
+    pytest.param(lambda pod: pod["metadata"]["labels"].pop(INJECTED), id="injected-taken-away"),
+    pytest.param(lambda pod: pod["metadata"]["labels"].update({OPT_IN: "disabled"}),
+                 id="opts-out-afterwards"),
+])  # fmt: skip
+def test_an_injected_pod_stays_in_scope_wherever_it_is(change: Change) -> None:
+    """What opted it in may be gone: from the namespace, or from the pod before there was a rule."""
+    request = Request(object=a_pod(change), old=a_pod(), operation="UPDATE", labels={})
+    assert set(rules(policies().denials(request))) == {9}
+    assert (
+        policies().denials(Request(object=a_pod(), operation="UPDATE", labels={}, old=a_pod()))
+        == []
+    )
 
 
 def test_a_pod_older_than_the_label_can_still_be_updated() -> None:
@@ -419,8 +572,9 @@ def test_hardening_that_only_tells_does_not_deny() -> None:
         *(init(at, image="localhost/outrider:0.1.0") for at in range(3)), agent(securityContext={})
     )
     assert list(rendered.findings(Request(object=pod))) == []
-    [finding] = rendered.findings(Request(object=weak))
-    assert (rules([finding.message]), finding.actions) == ([6], ("Warn", "Audit"))
+    told = list(rendered.findings(Request(object=weak)))
+    assert rules([one.message for one in told]) == [6]
+    assert [one.actions for one in told] == [("Warn", "Audit")] * 2
     assert rendered.denials(Request(object=weak)) == []
 
 
@@ -437,3 +591,20 @@ def test_only_the_first_release_owns_the_policies(name: str, sets: tuple[str, ..
 ])  # fmt: skip
 def test_policies_are_rendered_by_version_without_a_cluster(kubernetes: str, there: bool) -> None:
     assert bool(Policies(objects(Render(kubernetes=kubernetes))).names) is there
+
+
+@pytest.mark.parametrize(("change", "rule"), [
+    pytest.param(spec(securityContext={}), 4, id="the-images-own-user"),
+    pytest.param(mounted(host("/srv/data")), 7, id="a-folder-of-the-node"),
+    pytest.param(aliases, 13, id="host-aliases"),
+    pytest.param(spec(dnsConfig={"searches": ["corp.example"]}), 13, id="search-list"),
+])  # fmt: skip
+def test_the_platform_lifts_three_rules_for_namespaces_it_lists(change: Change, rule: int) -> None:
+    pod = a_pod(change)
+    assert policies().denials(Request(object=pod, namespace="lab")) == []
+    assert rules(policies().denials(Request(object=pod, namespace="agents"))) == [rule]
+    still = a_pod(change, mounted(host("/run/spire")))
+    assert rules(policies().denials(Request(object=still, namespace="lab"))) == [7]
+    ours = [init(0, image="localhost/outrider:0.1.0")]
+    cooperative = a_pod(*ours, change, cooperative=True)
+    assert policies("cooperative").denials(Request(object=cooperative)) == []

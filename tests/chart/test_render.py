@@ -9,6 +9,7 @@ from outrider.config.injector import load_injector, validate_injector
 from outrider.config.load import load, parse_yaml
 from outrider.injector import names
 from tests.support import chart
+from tests.support.admission_pss import BASELINE_ADDS
 from tests.support.chart import RENDERS, Render, objects
 from tests.support.chart_sdk import sdk_objects
 
@@ -66,9 +67,15 @@ def test_names_are_those_of_the_injector() -> None:
     reserved = (one for one in names.VOLUMES if one != names.RUN_VOLUME)
     assert ", ".join(f'"{one}"' for one in reserved) in rules
     assert f"'{names.RUN_VOLUME}'" in rules
-    listed = re.search(r'"outrider\.rules\.capabilities" -}}\n\[(.+)\]', rules)
+    listed = re.search(r'"outrider\.rules\.baseline" -}}\n\[(.+)\]', rules)
     assert listed is not None
-    assert set(re.findall(r"\w+", listed[1])) == names.FORBIDDEN_CAPABILITIES
+    assert set(re.findall(r"\w+", listed[1])) == BASELINE_ADDS
+    for path in (
+        names.OUTRIDER_BINARY, names.NFT_BINARY, names.RUN_PATH, names.STATE_PATH, names.TOKEN_PATH,
+        names.CONFIG_PATH, names.POLICY_PATH, names.WORKLOAD_PATH, names.ENDPOINT_VARIABLE,
+    ):  # fmt: skip
+        assert f"'{path}'" in rules
+    assert f"== {names.HELPER_UID}" in rules
     assert ", ".join(f"'{one}'" for one in names.DROPPED_CAPABILITIES) in rules
     assert set(re.findall(r"\b2\d{3}\b", rules)) == {str(names.UID)}
     assert f'"{names.KUBELET_PATH}/"' in rules

@@ -8,6 +8,8 @@ from tests.support.chart import DIGEST, Object
 
 IMAGE: Final = f"registry.example/outrider@{DIGEST}"
 PREVIOUS: Final = "registry.example/outrider@sha256:" + "b" * 64
+OUTRIDER: Final = "/usr/local/bin/outrider"
+VERIFY: Final = (OUTRIDER, "capture", "verify", "--mode", "transparent")
 Change = Callable[[Object], object]
 
 
@@ -35,6 +37,7 @@ def a_pod(*changes: Change, cooperative: bool = False) -> Object:
         },
         "spec": {
             "automountServiceAccountToken": False,
+            "securityContext": {"runAsUser": 1000},
             "initContainers": [_sidecar()] if cooperative else [_net_init(), _sidecar(), _verify()],
             "containers": [a_container()],
             "volumes": [
@@ -52,26 +55,17 @@ def a_pod(*changes: Change, cooperative: bool = False) -> Object:
 
 
 def _net_init() -> Object:
-    return {
-        "name": "outrider-net-init",
-        "image": IMAGE,
-        "securityContext": {
-            "runAsUser": 65534,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
-        },
-    }
+    made = _ours("outrider-net-init", "/usr/bin/nft", uid=65534)
+    made["args"] = ["table inet outrider\ndelete table inet outrider\n"]
+    made["securityContext"]["capabilities"]["add"] = ["NET_ADMIN"]
+    return made
 
 
 def _sidecar() -> Object:
     return {
-        "name": "outrider",
-        "image": IMAGE,
+        **_ours("outrider", OUTRIDER, "run", uid=2102),
         "restartPolicy": "Always",
-        "securityContext": {
-            "runAsUser": 2102,
-            "runAsGroup": 2102,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "env": [{"name": "OUTRIDER_DATA_DIR", "value": "/var/lib/outrider"}],
         "volumeMounts": [
             {"name": "outrider-run", "mountPath": "/run/outrider"},
             {"name": "outrider-state", "mountPath": "/var/lib/outrider"},
@@ -81,10 +75,20 @@ def _sidecar() -> Object:
 
 
 def _verify() -> Object:
+    return _ours("outrider-verify", *VERIFY, uid=65534)
+
+
+def _ours(name: str, *command: str, uid: int) -> Object:
     return {
-        "name": "outrider-verify",
+        "name": name,
         "image": IMAGE,
-        "securityContext": {"runAsUser": 65534, "capabilities": {"drop": ["ALL"]}},
+        "command": list(command),
+        "securityContext": {
+            "runAsUser": uid,
+            "runAsGroup": uid,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
 
 
@@ -151,3 +155,8 @@ def ephemeral(**fields: Any) -> Change:
         **fields,
     }
     return lambda pod: pod["spec"].setdefault("ephemeralContainers", []).append(one)
+
+
+def init_secured(index: int, **fields: Any) -> Change:
+    """The security context of an init container at `index` with `fields` laid over it."""
+    return lambda pod: pod["spec"]["initContainers"][index]["securityContext"].update(fields)

@@ -3,7 +3,8 @@ The rules of admission, in CEL. Each template is one expression that is true for
 `variables.bound` are the containers a rule binds, `variables.others` all but ours.
 
 Laws: what is missing is read as absent, never skipped; ours is who stands where we put ours, under
-our name and from our image; lists come from values that the schema has held to plain characters.
+our name, from our image and in our shape; lists come from values that the schema has held to plain
+characters.
 */}}
 
 {{/* An expression as one quoted line. */}}
@@ -19,7 +20,6 @@ our name and from our image; lists come from values that the schema has held to 
 {{- define "outrider.rules.variables" -}}
 {{- $v := .Values -}}
 {{- $mode := squote $v.capture.mode -}}
-{{- $ours := include "outrider.rules.ours" . -}}
 {{- $variables := list
   (list "accepted" (include "outrider.acceptedImages" .))
   (list "annotations" "object.metadata.?annotations.orValue({})")
@@ -30,10 +30,13 @@ our name and from our image; lists come from values that the schema has held to 
   (list "inits" "object.spec.?initContainers.orValue([])")
   (list "ephemeral" "object.spec.?ephemeralContainers.orValue([])")
   (list "volumes" "object.spec.?volumes.orValue([])")
-  (list "others" (printf "variables.inits.filter(c, !(c.name in %s && c.image in variables.accepted)) + object.spec.containers.filter(c, !(variables.classic && c.name == 'outrider' && c.image in variables.accepted))" $ours))
+  (list "own" (printf "variables.inits.filter(c, %s).map(c, c.name)" (include "outrider.rules.shape" .)))
+  (list "ownApp" (printf "variables.classic ? object.spec.containers.filter(c, c.name == 'outrider' && (%s)).map(c, c.name) : []" (include "outrider.rules.shape" .)))
+  (list "others" "variables.inits.filter(c, !(c.name in variables.own)) + object.spec.containers.filter(c, !(c.name in variables.ownApp))")
   (list "bound" (printf "variables.others.filter(c, !(%s))" (include "outrider.rules.trusted" .)))
   (list "secretsAllowed" (printf "request.namespace in %s" (toJson $v.agentSecrets.exceptions)))
   (list "reservedVolumes" (printf "%s + variables.volumes.filter(v, %s).map(v, v.name)" (include "outrider.rules.volumes" .) (include "outrider.rules.reserved" .)))
+  (list "hostVolumes" "variables.cooperative || variables.guarded ? [] : variables.volumes.filter(v, has(v.hostPath)).map(v, v.name)")
   (list "tokenVolumes" "variables.volumes.filter(v, v.?projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)")
   (list "secretVolumes" "variables.volumes.filter(v, has(v.secret) || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)") -}}
 {{- range $variables }}
@@ -47,6 +50,41 @@ our name and from our image; lists come from values that the schema has held to 
 {{- range .Values.trustedContainers -}}
 (c.name == {{ .name | squote }} && c.image.startsWith({{ .imagePrefix | squote }})) || {{ end -}}
 false
+{{- end -}}
+
+{{/* Whether container `c` of an accepted image is one of ours as the injector makes it. The image alone
+     is nobody's excuse: with another command, probe, mount or variable it would do an author's work
+     under our uid. The service account's token, where a pod has one, is mounted by the API server
+     into every container. */}}
+{{- define "outrider.rules.shape" -}}
+{{- $token := "m.mountPath == '/var/run/secrets/kubernetes.io/serviceaccount'" -}}
+{{- $run := "['/usr/local/bin/outrider', 'capture', 'verify', '--mode', m]" -}}
+c.name in {{ include "outrider.rules.ours" . }} && c.image in variables.accepted
+&& !c.?securityContext.?privileged.orValue(false) && !c.?securityContext.?allowPrivilegeEscalation.orValue(true)
+&& c.?securityContext.?capabilities.?drop.orValue([]) == ['ALL']
+&& c.?envFrom.orValue([]).size() == 0 && c.?volumeDevices.orValue([]).size() == 0 && !has(c.lifecycle)
+&& !c.?livenessProbe.?exec.hasValue() && !c.?readinessProbe.?exec.hasValue()
+&& (c.name == 'outrider'
+  ? c.?command.orValue([]) == ['/usr/local/bin/outrider', 'run'] && c.?args.orValue([]).size() == 0
+    && c.?securityContext.?runAsUser.orValue(0) == 2102
+    && c.?securityContext.?capabilities.?add.orValue([]).size() == 0
+    && !c.?startupProbe.?exec.hasValue()
+    && c.?env.orValue([]).all(e, e.name.startsWith('OUTRIDER_') || e.name in ['SPIFFE_ENDPOINT_SOCKET', 'TMPDIR'])
+    && c.?volumeMounts.orValue([]).all(m, {{ $token }}
+      || ((m.name == 'outrider-run' || m.name in {{ include "outrider.rules.volumes" . }})
+        && m.mountPath in ['/run/outrider', '/var/lib/outrider', '/etc/outrider', '/etc/outrider-policy', '/spiffe-workload-api']))
+  : c.?env.orValue([]).size() == 0 && c.?volumeMounts.orValue([]).all(m, {{ $token }})
+    && (c.name == 'outrider-net-init'
+      ? c.?command.orValue([]) == ['/usr/bin/nft'] && c.?args.orValue([]).size() == 1
+        && c.args[0].startsWith('table inet outrider') && !has(c.restartPolicy)
+        && c.?securityContext.?runAsUser.orValue(-1) in {{ ternary "[0, 65534]" "[65534]" .Values.netInit.runAsRoot }}
+        && c.?securityContext.?capabilities.?add.orValue([]) == ['NET_ADMIN']
+      : c.?args.orValue([]).size() == 0 && c.?securityContext.?runAsUser.orValue(0) == 65534
+        && c.?securityContext.?capabilities.?add.orValue([]).size() == 0
+        && ['transparent', 'enforce-drop'].exists(m, has(c.restartPolicy)
+          ? c.restartPolicy == 'Always' && c.?command.orValue([]) == {{ $run }} + ['--watch']
+            && c.?startupProbe.?exec.?command.orValue([]) == {{ $run }}
+          : c.?command.orValue([]) == {{ $run }})))
 {{- end -}}
 
 {{/* Volumes of ours; the run folder has a rule of its own. */}}
@@ -66,24 +104,28 @@ v.?csi.?driver.orValue('') in {{ toJson (list "csi.spiffe.io" .Values.identity.c
   f == '//' || {{ toJson $folders }}.exists(r, r.startsWith(f) || f.startsWith(r))))
 {{- end -}}
 
-{{- define "outrider.rules.capabilities" -}}
-["ALL", "NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "SYS_ADMIN", "SYS_PTRACE"]
+{{/* What Pod Security `baseline` lets be added; agents not even what gives others rights. */}}
+{{- define "outrider.rules.baseline" -}}
+["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
+{{- end -}}
+
+{{- define "outrider.rules.capability" -}}
+(a.upperAscii().startsWith('CAP_') ? a.upperAscii().substring(4) : a.upperAscii())
 {{- end -}}
 
 {{/* 1: the sidecar is there, native, and ours. */}}
 {{- define "outrider.rules.1" -}}
-variables.inits.exists(c, c.name == 'outrider' && c.?restartPolicy.orValue('') == 'Always' && c.image in variables.accepted)
-|| (variables.classic && object.spec.containers.exists(c, c.name == 'outrider' && c.image in variables.accepted))
+variables.inits.exists(c, c.name == 'outrider' && c.?restartPolicy.orValue('') == 'Always' && c.name in variables.own)
+|| variables.ownApp.size() > 0
 {{- end -}}
 
 {{/* 2: capture stands before anything else runs. */}}
 {{- define "outrider.rules.2" -}}
 variables.cooperative
 || (variables.inits.size() > 2 && variables.inits[0].name == 'outrider-net-init' && variables.inits[1].name == 'outrider'
-    && variables.inits[2].name == 'outrider-verify' && variables.inits[0].image in variables.accepted
-    && variables.inits[2].image in variables.accepted)
+    && variables.inits[2].name == 'outrider-verify' && variables.own.size() == 3)
 || (variables.classic && variables.inits.size() > 0 && variables.inits[0].name == 'outrider-net-init'
-    && variables.inits[0].image in variables.accepted && !variables.inits.exists(c, c.name == 'outrider'))
+    && variables.own == ['outrider-net-init'] && !variables.inits.exists(c, c.name == 'outrider'))
 {{- end -}}
 
 {{/* 3: nothing of the node, and no shared processes. */}}
@@ -92,9 +134,24 @@ variables.cooperative
   || object.spec.?hostIPC.orValue(false) || object.spec.?shareProcessNamespace.orValue(false))
 {{- end -}}
 
+{{/* 13: an author does not say where the names lead that a policy grants. An option is written out as
+     it stands, so `ndots:15` may be a name. */}}
+{{- define "outrider.rules.13" -}}
+variables.cooperative || variables.guarded
+|| (object.spec.?hostAliases.orValue([]).size() == 0 && object.spec.?dnsConfig.?searches.orValue([]).size() == 0
+    && object.spec.?dnsConfig.?options.orValue([]).all(o, o.?name.orValue('').matches('^[a-z0-9-]+$')
+      && (o.name == 'ndots' ? o.?value.orValue('') in ['0', '1', '2', '3', '4', '5'] : o.?value.orValue('').matches('^[0-9]*$'))))
+{{- end -}}
+
 {{/* 4: uid and gid 2102 are the sidecar's alone; `.` is the list of containers. */}}
 {{- define "outrider.rules.4" -}}
 {{ . }}.all(c, c.?securityContext.?runAsUser.orValue(0) != 2102 && c.?securityContext.?runAsGroup.orValue(0) != 2102)
+{{- end -}}
+
+{{/* 4: who names no user runs as the image's own, which may be 2102. */}}
+{{- define "outrider.rules.4user" -}}
+variables.cooperative || variables.guarded || object.spec.?securityContext.?runAsUser.hasValue()
+|| {{ . }}.all(c, c.?securityContext.?runAsUser.hasValue())
 {{- end -}}
 
 {{- define "outrider.rules.4pod" -}}
@@ -104,24 +161,34 @@ object.spec.?securityContext.?runAsUser.orValue(0) != 2102
 && !(2102 in object.spec.?securityContext.?supplementalGroups.orValue([]))
 {{- end -}}
 
-{{/* 5: no capability to go round. Runtimes differ in case and in CAP_, so both are read. */}}
+{{/* 5: no capability to go round. Runtimes differ in case and in CAP_, so both are read. The dot is a
+     list of two, as in 7. */}}
 {{- define "outrider.rules.5" -}}
-{{ . }}.all(c, !c.?securityContext.?privileged.orValue(false)
+{{ index . 0 }}.all(c, !c.?securityContext.?privileged.orValue(false)
+  && c.?securityContext.?procMount.orValue('Default') == 'Default'
   && c.?securityContext.?capabilities.?add.orValue([]).all(a,
-    !((a.upperAscii().startsWith('CAP_') ? a.upperAscii().substring(4) : a.upperAscii()) in {{ include "outrider.rules.capabilities" . }})))
+    {{ include "outrider.rules.capability" . }} in {{ include "outrider.rules.baseline" . }}))
+&& {{ index . 1 }}.all(c, c.?securityContext.?capabilities.?add.orValue([]).all(a,
+  !({{ include "outrider.rules.capability" . }} in ['SETFCAP', 'SETGID', 'SETPCAP', 'SETUID'])))
 {{- end -}}
 
-{{/* 6: what runtimes grant by default is given up. */}}
+{{/* 6: what runtimes grant by default is given up, and no file of the image's brings it back. */}}
 {{- define "outrider.rules.6" -}}
 variables.cooperative || {{ . }}.all(c,
   'ALL' in c.?securityContext.?capabilities.?drop.orValue([])
   || ['SETUID', 'SETGID', 'NET_RAW'].all(n, n in c.?securityContext.?capabilities.?drop.orValue([])))
 {{- end -}}
 
-{{/* 7: nobody else gets at our volumes or at the Workload API; the platform's own may at the run
-     folder. The dot is a list of two: the containers, and those of them that are bound. */}}
+{{- define "outrider.rules.6files" -}}
+variables.cooperative || {{ . }}.all(c, !c.?securityContext.?allowPrivilegeEscalation.orValue(true))
+{{- end -}}
+
+{{/* 7: nobody else gets at our volumes, at the Workload API or at the node's files; the platform's own
+     may at the run folder. The dot is a list of two: the containers, and those of them that are
+     bound. */}}
 {{- define "outrider.rules.7" -}}
-{{ index . 0 }}.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.reservedVolumes))
+{{ index . 0 }}.all(c, (c.?volumeMounts.orValue([]).map(m, m.name) + c.?volumeDevices.orValue([]).map(d, d.name)).all(n,
+    !(n in variables.reservedVolumes) && !(n in variables.hostVolumes))
   && c.?env.orValue([]).all(e, !(e.?valueFrom.?fileKeyRef.?volumeName.orValue('') in variables.reservedVolumes)))
 && {{ index . 1 }}.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'outrider-run')
   && c.?env.orValue([]).all(e, e.?valueFrom.?fileKeyRef.?volumeName.orValue('') != 'outrider-run'))
