@@ -17,12 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from outrider.core.errors import ConfigError
+from outrider.policy import tar_headers
 
 MAX_FILES: Final = 4096
 MAX_BYTES: Final = 32 << 20
 SIGNATURES: Final = ".signatures.json"
 _ROOT_FILES: Final = frozenset({".manifest", SIGNATURES})
 _MAX_DEPTH: Final = 32
+_HEADERS_A_FILE: Final = 4
+"""Its own, those that go before it, and its folder's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,7 @@ def _read_archive(packed: bytes, source: str) -> dict[str, bytes]:
     total = 0
     try:
         plain = _unpack(packed, source)
+        tar_headers.check(plain, source, _HEADERS_A_FILE * MAX_FILES)
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
             members = list(_members(archive, source))
             rooted = _is_rooted(members)

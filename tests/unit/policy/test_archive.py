@@ -115,9 +115,9 @@ def test_reads_what_it_wrote(tmp_path):
         pytest.param(packed(named("a/./b")), "two ways", id="a-dot-between"),
         pytest.param(packed(named("../d", b"", type=tarfile.DIRTYPE)), "leads", id="a-folder-out"),
         pytest.param(
-            packed(named("a", b"", type=tarfile.GNUTYPE_SPARSE)), "readable|link", id="sparse"
+            packed(named("a", b"", type=tarfile.GNUTYPE_SPARSE)), "no regular", id="sparse"
         ),
-        pytest.param(a_hole(), "link or no regular", id="a-hole-of-a-terabyte"),
+        pytest.param(a_hole(), "no regular", id="a-hole-of-a-terabyte"),
         pytest.param(packed(named("a", b"", type=tarfile.CHRTYPE)), "link", id="a-device"),
         pytest.param(
             packed(named("a", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")), "link",
