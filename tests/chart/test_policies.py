@@ -70,6 +70,17 @@ def _token_for_ours(pod: Object) -> None:
         one.setdefault("volumeMounts", []).append(mount)
 
 
+def _resourced(name: str) -> Change:
+    """A volume under a name of ours that holds what its author put there."""
+
+    def change(pod: Object) -> None:
+        kept = [one for one in pod["spec"]["volumes"] if one["name"] != name]
+        claim = {"name": name, "persistentVolumeClaim": {"claimName": "mine"}}
+        pod["spec"]["volumes"] = [*kept, claim]
+
+    return change
+
+
 DRIVER = {"name": "other", "csi": {"driver": "csi.spiffe.io"}}
 SECRET = {"name": "keys", "secret": {"secretName": "upstream"}}
 PROJECTED = {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
@@ -188,6 +199,8 @@ DENIED: list[tuple[str, int, Change]] = [
         "/run/spire/agent-sockets/x", "//run/./spire", "/var/run/spire", "/var", "/var/run",
         "/var/lib/kubelet/pods", "/var/lib", "/.", "/proc/1/root", "/run/containerd", "/etc",
         "/dev", "/var/run/docker.sock", "/srv/data")),
+    *((f"{name}-is-another-kind", 7, _resourced(name)) for name in (
+        "outrider-run", "outrider-state", "outrider-config", "spiffe-workload-api")),
     ("the-node-as-a-device", 7, lambda pod: (
         pod["spec"]["volumes"].append(host("/dev/sda")),
         agent(volumeDevices=[{"name": "node", "devicePath": "/dev/x"}])(pod))),
@@ -209,6 +222,8 @@ DENIED: list[tuple[str, int, Change]] = [
 
 INVALID = frozenset({
     "privileged", "the-sidecar-privileged", "all-of-proc", "the-node-as-a-device",
+    "reads-our-state-into-environment", "reads-our-run-folder-into-environment",
+    "reads-its-own-file-into-environment",
 })  # fmt: skip
 """What an API server refuses by itself, before any policy is asked."""
 
@@ -319,6 +334,8 @@ def test_a_classic_sidecar_stands_only_where_the_platform_lists_the_namespace() 
     pod = a_pod(classic)
     assert policies().denials(Request(object=pod, namespace="old-nodes")) == []
     assert {1, 2, 4} <= set(rules(policies().denials(Request(object=pod, namespace="agents"))))
+    pod["spec"]["containers"][-1]["command"] = ["/bin/sh"]
+    assert {1, 4, 7} <= set(rules(policies().denials(Request(object=pod, namespace="old-nodes"))))
 
 
 MESH = "registry.example/mesh/proxy@sha256:" + "d" * 64

@@ -123,7 +123,7 @@ variables.inits.exists(c, c.name == 'outrider' && c.?restartPolicy.orValue('') =
 {{- define "outrider.rules.2" -}}
 variables.cooperative
 || (variables.inits.size() > 2 && variables.inits[0].name == 'outrider-net-init' && variables.inits[1].name == 'outrider'
-    && variables.inits[2].name == 'outrider-verify' && variables.own.size() == 3)
+    && variables.inits[2].name == 'outrider-verify' && variables.own == ['outrider-net-init', 'outrider', 'outrider-verify'])
 || (variables.classic && variables.inits.size() > 0 && variables.inits[0].name == 'outrider-net-init'
     && variables.own == ['outrider-net-init'] && !variables.inits.exists(c, c.name == 'outrider'))
 {{- end -}}
@@ -192,6 +192,14 @@ variables.cooperative || {{ . }}.all(c, !c.?securityContext.?allowPrivilegeEscal
   && c.?env.orValue([]).all(e, !(e.?valueFrom.?fileKeyRef.?volumeName.orValue('') in variables.reservedVolumes)))
 && {{ index . 1 }}.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'outrider-run')
   && c.?env.orValue([]).all(e, e.?valueFrom.?fileKeyRef.?volumeName.orValue('') != 'outrider-run'))
+{{- end -}}
+
+{{/* 7: what bears the name of a volume of ours is one: nobody brings the sidecar files of their own. */}}
+{{- define "outrider.rules.7volumes" -}}
+variables.volumes.all(v, v.name in ['outrider-run', 'outrider-state'] ? has(v.emptyDir)
+  : v.name in ['outrider-config', 'outrider-policy'] ? has(v.configMap)
+  : v.name != 'spiffe-workload-api' || v.?csi.?driver.orValue('') in {{ toJson (list "csi.spiffe.io" .Values.identity.csiDriver | uniq) }}
+    || v.?hostPath.?path.orValue('') == {{ squote .Values.identity.hostPath }})
 {{- end -}}
 
 {{/* 10: no token of the service account, and no key that the cluster's own CA vouches for. */}}
