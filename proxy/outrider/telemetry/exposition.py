@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -49,7 +50,7 @@ class Exposition:
 
     async def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and body for a scraper that accepts `accept`."""
-        encode, content_type = choose_encoder(accept)
+        encode, content_type = _chosen(accept)
         now_s = self._clock.monotonic_s()
         made = self._made.get(content_type)
         if made is not None and now_s - made[0] < _CACHED_S:
@@ -59,15 +60,17 @@ class Exposition:
             loop = asyncio.get_running_loop()
             under_way = loop.run_in_executor(self._worker, self._encode, encode)
             self._making[content_type] = under_way
-        try:
-            body = await asyncio.shield(under_way)
-        finally:
-            if under_way.done():
-                self._making.pop(content_type, None)
+            under_way.add_done_callback(partial(self._finished, content_type, now_s))
+        return content_type, await asyncio.shield(under_way)
+
+    def _finished(self, content_type: str, began_s: float, made: asyncio.Future[bytes]) -> None:
+        """Whoever asked for the page may have left: it is kept, and grows old, all the same."""
+        del self._making[content_type]
+        if made.cancelled() or made.exception() is not None:
+            return
         if len(self._made) >= _FORMATS:
             self._made.clear()
-        self._made[content_type] = (now_s, body)
-        return content_type, body
+        self._made[content_type] = (began_s, made.result())
 
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
@@ -89,6 +92,14 @@ class Exposition:
             parts.append(part)
             time.sleep(0)  # the loop gets its turn
         return b"".join(parts)
+
+
+def _chosen(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """The plain page where `accept` names a version that is none."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def _without_head(body: bytes) -> bytes:

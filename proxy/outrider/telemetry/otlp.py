@@ -103,7 +103,16 @@ class OtlpExport:
                     going = False
                 else:
                     batch.append(kept)
-            self._send([span for tree, ahead_s in batch for span in self._spans(tree, ahead_s)])
+            self._send([span for tree, ahead_s in batch for span in self._ready(tree, ahead_s)])
+
+    def _ready(self, tree: Spans, ahead_s: float) -> list[ReadableSpan]:
+        """The spans of `tree`; none, and counted, where it cannot be said: the others still go."""
+        try:
+            return list(self._spans(tree, ahead_s))
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            logger.exception("a tree of spans cannot be said", extra={"event": "traces_failed"})
+            self._events.spans("failed", 1 + len(tree.children))
+            return []
 
     def _send(self, spans: list[ReadableSpan]) -> None:
         if not spans:

@@ -30,6 +30,15 @@ class CountingRegistry(CollectorRegistry):
         return super().collect()
 
 
+class FailingRegistry(CollectorRegistry):
+    fails = True
+
+    def collect(self) -> Iterable[Metric]:
+        if self.fails:
+            raise RuntimeError
+        return super().collect()
+
+
 @pytest.fixture(name="registry")
 def _registry() -> CountingRegistry:
     registry = CountingRegistry()
@@ -46,6 +55,13 @@ def _registry() -> CountingRegistry:
         pytest.param("*/*", "text/plain", parse_classic, id="anything"),
         pytest.param("\x00,;;q=", "text/plain", parse_classic, id="nonsense"),
         pytest.param("a," * 10_000, "text/plain", parse_classic, id="very-long"),
+        pytest.param(
+            "application/openmetrics-text; version=x.y",
+            "text/plain",
+            parse_classic,
+            id="no-version",
+        ),
+        pytest.param("text/plain; version=1.x", "text/plain", parse_classic, id="half-a-version"),
         pytest.param(OPEN, "application/openmetrics-text", parse_open, id="openmetrics"),
     ],
 )
@@ -93,6 +109,31 @@ async def test_a_scraper_that_leaves_spoils_nothing_for_the_next(
         leaving.cancel()
     _, body = await exposition.render("")
     assert b"outrider_b 2.0" in body
+    exposition.close()
+
+
+async def test_a_page_whose_scraper_left_grows_old_too(registry: CountingRegistry) -> None:
+    clock = FixedClock()
+    exposition = Exposition(registry, clock)
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(exposition.render(""))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    for making in [*exposition._making.values()]:
+        await making
+    clock.pass_s(2)
+    await exposition.render("")
+    assert registry.collected == 2
+    exposition.close()
+
+
+async def test_a_page_that_cannot_be_made_is_asked_for_again() -> None:
+    registry = FailingRegistry()
+    exposition = Exposition(registry, FixedClock())
+    with pytest.raises(RuntimeError):
+        await exposition.render("")
+    registry.fails = False
+    assert await exposition.render("") == ("text/plain; version=0.0.4; charset=utf-8", b"")
     exposition.close()
 
 

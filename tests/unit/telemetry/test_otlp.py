@@ -130,3 +130,16 @@ def test_the_end_does_not_wait_for_a_collector_that_hangs() -> None:
         began_s = clock.monotonic_s()
         export.stop()
         assert clock.monotonic_s() - began_s < 8
+
+
+def test_a_tree_that_cannot_be_said_is_counted_and_the_next_arrives() -> None:
+    events = Counting()
+    with a_collector() as collector:
+        export = an_export(collector, events)
+        spoilt = a_tree()
+        spoilt.trace_id = "no trace"
+        export.keep(spoilt)
+        export.keep(a_tree())
+        export.start()
+        export.stop()
+    assert events.counts == {"failed": 2, "exported": 2}
