@@ -11,7 +11,7 @@ from outrider.injector import names
 from tests.support import chart
 from tests.support.admission_pss import BASELINE_ADDS
 from tests.support.chart import RENDERS, Render, objects
-from tests.support.chart_sdk import sdk_objects
+from tests.support.chart_sdk import sdk_objects, texts
 
 EVERY = [pytest.param(render, id=name) for name, render in RENDERS.items()]
 
@@ -212,3 +212,17 @@ def test_names_that_look_like_numbers_stay_texts() -> None:
     document = parse_yaml(chart.settings_text(found))
     assert isinstance(document, dict)
     assert validate_injector(document).sidecar.config_map == "1e3"
+
+
+@pytest.mark.parametrize(("bundle", "warned"), [
+    pytest.param({"url": "https://rules.example/bundle.tar.gz"}, True, id="any-old-release"),
+    pytest.param({"url": "https://rules.example/bundle.tar.gz", "leastSequence": 4}, False,
+                 id="none-below-the-fourth"),
+    pytest.param({}, False, id="no-bundle-from-elsewhere"),
+])  # fmt: skip
+def test_the_notes_warn_of_a_bundle_that_may_be_rolled_back(
+    bundle: dict[str, object], warned: bool
+) -> None:
+    written = texts({"policy": {"bundle": bundle}})
+    [notes] = [text for name, text in written.items() if name.endswith("NOTES.txt")]
+    assert ("without policy.bundle.leastSequence" in notes) is warned
