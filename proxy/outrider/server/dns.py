@@ -50,6 +50,7 @@ class Resolver:
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
         self._answers: dict[tuple[str, int], tuple[float, tuple[Address, ...]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Lock] = {}
 
     async def resolve(
         self, host: str, port: int, networks: tuple[Network, ...]
@@ -86,12 +87,27 @@ class Resolver:
         return () if is_ambiguous_host(host) else await self._answer(host, port, fresh=fresh)
 
     async def _answer(self, host: str, port: int, *, fresh: bool) -> tuple[Address, ...]:
+        """What is known, else what is asked for now, once for all who want it at a time."""
+        kept = self._kept(host, port, fresh=fresh)
+        if kept is not None:
+            return kept
+        turn = self._asking.setdefault((host, port), asyncio.Lock())
+        async with turn:
+            try:
+                kept = self._kept(host, port, fresh=fresh)  # of who asked before
+                return await self._ask(host, port) if kept is None else kept
+            finally:
+                self._asking.pop((host, port), None)
+
+    def _kept(self, host: str, port: int, *, fresh: bool) -> tuple[Address, ...] | None:
         now_s = self._clock.monotonic_s()
         known = self._answers.get((host, port))
-        if known is not None and known[0] > now_s:
-            asked_s = known[0] - (self._ttl_s if known[1] else _FAILURE_S)
-            if not fresh or now_s - asked_s < _FRESH_S:
-                return known[1]
+        if known is None or known[0] <= now_s:
+            return None
+        asked_s = known[0] - (self._ttl_s if known[1] else _FAILURE_S)
+        return known[1] if not fresh or now_s - asked_s < _FRESH_S else None
+
+    async def _ask(self, host: str, port: int) -> tuple[Address, ...]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 texts = await self._lookup(host, port)

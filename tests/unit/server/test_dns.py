@@ -119,3 +119,35 @@ async def test_an_absolute_name_is_asked_for_by_no_search_list(host, asked):
     resolver = Resolver(clock=FixedClock(), lookup=absolute(lookup))
     assert await resolve(resolver, host=host) == ["10.0.0.1"]
     assert hosts == [asked]
+
+
+class HeldLookup:
+    """Answers when it is let."""
+
+    def __init__(self):
+        self.asked = 0
+        self.begun = asyncio.Event()
+        self.let = asyncio.Event()
+
+    async def __call__(self, host, port):
+        self.asked += 1
+        self.begun.set()
+        await self.let.wait()
+        return ["10.0.0.1"]
+
+
+@pytest.mark.parametrize("is_left", [False, True], ids=["who-asks-stays", "who-asks-leaves"])
+async def test_a_name_is_asked_for_once_for_all_who_want_it(is_left):
+    lookup = HeldLookup()
+    resolver = Resolver(clock=FixedClock(), lookup=lookup, timeout_s=5)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(resolve(resolver))
+        await lookup.begun.wait()
+        others = [group.create_task(resolve(resolver)) for _ in range(20)]
+        await asyncio.sleep(0)
+        if is_left:
+            first.cancel()
+        lookup.let.set()
+    assert [one.result() for one in others] == [["10.0.0.1"]] * 20
+    assert lookup.asked == 1 + is_left
+    assert resolver._asking == {}
