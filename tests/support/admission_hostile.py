@@ -4,7 +4,7 @@ The admission policies judge the same pods, patched or not.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
@@ -15,12 +15,14 @@ from tests.support.admission_shapes import CONFINED, TOKEN, TOKEN_MOUNT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hostile:
-    """`says` stands in the denial; `mode` is the capture mode of the plan."""
+    """`says` stands in the denial; `mode` is the capture mode of the plan. `lifted`: it passes
+    where `guardedAnnotations` lists the namespace."""
 
     pod: JsonObject
     reason: Reason
     says: str
     mode: CaptureMode = CaptureMode.TRANSPARENT
+    lifted: bool = False
 
 
 def _mounting(volume: JsonObject, **mount: Json) -> JsonObject:
@@ -38,6 +40,11 @@ def _with_env(*variables: JsonObject) -> JsonObject:
     return a_pod(a_container(env=list(variables)))
 
 
+def _option(name: str, value: str | None) -> dict[str, Any]:
+    option: JsonObject = {"name": name} if value is None else {"name": name, "value": value}
+    return {"dnsConfig": {"options": [option]}}
+
+
 FAKE: Final[JsonObject] = {
     "name": "outrider",
     "image": "registry.example/agent:1",
@@ -45,7 +52,110 @@ FAKE: Final[JsonObject] = {
     "restartPolicy": "Always",
 }
 
+_NAMES_LEAD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "host-aliases": (
+        "spec.hostAliases",
+        {"hostAliases": [{"ip": "192.0.2.7", "hostnames": ["api.example"]}]},
+    ),
+    "searches": ("spec.dnsConfig.searches", {"dnsConfig": {"searches": ["evil.example"]}}),
+    **{
+        f"option-{name}-{value}": ("spec.dnsConfig.options", _option(name, value))
+        for name, value in (
+            ("ndots", "6"),
+            ("ndots", "15"),
+            ("ndots", None),
+            ("ndots:15", None),
+            ("edns0\nsearch evil.example", None),
+            ("timeout", "1 ndots:15"),
+        )
+    },
+}
+UNLESS_GUARDED: Final[dict[str, Hostile]] = {
+    **{
+        f"user-of-the-image-{name}": Hostile(
+            pod=pod, reason=Reason.RESERVED_UID, says="set runAsUser", lifted=True
+        )
+        for name, pod in (
+            ("nobody-says", a_pod(securityContext=None)),
+            ("non-root-alone", a_pod(securityContext={"runAsUser": None, "runAsNonRoot": True})),
+            (
+                "one-of-two",
+                a_pod(
+                    a_container(securityContext={"runAsUser": 7}),
+                    a_container("second"),
+                    securityContext=None,
+                ),
+            ),
+            (
+                "init-container",
+                a_pod(
+                    a_container(securityContext={"runAsUser": 7}),
+                    initContainers=[a_container("i", securityContext={"runAsUser": None})],
+                    securityContext=None,
+                ),
+            ),
+        )
+    },
+    **{
+        f"path-of-the-node-{path}": Hostile(
+            pod=_mounting({"name": "mine", "hostPath": {"path": path}}),
+            reason=Reason.RESERVED_MOUNT,
+            says="hostPath",
+            lifted=True,
+        )
+        for path in (
+            "/proc/1/root/run/spire",
+            "/run/containerd",
+            "/var/run/docker.sock",
+            "/etc",
+            "/dev",
+            "/run/spire2",
+        )
+    },
+    "device-of-the-node": Hostile(
+        pod=a_pod(
+            a_container(volumeDevices=[{"name": "mine", "devicePath": "/dev/x"}]),
+            volumes=[{"name": "mine", "hostPath": {"path": "/dev/sda", "type": "BlockDevice"}}],
+        ),
+        reason=Reason.RESERVED_MOUNT,
+        says="volumeDevices",
+        lifted=True,
+    ),
+    **{
+        f"says-where-names-lead-{name}": Hostile(
+            pod=a_pod(**changes), reason=Reason.DNS_UNKNOWN, says=says, lifted=True
+        )
+        for name, (says, changes) in _NAMES_LEAD.items()
+    },
+}
+BEYOND_BASELINE: Final[dict[str, Hostile]] = {
+    **{
+        f"adds-{name}": Hostile(pod=_adding("CHOWN", name), reason=Reason.CAPABILITY, says=name)
+        for name in (
+            "SYS_MODULE",
+            "DAC_READ_SEARCH",
+            "SYS_RAWIO",
+            "BPF",
+            "PERFMON",
+            "SYS_BOOT",
+            "CHECKPOINT_RESTORE",
+            "cap_sys_module",
+            "CAP_CAP_CHOWN",
+            "SETFCAP",
+            "SETPCAP",
+            "OF_NO_KERNEL",
+        )
+    },
+    "unmasked-proc": Hostile(
+        pod=a_pod(a_container(securityContext={"procMount": "Unmasked"}), hostUsers=False),
+        reason=Reason.CAPABILITY,
+        says="procMount",
+    ),
+}
+
 HOSTILE: Final[dict[str, Hostile]] = {
+    **UNLESS_GUARDED,
+    **BEYOND_BASELINE,
     **{
         f"host-{field}": Hostile(
             pod=a_pod(**{field: True}), reason=Reason.HOST_NAMESPACE, says=f"spec.{field} is true"
@@ -313,7 +423,37 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     "spiffe-volume-that-nobody-mounts": a_pod(
         volumes=[{"name": "mine", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}]
     ),
-    "other-host-path": _mounting({"name": "mine", "hostPath": {"path": "/run/spire2"}}),
+    "host-path-that-nobody-mounts": a_pod(
+        volumes=[{"name": "mine", "hostPath": {"path": "/proc/1/root"}}]
+    ),
+    "each-container-names-its-user": a_pod(
+        a_container(securityContext={"runAsUser": 7}),
+        initContainers=[a_container("i", securityContext={"runAsUser": 0})],
+        securityContext=None,
+    ),
+    "adds-what-harms-nobody": _adding(
+        "AUDIT_WRITE",
+        "CAP_CHOWN",
+        "dac_override",
+        "cap_fowner",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SYS_CHROOT",
+    ),
+    "default-proc": a_pod(a_container(securityContext={"procMount": "Default"})),
+    "dns-options": a_pod(
+        hostAliases=[],
+        dnsConfig={
+            "searches": [],
+            "options": [
+                {"name": "ndots", "value": "5"},
+                {"name": "timeout", "value": "15"},
+                {"name": "single-request-reopen"},
+            ],
+        },
+    ),
     "config-map-volume": _mounting({"name": "app", "configMap": {"name": "app"}}),
     "secret-volume-that-nobody-mounts": a_pod(
         volumes=[{"name": "keys", "secret": {"secretName": "upstream"}}]

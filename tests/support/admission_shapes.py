@@ -145,7 +145,7 @@ SHAPES: Final[dict[str, Shape]] = {
         namespace=LISTED,
     ),
     "capture-watched": Shape(pod=a_pod(), plan=a_plan(capture_watch=True)),
-    "dual-stack-dns": Shape(
+    "dual-stack-dns-guarded": Shape(
         pod=a_pod(
             dnsPolicy="None",
             dnsConfig={"nameservers": ["10.96.0.11", "fd00::a"], "searches": ["svc.cluster.local"]},

@@ -217,7 +217,8 @@ class InjectorSettings:
     """
     guarded_annotations: NamespaceList = field(default_factory=NamespaceList)
     """Namespaces whose pods may carry annotations that can weaken enforcement, such as the capture
-    mode; elsewhere they deny."""
+    mode; may leave the user to the image, mount folders of the node, and name DNS servers, search
+    domains and `hostAliases` of their own. Elsewhere all of it denies."""
     agent_secrets: AgentSecrets = field(default_factory=AgentSecrets)
     """Who may hold upstream secrets beside the sidecar."""
     classic_sidecar: NamespaceList = field(default_factory=NamespaceList)
@@ -227,7 +228,8 @@ class InjectorSettings:
     """Outside cooperative mode: `patch` takes SETUID, SETGID, NET_RAW and escalation from the other
     containers; `audit` warns; `off` leaves them able to walk round the capture."""
     trusted_containers: Annotated[tuple[TrustedContainer, ...], Field(max_length=64)] = ()
-    """Containers of the platform that are neither hardened nor asked for secrets."""
+    """Containers of the platform that are neither hardened nor asked for secrets or a user, and may
+    add SETUID, SETGID, SETFCAP and SETPCAP; privileged or with a hostPath they are denied too."""
     capture: InjectedCapture = field(default_factory=InjectedCapture)
     """How a pod's connections reach the sidecar."""
     net_init: NetInit = field(default_factory=NetInit)

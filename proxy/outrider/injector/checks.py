@@ -4,25 +4,25 @@ Laws: everything here judges the author's containers, never ours; a trusted plat
 free of the rules the platform listed it for, and of no other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from outrider.core.capture import CaptureMode
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json
+from outrider.injector.mounts import MOST_VARIABLES, refuse_mounts, volume_uses
 from outrider.injector.names import (
+    ALLOWED_CAPABILITIES,
     DROPPED_CAPABILITIES,
-    FORBIDDEN_CAPABILITIES,
     MESH_CONTAINERS,
     NO_PROXY,
     NO_PROXY_VARIABLES,
     PROXY_URL,
     PROXY_VARIABLES,
-    RUN_VOLUME,
+    TRUSTED_CAPABILITIES,
     UID,
-    VOLUMES,
     Port,
 )
+from outrider.injector.others import Others, security
 from outrider.injector.plan import Plan
 from outrider.injector.reading import (
     Container,
@@ -35,45 +35,10 @@ from outrider.injector.reading import (
     words,
 )
 from outrider.injector.reasons import DeniedError, Reason
+from outrider.injector.resolution import refuse_names
 
-_ENDS: Final = ("@", ":", "/")
 _PORTS: Final = frozenset(port.value for port in Port)
 _WINDOWS_LABELS: Final = ("kubernetes.io/os", "beta.kubernetes.io/os")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
-    """The author's containers, and those of them the platform trusts (by group and place)."""
-
-    every: tuple[Container, ...]
-    trusted: frozenset[tuple[str, int]]
-
-    def untrusted(self) -> Iterator[Container]:
-        return (one for one in self.every if (one.group, one.index) not in self.trusted)
-
-    def is_trusted(self, one: Container) -> bool:
-        return (one.group, one.index) in self.trusted
-
-
-def others_of(containers: Iterable[Container], plan: Plan) -> Others:
-    every = tuple(containers)
-    return Others(
-        every=every,
-        trusted=frozenset(
-            (one.group, one.index)
-            for one in every
-            for trusted in plan.trusted
-            if one.name == trusted.name
-            and _is_below(str(one.body.get("image", "")), trusted.image_prefix)
-        ),
-    )
-
-
-def _is_below(image: str, prefix: str) -> bool:
-    """Whether `image` begins with `prefix` and goes on where a name ends: `vault` is no prefix of
-    `vault-of-mine:1`."""
-    rest = image.removeprefix(prefix)
-    return image.startswith(prefix) and (not rest or prefix[-1:] in _ENDS or rest[0] in _ENDS)
 
 
 def refuse_pod(pod: Pod) -> None:
@@ -100,8 +65,12 @@ def refuse_pod(pod: Pod) -> None:
 def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
     """Raises `DeniedError` for the first thing of the author's that goes round the sidecar."""
     _refuse_uids(pod, others)
+    captured = plan.capture.mode is not CaptureMode.COOPERATIVE
+    if captured and namespace not in plan.exceptions.guarded_annotations:
+        _refuse_users_of_images(pod, others)
+        refuse_names(pod)
     _refuse_capabilities(others)
-    _refuse_mounts(pod, others, plan)
+    refuse_mounts(pod, others, plan, namespace)
     if namespace not in plan.exceptions.agent_secrets:
         _refuse_secrets(pod, others)
     _refuse_ports(others)
@@ -120,7 +89,7 @@ def _refuse_uids(pod: Pod, others: Others) -> None:
         raise malformed(whole, "supplementalGroups", what="is no list")
     fields += [(whole, "supplementalGroups", group) for group in groups or ()]
     for one in others.every:
-        own = _security(one)
+        own = security(one)
         fields += [(one, name, own.get(name)) for name in ("runAsUser", "runAsGroup")]
     for where, name, value in fields:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
@@ -132,13 +101,26 @@ def _refuse_uids(pod: Pod, others: Others) -> None:
             )
 
 
-def _security(one: Container) -> JsonObject:
-    return members(one.body.get("securityContext"), one, "securityContext")
+def _refuse_users_of_images(pod: Pod, others: Others) -> None:
+    for one in without_user(pod, others):
+        raise DeniedError(
+            Reason.RESERVED_UID,
+            f"{one.where}.securityContext.runAsUser is not set, nor is the pod's: the image's own "
+            f"user counts then, and may be the sidecar's, {UID}: set runAsUser",
+        )
+
+
+def without_user(pod: Pod, others: Others) -> Iterator[Container]:
+    """Untrusted containers whose user the image says."""
+    whole = members(pod.spec.get("securityContext"), "spec.securityContext").get("runAsUser")
+    for one in others.untrusted():
+        if whole is None and security(one).get("runAsUser") is None:
+            yield one
 
 
 def _refuse_capabilities(others: Others) -> None:
-    for one in others.untrusted():
-        context = _security(one)
+    for one in others.every:
+        context = security(one)
         privileged = context.get("privileged")
         if privileged is not None and privileged is not False:
             raise DeniedError(
@@ -151,9 +133,16 @@ def _refuse_capabilities(others: Others) -> None:
                 Reason.UNSUPPORTED_OS,
                 f"{one.where}.securityContext.windowsOptions.hostProcess is true",
             )
+        if context.get("procMount") not in (None, "Default"):
+            raise DeniedError(
+                Reason.CAPABILITY,
+                f"{one.where}.securityContext.procMount is not Default: it could write the "
+                "kernel's settings",
+            )
         capabilities = members(context.get("capabilities"), one, "securityContext.capabilities")
+        allowed = TRUSTED_CAPABILITIES if others.is_trusted(one) else ALLOWED_CAPABILITIES
         for name in words(capabilities.get("add"), one, "securityContext.capabilities.add"):
-            if name.upper().removeprefix("CAP_") in FORBIDDEN_CAPABILITIES:
+            if name.upper().removeprefix("CAP_") not in allowed:
                 raise DeniedError(
                     Reason.CAPABILITY,
                     f"{one.where}.securityContext.capabilities.add has {shown(name)}: it could go "
@@ -162,76 +151,14 @@ def _refuse_capabilities(others: Others) -> None:
                 )
 
 
-def _refuse_mounts(pod: Pod, others: Others, plan: Plan) -> None:
-    refused = _reserved_volumes(pod, plan)
-    for one in others.every:
-        for field, name in _volume_uses(one):
-            if name not in refused or (name == RUN_VOLUME and others.is_trusted(one)):
-                continue
-            raise DeniedError(
-                Reason.RESERVED_MOUNT,
-                f"{one.where}.{field} takes volume {shown(name)}: {refused[name]}",
-            )
-
-
-def _reserved_volumes(pod: Pod, plan: Plan) -> dict[str, str]:
-    """Volumes that only the sidecar may mount, by name, and why."""
-    refused = dict.fromkeys(VOLUMES, "it is the sidecar's own")
-    drivers = {plan.identity.driver, "csi.spiffe.io"}
-    for place, volume in enumerate(pod.volumes):
-        where, name = f"spec.volumes[{place}]", str(volume["name"])
-        driver = members(volume.get("csi"), f"{where}.csi").get("driver")
-        if isinstance(driver, str) and driver in drivers:
-            refused[name] = f"its CSI driver, {shown(driver)}, gives the sidecar's identity"
-        path = members(volume.get("hostPath"), f"{where}.hostPath").get("path")
-        for reserved in (*plan.reserved_paths, plan.identity.host_path):
-            if isinstance(path, str) and _overlap(path, reserved):
-                refused[name] = f"its hostPath reaches {reserved} of the node"
-    return refused
-
-
-def _volume_uses(one: Container) -> Iterator[tuple[str, str]]:
-    """Volumes a container can read: field and volume name."""
-    for field in ("volumeMounts", "volumeDevices"):
-        for mount in objects(one.body.get(field), one, field):
-            yield field, str(mount.get("name"))
-    for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
-        if variable.get("valueFrom") is None:
-            continue
-        source = members(variable["valueFrom"], one, "env.valueFrom")
-        file = members(source.get("fileKeyRef"), one, "env.valueFrom.fileKeyRef")
-        if file:
-            yield "env.valueFrom.fileKeyRef", str(file.get("volumeName"))
-
-
-_MOST_VARIABLES: Final = 4096
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether one path is the other, or above or below it, however it is written."""
-    first, second = _parts(one), _parts(other)
-    shorter = min(len(first), len(second))
-    return first[:shorter] == second[:shorter]
-
-
-def _parts(path: str) -> list[str]:
-    found: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            found = found[:-1]
-        elif part not in {"", "."}:
-            found.append(part)
-    return found[1:] if found[:2] == ["var", "run"] else found  # /var/run is /run on every node
-
-
 def _refuse_secrets(pod: Pod, others: Others) -> None:
     """Agents hold no upstream secrets (KUBERNETES §6, rules 10 to 12)."""
     volumes = dict(_secret_volumes(pod))
     for one in others.untrusted():
-        for field, name in _volume_uses(one):
+        for field, name in volume_uses(one):
             if name in volumes:
                 raise _secret(f"{one.where}.{field} mounts {shown(name)}, {volumes[name]}")
-        for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
+        for variable in objects(one.body.get("env"), one, "env", most=MOST_VARIABLES):
             if variable.get("valueFrom") is None:
                 continue
             source = members(variable["valueFrom"], one, "env.valueFrom")
@@ -302,7 +229,7 @@ def proxy_variables() -> dict[str, str]:
 def _refuse_proxies(others: Others) -> None:
     wanted = proxy_variables()
     for one in others.every:
-        for variable in objects(one.body.get("env"), one, "env", most=_MOST_VARIABLES):
+        for variable in objects(one.body.get("env"), one, "env", most=MOST_VARIABLES):
             name: Json = variable.get("name")
             if not isinstance(name, str) or name not in wanted:
                 continue
@@ -316,7 +243,7 @@ def _refuse_proxies(others: Others) -> None:
 
 def unhardened(one: Container) -> tuple[bool, list[str]]:
     """What a container lacks of rule 10: whether it may gain privileges, and what it keeps."""
-    context = _security(one)
+    context = security(one)
     capabilities = members(context.get("capabilities"), one, "capabilities")
     dropped = set(words(capabilities.get("drop"), one, "capabilities.drop"))
     kept = [] if "ALL" in dropped else [c for c in DROPPED_CAPABILITIES if c not in dropped]

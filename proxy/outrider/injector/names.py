@@ -58,10 +58,23 @@ UID: Final = 2102
 HELPER_UID: Final = 65534
 """uid and gid of net-init and verify: captured like any other."""
 
-FORBIDDEN_CAPABILITIES: Final = frozenset(
-    {"ALL", "NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "SYS_ADMIN", "SYS_PTRACE"}
+ALLOWED_CAPABILITIES: Final = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SYS_CHROOT",
+    }
 )
-"""What no other container may add, in any case, with `CAP_` before it or not."""
+"""What an agent's container may add, in any case, with `CAP_` before it or not: Pod Security's
+baseline without what changes who a process is."""
+TRUSTED_CAPABILITIES: Final = ALLOWED_CAPABILITIES | {"SETFCAP", "SETGID", "SETPCAP", "SETUID"}
+"""What a container of the platform's may add: the whole baseline."""
 DROPPED_CAPABILITIES: Final = ("SETUID", "SETGID", "NET_RAW")
 """What every other container must drop: runtimes grant these three by default."""
 

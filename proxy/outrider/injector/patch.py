@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
-from outrider.injector.checks import Others, proxy_variables, unhardened
+from outrider.injector.checks import proxy_variables, unhardened
 from outrider.injector.names import RESERVED_PREFIX, SIDECAR, VOLUMES
+from outrider.injector.others import Others
 from outrider.injector.parts import Parts
 from outrider.injector.reading import Container, Pod, shown
 from outrider.injector.reasons import DeniedError, Reason

@@ -60,14 +60,17 @@ REMEDIES: Final = {
         "a container or volume of our name that is not what we would write",
         "rename or remove it; keep other webhooks off `outrider*`",
     ),
-    Reason.RESERVED_UID: ("uid or gid 2102, the sidecar's", "choose another"),
+    Reason.RESERVED_UID: (
+        "uid or gid 2102, the sidecar's, or no `runAsUser`, so that the image may choose it",
+        "set `runAsUser` to another; without one it passes where `guardedAnnotations` do",
+    ),
     Reason.CAPABILITY: (
-        "privileged, or a capability that goes round capture",
+        "privileged, `procMount`, or a capability beyond the few that are harmless",
         "start the image as its own user in place of stepping down from root",
     ),
     Reason.RESERVED_MOUNT: (
-        "a mount of our volumes, of the SPIFFE driver's, or of its folder on the node",
-        "take it away: identity is the sidecar's alone",
+        "a mount of our volumes, of the SPIFFE driver's, or of any folder of the node (`hostPath`)",
+        "take it away; other folders of the node pass where `guardedAnnotations` do",
     ),
     Reason.AGENT_SECRET: (
         "a mounted token or Secret, or a Secret in the environment",
@@ -79,8 +82,8 @@ REMEDIES: Final = {
         "take them away, or capture with `transparent`",
     ),
     Reason.DNS_UNKNOWN: (
-        "nobody knows which DNS servers the pod asks, or it names one of its own",
-        "list them in `capture.dnsServers`; other ones pass where `guardedAnnotations` do",
+        "the pod's DNS servers are unknown or its own choice; `hostAliases`, `searches`, `ndots`",
+        "list servers in `capture.dnsServers`; the others pass where `guardedAnnotations` do",
     ),
     Reason.MALFORMED: ("the pod or the review cannot be read whole", "mend the field it names"),
     Reason.INTERNAL: ("a fault of ours", "report it, with the injector's log"),

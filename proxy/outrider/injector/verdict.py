@@ -19,13 +19,15 @@ from outrider.core.jsonvalue import Json, JsonObject, json_digest
 from outrider.injector import names
 from outrider.injector.annotations import chosen
 from outrider.injector.capture import nameserver
-from outrider.injector.checks import Others, others_of, refuse_others, refuse_pod, unhardened
+from outrider.injector.checks import refuse_others, refuse_pod, unhardened, without_user
 from outrider.injector.names import Inject
+from outrider.injector.others import Others, others_of
 from outrider.injector.parts import Parts, parts_of
 from outrider.injector.patch import Marks, mark_ops, operations, sidecar_image, split
 from outrider.injector.plan import Entry, Hardening, Plan
-from outrider.injector.reading import Pod, malformed, members, objects, read_pod, shown, words
+from outrider.injector.reading import Pod, malformed, members, read_pod, shown, words
 from outrider.injector.reasons import DeniedError, Outcome, Reason
+from outrider.injector.resolution import own_names
 
 MOST_WARNINGS: Final = 8
 _DEFAULT_GRACE_S: Final = 30
@@ -109,8 +111,9 @@ def _injected(namespace: str, pod: Pod, plan: Plan) -> Verdict:
     if hardening is Hardening.AUDIT:
         warnings += _audited(others)
     if plan.capture.mode is not CaptureMode.COOPERATIVE:
+        warnings += _may_be_anybody(pod, others)
         warnings += _may_be_root(pod, others)
-    warnings += _aliases(pod)
+    warnings += [f"{found}, to the sidecar as well" for found in own_names(pod)]
     warnings += _grace(pod, plan)
     return Verdict(
         outcome=Outcome.INJECTED if ops else Outcome.UNCHANGED,
@@ -184,15 +187,11 @@ def _audited(others: Others) -> list[str]:
     ]
 
 
-def _aliases(pod: Pod) -> list[str]:
-    named = [
-        shown(name)
-        for alias in objects(pod.spec.get("hostAliases"), "spec.hostAliases")
-        for name in words(alias.get("hostnames"), "spec.hostAliases.hostnames")
-    ]
-    if not named:
+def _may_be_anybody(pod: Pod, others: Others) -> list[str]:
+    found = [shown(one.name) for one in without_user(pod, others)]
+    if not found:
         return []
-    return [f"spec.hostAliases says where {shown(', '.join(named))} is to the sidecar as well"]
+    return [f"runs as the user of its image, which may be the sidecar's: {', '.join(found)}"]
 
 
 def _may_be_root(pod: Pod, others: Others) -> list[str]:

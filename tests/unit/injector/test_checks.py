@@ -7,11 +7,11 @@ import pytest
 
 from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import JsonObject
-from outrider.injector.plan import Entry, Identity, TrustedContainer
+from outrider.injector.plan import Entry, TrustedContainer
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge
 from tests.support.admission import LISTED, a_container, a_plan, a_pod, admitted, call
-from tests.support.admission_hostile import HOSTILE, NEAR_MISSES
+from tests.support.admission_hostile import HOSTILE, NEAR_MISSES, UNLESS_GUARDED
 
 TRUSTED = a_plan(trusted=(TrustedContainer(name="vault", image_prefix="registry.example/vault@"),))
 VAULT = "registry.example/vault@sha256:" + "c" * 64
@@ -55,7 +55,12 @@ def test_secrets_are_allowed_in_listed_namespaces_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, case in HOSTILE.items() if case.reason is not Reason.AGENT_SECRET]
+    "name",
+    [
+        name
+        for name, case in HOSTILE.items()
+        if case.reason is not Reason.AGENT_SECRET and not case.lifted
+    ],
 )
 def test_no_other_rule_is_lifted_where_secrets_are(name: str) -> None:
     case = HOSTILE[name]
@@ -63,11 +68,44 @@ def test_no_other_rule_is_lifted_where_secrets_are(name: str) -> None:
     assert verdict.reason is case.reason
 
 
+@pytest.mark.parametrize("name", list(UNLESS_GUARDED))
+def test_what_guarded_annotations_lift_passes_there_and_without_capture(name: str) -> None:
+    pod = UNLESS_GUARDED[name].pod
+    assert judge(Entry.NAMESPACE, LISTED, pod, a_plan()).outcome is Outcome.INJECTED
+    cooperative = judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE))
+    assert cooperative.outcome is Outcome.INJECTED
+    dropping = judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.ENFORCE_DROP))
+    assert dropping.reason is UNLESS_GUARDED[name].reason
+
+
+def test_a_trusted_container_may_leave_its_user_to_its_image() -> None:
+    own = a_container(securityContext={"runAsUser": 7})
+    for image, expected in ((VAULT, Outcome.INJECTED), ("x:1", Outcome.DENIED)):
+        pod = a_pod(own, a_container("vault", image=image), securityContext=None)
+        assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).outcome is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"securityContext": {"privileged": True}}, Reason.CAPABILITY),
+        ({"securityContext": {"procMount": "Unmasked"}}, Reason.CAPABILITY),
+        ({"securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}, Reason.CAPABILITY),
+        ({"securityContext": {"capabilities": {"add": ["NET_RAW"]}}}, Reason.CAPABILITY),
+        ({"volumeMounts": [{"name": "node", "mountPath": "/n"}]}, Reason.RESERVED_MOUNT),
+    ],
+)
+def test_a_trusted_container_gets_no_hold_of_the_node(changes: JsonObject, reason: Reason) -> None:
+    node = {"name": "node", "hostPath": {"path": "/srv"}}
+    pod = a_pod(a_container(), a_container("vault", image=VAULT, **changes), volumes=[node])
+    assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).reason is reason
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"securityContext": {"privileged": True}}, id="privileged"),
-        pytest.param({"securityContext": {"capabilities": {"add": ["SETUID"]}}}, id="capability"),
+        pytest.param({"securityContext": {"capabilities": {"add": ["SETUID"]}}}, id="setuid"),
+        pytest.param({"securityContext": {"capabilities": {"add": ["cap_setfcap"]}}}, id="setfcap"),
         pytest.param({"envFrom": [{"secretRef": {"name": "s"}}]}, id="secret"),
         pytest.param({"volumeMounts": [{"name": "outrider-run", "mountPath": "/x"}]}, id="run"),
     ],
@@ -102,47 +140,11 @@ def test_a_trusted_container_is_bound_by_the_others(changes: JsonObject, reason:
     assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).reason is reason
 
 
-@pytest.mark.parametrize(
-    ("prefix", "image", "trusted"),
-    [
-        ("r.example/vault", "r.example/vault:1", True),
-        ("r.example/vault", "r.example/vault@sha256:ab", True),
-        ("r.example/vault", "r.example/vault/agent:1", True),
-        ("r.example/vault", "r.example/vault", True),
-        ("r.example/platform/", "r.example/platform/vault:1", True),
-        ("r.example/vault", "r.example/vault-of-mine:1", False),
-        ("r.example/vault", "r.example/vaults", False),
-        ("r.example/vault", "evil.example/r.example/vault:1", False),
-        ("r.example/vault", "", False),
-    ],
-)
-def test_an_images_beginning_ends_where_a_name_ends(prefix: str, image: str, trusted: bool) -> None:
-    plan = a_plan(trusted=(TrustedContainer(name="vault", image_prefix=prefix),))
-    body = a_container("vault", image=image, securityContext={"privileged": True})
-    outcome = judge(Entry.NAMESPACE, "agents", a_pod(a_container(), body), plan).outcome
-    assert (outcome is Outcome.INJECTED) is trusted
-
-
 def test_a_trusted_container_is_not_hardened() -> None:
     pod = a_pod(a_container(), a_container("vault", image=VAULT))
     patched = admitted(pod, TRUSTED).pod
     containers = patched["spec"]["containers"]  # type: ignore[index,call-overload]
     assert ["securityContext" in body for body in containers] == [True, False]
-
-
-def test_the_platforms_own_driver_and_host_path_are_reserved_too() -> None:
-    plan = a_plan(identity=Identity(driver="csi.own.example", host_path="/opt/spire/sockets"))
-    for volume in (
-        {"csi": {"driver": "csi.own.example"}},
-        {"csi": {"driver": "csi.spiffe.io"}},
-        {"hostPath": {"path": "/opt/spire"}},
-        {"hostPath": {"path": "/run/spire"}},
-    ):
-        pod = a_pod(
-            a_container(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
-            volumes=[{"name": "v", **volume}],
-        )
-        assert judge(Entry.NAMESPACE, "agents", pod, plan).reason is Reason.RESERVED_MOUNT
 
 
 @pytest.mark.parametrize(

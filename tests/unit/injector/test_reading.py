@@ -55,3 +55,25 @@ def test_what_is_no_pod_is_refused(pod: Json, where: str) -> None:
 def test_what_the_author_wrote_is_shown_short_and_printable() -> None:
     assert shown("a\nb" + "c" * 100) == "a�b" + "c" * 57 + "…"
     assert shown(["x"]) == "['x']"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        pytest.param("/a" + "/.." * 100_000, "is longer than 4096 characters", id="of-steps-back"),
+        pytest.param("/" + "a" * 4096, "is longer than 4096 characters", id="long"),
+        pytest.param("/srv/../run/spire", "has a part that is ..", id="step-back"),
+        pytest.param("..", "has a part that is ..", id="step-back-alone"),
+        pytest.param(7, "is no text", id="number"),
+    ],
+)
+def test_a_path_of_the_node_that_no_server_takes_is_malformed(path: object, says: str) -> None:
+    volume = {"name": "v", "hostPath": {"path": path}}
+    with pytest.raises(DeniedError, match="hostPath") as denied:
+        read_pod(a_pod(volumes=[volume]))
+    assert denied.value.message == f"spec.volumes[0].hostPath.path {says}"
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 4095, "/srv/..data", "/a...", None])
+def test_a_plain_path_of_the_node_is_read(path: str | None) -> None:
+    assert read_pod(a_pod(volumes=[{"name": "v", "hostPath": {"path": path}}])).volumes

@@ -270,18 +270,26 @@ def test_a_container_that_may_be_root_is_warned_of(
     whole: dict[str, object] | None, own: dict[str, object] | None, warned: bool
 ) -> None:
     pod = a_pod(a_container(securityContext=own), securityContext=whole)
-    lines = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
+    lines = judge(Entry.NAMESPACE, LISTED, pod, a_plan()).warnings
+    lines = tuple(line for line in lines if "user of its image" not in line)
     assert [line.endswith("/etc/hosts, which the sidecar shares: agent") for line in lines] == (
         [True] if warned else []
     )
     assert judge(Entry.NAMESPACE, "agents", pod, a_plan(CaptureMode.COOPERATIVE)).warnings == ()
 
 
-def test_names_that_the_author_resolves_are_warned_of() -> None:
+def test_names_that_the_author_resolves_are_warned_of_where_the_namespace_may() -> None:
     aliases = [{"ip": "192.0.2.7", "hostnames": ["api.example"]}]
     pod = a_pod(hostAliases=aliases, **NON_ROOT)
-    (line,) = judge(Entry.NAMESPACE, "agents", pod, a_plan()).warnings
-    assert line == "spec.hostAliases says where api.example is to the sidecar as well"
+    (line,) = judge(Entry.NAMESPACE, LISTED, pod, a_plan()).warnings
+    assert line == "spec.hostAliases says where api.example is, to the sidecar as well"
     assert (
-        judge(Entry.NAMESPACE, "agents", a_pod(hostAliases=[], **NON_ROOT), a_plan()).warnings == ()
+        judge(Entry.NAMESPACE, LISTED, a_pod(hostAliases=[], **NON_ROOT), a_plan()).warnings == ()
     )
+
+
+def test_a_user_that_the_image_says_is_warned_of_where_the_namespace_may() -> None:
+    pod = a_pod(a_container(securityContext={"runAsNonRoot": True}), securityContext=None)
+    (line,) = judge(Entry.NAMESPACE, LISTED, pod, a_plan()).warnings
+    assert line == "runs as the user of its image, which may be the sidecar's: agent"
+    assert judge(Entry.NAMESPACE, LISTED, a_pod(), a_plan()).warnings == ()
