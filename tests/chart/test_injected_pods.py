@@ -51,7 +51,7 @@ def test_a_pod_as_the_injector_leaves_it_is_let_in(path: Path) -> None:
         for key, wanted in (
             ("classicSidecar.namespaces", "classic" in path.stem),
             ("agentSecrets.exceptions", "listed" in path.stem),
-            ("guardedAnnotations.namespaces", "guarded" in path.stem or "dns" in path.stem),
+            ("guardedAnnotations.namespaces", "guarded" in path.stem),
         )
         if wanted
     ]

@@ -69,7 +69,9 @@ def test_names_are_those_of_the_injector() -> None:
     assert f"'{names.RUN_VOLUME}'" in rules
     listed = re.search(r'"outrider\.rules\.baseline" -}}\n\[(.+)\]', rules)
     assert listed is not None
-    assert set(re.findall(r"\w+", listed[1])) == BASELINE_ADDS
+    assert set(re.findall(r"\w+", listed[1])) == names.TRUSTED_CAPABILITIES == BASELINE_ADDS
+    kept = ", ".join(f"'{one}'" for one in sorted(BASELINE_ADDS - names.ALLOWED_CAPABILITIES))
+    assert f"[{kept}]" in rules
     for path in (
         names.OUTRIDER_BINARY, names.NFT_BINARY, names.RUN_PATH, names.STATE_PATH, names.TOKEN_PATH,
         names.CONFIG_PATH, names.POLICY_PATH, names.WORKLOAD_PATH, names.ENDPOINT_VARIABLE,
