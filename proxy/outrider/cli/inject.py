@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from outrider.cli.common import err, faults_in_words, plain
-from outrider.config.injector import InjectorSettings, load_injector
+from outrider.config.injector import InjectedCapture, InjectorSettings, load_injector
 from outrider.config.manifests import STREAM_BYTES, Document, as_yaml, read_manifests
 from outrider.core.errors import ConfigError
 from outrider.injector.plan import Entry, Plan
@@ -35,6 +35,10 @@ def inject(  # noqa: PLR0913, PLR0917 - one parameter for each option
         str | None,
         typer.Option("--image", help="Image of the sidecar, in place of a settings file."),
     ] = None,
+    dns_server: Annotated[
+        list[str] | None,
+        typer.Option("--dns-server", help="With --image: IP address of a DNS server of pods."),
+    ] = None,
     labelled: Annotated[
         bool,
         typer.Option("--labelled", help="Only pods labelled outrider.dev/inject: enabled."),
@@ -50,7 +54,7 @@ def inject(  # noqa: PLR0913, PLR0917 - one parameter for each option
     is labelled `enabled`; other documents pass unchanged. Exit 2 where a pod would be denied:
     nothing is printed then but the reasons."""
     with faults_in_words():
-        plan = _plan(settings, image)
+        plan = _plan(settings, image, tuple(dns_server or ()))
         documents = read_manifests(_read(file))
         entry = Entry.POD if labelled else Entry.NAMESPACE
         manifests = tuple(_inject(one, plan, entry, namespace) for one in documents)
@@ -71,11 +75,12 @@ def _inject(document: Document, plan: Plan, entry: Entry, namespace: str | None)
     return manifest
 
 
-def _plan(settings: Path | None, image: str | None) -> Plan:
-    if settings is not None and image is None:
+def _plan(settings: Path | None, image: str | None, dns_servers: tuple[str, ...]) -> Plan:
+    if settings is not None and image is None and not dns_servers:
         return plan_of(load_injector(settings))
     if image is not None and settings is None:
-        return plan_of(InjectorSettings(image=image))
+        capture = InjectedCapture(dns_servers=dns_servers)
+        return plan_of(InjectorSettings(image=image, capture=capture))
     raise ConfigError("give --settings FILE, the injector's own, or --image, one of the two")
 
 

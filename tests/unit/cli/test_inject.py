@@ -104,11 +104,19 @@ def test_labelled_leaves_the_others_alone(tmp_path: Path, settings: Path) -> Non
     assert (said.code, said.out) == (0, bare)
 
 
-def test_an_image_does_for_settings(tmp_path: Path) -> None:
-    pod = ENABLED + "  dnsPolicy: None\n  dnsConfig: {nameservers: [10.0.0.1]}\n"
-    pod = pod.replace("dnsPolicy: None", 'dnsPolicy: "None"')
-    said = outrider("inject", "-f", _file(tmp_path, pod), "--image", IMAGE)
+def test_an_image_and_a_dns_server_do_for_settings(tmp_path: Path) -> None:
+    file = _file(tmp_path, ENABLED)
+    said = outrider("inject", "-f", file, "--image", IMAGE, "--dns-server", "10.0.0.1")
     assert (said.code, IMAGE in said.out) == (0, True)
+    assert "ip daddr { 10.0.0.1 } udp dport 53 accept" in said.out
+    nobody = outrider("inject", "-f", file, "--image", IMAGE)
+    assert (nobody.code, nobody.out, "dns_unknown" in nobody.err) == (2, "", True)
+
+
+def test_a_dns_server_beside_settings_is_refused(tmp_path: Path, settings: Path) -> None:
+    file = _file(tmp_path, ENABLED)
+    said = outrider("inject", "-f", file, "--settings", settings, "--dns-server", "10.0.0.1")
+    assert (said.code != 0, said.out) == (True, "")
 
 
 def test_a_doubtful_key_matters_only_where_the_document_is_rewritten(
