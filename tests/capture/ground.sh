@@ -14,7 +14,7 @@ ip addr add 93.184.216.34/32 dev lo
 ip addr add 2606:2800:220:1::7/128 dev lo nodad
 
 printf '%s\n' '127.0.0.1 localhost' '::1 localhost' \
-  '93.184.216.34 api.acme.test' '2606:2800:220:1::7 api.acme.test' >"$folder/hosts"
+  '93.184.216.34 api.acme.test api.acme.test.' '2606:2800:220:1::7 api.acme.test api.acme.test.' >"$folder/hosts"
 mount --bind "$folder/hosts" /etc/hosts
 
 touch "$folder/pod.net"

@@ -161,12 +161,16 @@ def test_an_agent_that_rewrites_hosts_leads_a_granted_name_nowhere(pod: Pod) -> 
     elsewhere = "2606:2800:220:1::8"
     pod.ground.run("ip", "addr", "add", f"{elsewhere}/128", "dev", "lo", "nodad").checked()
     try:
-        hosts.write_text(f"{before}{elsewhere} {NAME}\n")
+        hosts.write_text(f"{before}{elsewhere} {NAME} {NAME}.\n")
         ask = (elsewhere, "443", NAME, f"{pod.folder}/ca.pem", "hello")
         assert "heard" not in pod.python(TLS, *ask).out
         assert "names_changed" in pod.proxied()
     finally:
         hosts.write_text(before)
+        # put back, and still no name means anything in this life of the proxy
+        late = pod.python(TLS, V4, "443", NAME, f"{pod.folder}/ca.pem", "hello").out
+        pod.stop_proxy()
+    assert "heard" not in late
     assert pod.heard() == []
 
 
