@@ -226,6 +226,8 @@ INVALID = frozenset({
     "reads-its-own-file-into-environment",
 })  # fmt: skip
 """What an API server refuses by itself, before any policy is asked."""
+UNKNOWN = frozenset({"key-and-certificate"})
+"""What 1.34 takes out of a pod without a word: its feature is off there."""
 
 LET_IN: list[tuple[str, int, Change]] = [
     ("injected", 0, lambda _: None),
