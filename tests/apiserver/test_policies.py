@@ -9,7 +9,16 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from tests.chart.test_policies import DENIED, INVALID, LET_IN, MIRROR, PLAIN, SCOPE, UNKNOWN, labelled
+from tests.chart.test_policies import (
+    DENIED,
+    INVALID,
+    LET_IN,
+    MIRROR,
+    PLAIN,
+    SCOPE,
+    UNKNOWN,
+    labelled,
+)
 from tests.support.chart import NAMESPACE, Object
 from tests.support.control_plane import ControlPlane
 from tests.support.ground import Told, wait_for
