@@ -54,6 +54,7 @@ LAXER = frozenset(
         ("EF-08", "/resource/properties/tags/0"),
         ("ID-02", "/subject/properties/environment"),  # declared none: nothing to compare
         ("PV-01", "/action/properties/destinations/1/pointer"),  # then no argument names it
+        ("TS-08", "/action/properties/protocol"),  # the proxy says it always: no tunnel without
         *((code, "/resource/properties/tags/0") for code in TAGGED),
         *(("RL-02", f"/context/behaviour/recent/{place}/outcome") for place in range(8)),
     }
