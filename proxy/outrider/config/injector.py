@@ -142,13 +142,14 @@ class Webhook:
     body_s: Seconds = 5.0
     """Seconds a review may take to arrive; nobody waits longer for its answer."""
     head_s: Seconds = 5.0
-    """Seconds from a connection's handshake, or from the first byte of a head, to its end."""
+    """Seconds from a connection's handshake to the end of its first head."""
     idle_s: Seconds = 120.0
-    """Seconds a connection is kept between two reviews; API servers keep theirs 90 s."""
+    """Seconds from an answer to the end of the next head; API servers keep connections 90 s."""
     handshake_s: Seconds = 5.0
     """Seconds of a TLS handshake."""
     connections: Annotated[int, Field(ge=8, le=65_536)] = 512
-    """Connections at most; more are closed at once, the idle longest first."""
+    """Connections at most. One more closes another: the one idle longest, else the one that has
+    asked longest, so that bodies that drip keep no API server out."""
     delay_s: Annotated[float, Field(ge=0, le=60)] = 5.0
     """Seconds it serves on after SIGTERM, until nobody is sent here any more."""
     grace_s: Annotated[float, Field(ge=0, le=60)] = 5.0

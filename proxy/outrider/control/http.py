@@ -21,9 +21,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
+from outrider.bounded_http import (
+    COMMON,
+    JSON,
+    REFUSED,
+    BoundedConnection,
+    BoundedServer,
+    Bounds,
+)
 from outrider.config.checks import split_address
 from outrider.config.settings import Listener
-from outrider.control.connections import COMMON, BoundedConnection, BoundedServer
 from outrider.core.errors import (
     ConfigError,
     EnforcementError,
@@ -38,6 +45,7 @@ logger = logging.getLogger("outrider.control")
 BODY_BYTES: Final = 1 << 20
 _BODY_S: Final = 10.0
 _BACKLOG: Final = 128
+_BOUNDS: Final = Bounds(connections=64, per_peer=32, head_s=10.0, idle_s=10.0, send_s=10.0)
 
 
 def _nobody() -> None:
@@ -73,7 +81,7 @@ class Request:
 class Response:
     status: int
     body: bytes
-    content_type: str = "application/json"
+    content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -115,7 +123,7 @@ class Edge:
 
     async def start(self) -> None:
         """Raises `ConfigError` naming the address that cannot be bound."""
-        server = BoundedServer(self._serve)
+        server = BoundedServer(self._serve, _BOUNDS, failed=_failed)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         place = ""
@@ -169,7 +177,7 @@ class Edge:
         except EnforcementError as fault:
             refused = True
             status = fault.status or 400
-            response = Response(status=status, body=b'{"error":"refused"}')
+            response = Response(status=status, body=REFUSED)
         answer = web.Response(
             status=response.status,
             body=response.body,
@@ -209,6 +217,13 @@ class Edge:
                 vouch=partial(_vouch, request),
             )
         )
+
+
+def _failed(fault: BaseException | None) -> None:
+    logger.error(
+        "an administrative request failed",
+        extra={"event": "control_failed", "fault": type(fault).__name__},
+    )
 
 
 def _vouch(request: BaseRequest) -> None:

@@ -11,18 +11,15 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
-from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import ERROR
+from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from outrider.bounded_http import COMMON, JSON, REFUSED, BoundedServer, Bounds
 from outrider.config.checks import split_address
 from outrider.config.injector import Webhook as WebhookSettings
 from outrider.core.errors import ConfigError, is_panic
@@ -37,14 +34,8 @@ PATHS: Final = {"/mutate/namespace": Entry.NAMESPACE, "/mutate/pod": Entry.POD}
 PROBE_HEADER: Final = "x-outrider-probe"
 """Carries our own token in a review that we ask ourselves, which then counts in no metric."""
 _BACKLOG: Final = 512
-_LINE_BYTES: Final = 8192
-_FIELDS: Final = 64
-_LINGER_S: Final = 1.0
 _SEND_S: Final = 5.0
 _SHUTDOWN_S: Final = 1.0
-_COMMON: Final = {"cache-control": "no-store", "server": "outrider"}
-_JSON: Final = "application/json"
-_REFUSED: Final = b'{"error":"refused"}'
 
 
 class _RefusedError(Exception):
@@ -87,7 +78,7 @@ class Webhook:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._settings = parts.settings
-        self._server = _Server(self._serve, parts.settings)
+        self._server = BoundedServer(self._serve, _bounds(parts.settings), failed=_failed)
         self._listening: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
         self._held_bytes = 0
@@ -172,15 +163,15 @@ class Webhook:
         try:
             status, body = 200, await self._answer(request)
         except _RefusedError as refused:
-            status, body = refused.status, _REFUSED
+            status, body = refused.status, REFUSED
         except BaseException as fault:
             # A panic of a Rust extension is none of `Exception`; it too must refuse this pod alone.
             if not isinstance(fault, Exception) and not is_panic(fault):
                 raise
             logger.exception("a review could not be judged", extra={"event": "injector_failed"})
             self._parts.events.admitted(Outcome.ERROR.value, Reason.INTERNAL.value, 0.0)
-            status, body = 500, _REFUSED
-        answer = web.Response(status=status, body=body, headers={"content-type": _JSON, **_COMMON})
+            status, body = 500, REFUSED
+        answer = web.Response(status=status, body=body, headers={"content-type": JSON, **COMMON})
         if self._leaving or not request.content.at_eof():
             answer.force_close()  # a body that nobody read follows, or we go
         return answer
@@ -243,132 +234,22 @@ def _entry(request: BaseRequest) -> Entry:
         raise _RefusedError(404)
     if request.method != "POST":
         raise _RefusedError(405)
-    if request.content_type != _JSON or "content-encoding" in request.headers:
+    if request.content_type != JSON or "content-encoding" in request.headers:
         raise _RefusedError(415)
     return entry
 
 
-# --- connections ---
+def _bounds(settings: WebhookSettings) -> Bounds:
+    return Bounds(
+        connections=settings.connections,
+        head_s=settings.head_s,
+        idle_s=settings.idle_s,
+        send_s=_SEND_S,
+    )
 
 
-class _Server(web.Server):
-    """Makes the connections of the webhook and counts them."""
-
-    def __init__(
-        self,
-        handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
-        settings: WebhookSettings,
-    ) -> None:
-        super().__init__(handler, request_factory=self._request)
-        self._settings = settings
-
-    def __call__(self) -> "_Connection":
-        return _Connection(self, self._settings)
-
-    def make_room(self) -> bool:
-        """Whether one more connection is taken. Where it would be one too many, the oldest that
-        asks nothing goes for it; where all ask, it is refused."""
-        open_now = [each for each in self.connections if each.transport is not None]
-        if len(open_now) < self._settings.connections:
-            return True
-        for each in open_now:
-            if isinstance(each, _Connection) and not each.asks:
-                each.force_close()
-                return True
-        return False
-
-    def _request(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: "asyncio.Task[None]",
-    ) -> BaseRequest:
-        if message is ERROR:  # what could not be read is answered in our version
-            message = message._replace(version=HttpVersion11)
-        return BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
-
-
-class _Connection(web.RequestHandler):
-    """One connection of an API server's, or of whoever else reaches the port."""
-
-    __slots__ = ("_bounds", "_head_timer", "_rooms")
-
-    def __init__(self, server: _Server, settings: WebhookSettings) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=settings.idle_s,
-            access_log=None,  # type: ignore[arg-type]
-            max_line_size=_LINE_BYTES,
-            max_field_size=_LINE_BYTES,
-            max_headers=_FIELDS,
-            lingering_time=_LINGER_S,
-            auto_decompress=False,
-        )
-        self._rooms = server
-        self._bounds = settings
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def asks(self) -> bool:
-        """Whether a request of it is being answered."""
-        return self._current_request is not None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        stream = cast("asyncio.Transport", transport)
-        if not self._rooms.make_room():
-            self._force_close = True
-            stream.abort()
-            return
-        super().connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._head_timer = loop.call_later(self._bounds.head_s, self._first_head_is_due)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    def force_close(self) -> None:
-        """Close at once: what the peer has not taken by now is dropped."""
-        transport = self.transport
-        super().force_close()
-        if transport is not None:
-            transport.abort()
-
-    def _first_head_is_due(self) -> None:
-        if not self._request_count:
-            self.force_close()
-
-    async def finish_response(
-        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        try:
-            async with asyncio.timeout(_SEND_S):
-                finished = await super().finish_response(request, resp, start_time)
-                await request.writer.drain()
-                return finished
-        except TimeoutError:
-            self.force_close()
-        except ConnectionError:
-            pass  # the peer left
-        return resp, True
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """The answer to what could not be read. `message` and the text of `exc` may hold the
-        peer's bytes: neither is told."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer had begun")
-        answer = web.Response(
-            status=status, body=_REFUSED, headers={"content-type": _JSON, **_COMMON}
-        )
-        answer.force_close()
-        return answer
+def _failed(fault: BaseException | None) -> None:
+    logger.error(
+        "a review could not be judged",
+        extra={"event": "injector_failed", "fault": type(fault).__name__},
+    )

@@ -269,6 +269,19 @@ async def test_an_idle_connection_makes_room_and_a_busy_one_does_not() -> None:
             writer.transport.abort()
 
 
+async def test_bodies_that_drip_keep_no_review_out() -> None:
+    async with a_webhook(Recording(), connections=8, body_s=5.0) as listening:
+        held = [await _opened(listening) for _ in range(8)]
+        for _, writer in held:
+            writer.write(a_request(a_review())[:-5])
+            await writer.drain()
+        await until(lambda: listening.webhook._held_bytes == 8 * (len(a_review()) - 5))
+        assert (await sent(listening, a_request(a_review()))).status == 200
+        await until(lambda: listening.webhook._held_bytes == 7 * (len(a_review()) - 5))
+        for _, writer in held:
+            writer.transport.abort()
+
+
 async def _opened(listening: Listening) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection(
         "127.0.0.1", listening.port, ssl=listening.client, server_hostname=SERVICE
