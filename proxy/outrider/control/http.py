@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,14 +20,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
-from outrider.bounded_http import (
-    COMMON,
-    JSON,
-    REFUSED,
-    BoundedConnection,
-    BoundedServer,
-    Bounds,
-)
 from outrider.config.checks import split_address
 from outrider.config.settings import Listener
 from outrider.core.errors import (
@@ -38,6 +29,15 @@ from outrider.core.errors import (
     SlowClientError,
     TooLargeError,
 )
+from outrider.listening.connections import (
+    COMMON,
+    JSON,
+    REFUSED,
+    BoundedConnection,
+    BoundedServer,
+    Bounds,
+)
+from outrider.listening.sockets import bound_tcp, bound_unix
 from outrider.protocols.gate import GateRules, check
 
 logger = logging.getLogger("outrider.control")
@@ -122,7 +122,7 @@ class Edge:
         return None
 
     async def start(self) -> None:
-        """Raises `ConfigError` naming the address that cannot be bound."""
+        """Raises `ConfigError` naming the address that cannot be bound; then none is."""
         server = BoundedServer(self._serve, _BOUNDS, failed=_failed)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -133,6 +133,9 @@ class Edge:
             if self._listener.unix is not None:
                 place = self._listener.unix
                 await self._bind_unix(self._runner, Path(place))
+        except ConfigError as fault:
+            await self.stop()
+            raise ConfigError(f"listeners.{self._name}: {fault}") from fault
         except OSError as fault:
             await self.stop()
             raise ConfigError(
@@ -147,26 +150,13 @@ class Edge:
     async def _bind(self, runner: web.ServerRunner, address: str) -> None:
         split = split_address(address)
         if split is None:
-            raise ConfigError(f"listeners.{self._name}: {address} is not host:port")
-        family = socket.AF_INET6 if ":" in split[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind(split)
-        except OSError:
-            sock.close()
-            raise
+            raise ConfigError(f"{address} is not host:port")
+        sock = bound_tcp(*split)
         self._sockets.append(sock)
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()
 
     async def _bind_unix(self, runner: web.ServerRunner, path: Path) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread(path.unlink)
-        sock.bind(str(path))
-        await asyncio.to_thread(path.chmod, self._listener.unix_mode)
+        sock = await asyncio.to_thread(bound_unix, path, self._listener.unix_mode)
         self._sockets.append(sock)
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()
 

@@ -19,7 +19,6 @@ from typing import Final, Protocol
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from outrider.bounded_http import COMMON, JSON, REFUSED, BoundedServer, Bounds
 from outrider.config.checks import split_address
 from outrider.config.injector import Webhook as WebhookSettings
 from outrider.core.errors import ConfigError, is_panic
@@ -27,6 +26,8 @@ from outrider.core.ports import Clock
 from outrider.injector.certificates import InjectorEvents
 from outrider.injector.plan import Entry
 from outrider.injector.reasons import Outcome, Reason
+from outrider.listening.connections import COMMON, JSON, REFUSED, BoundedServer, Bounds
+from outrider.listening.sockets import bound_tcp
 
 logger = logging.getLogger("outrider.injector")
 
@@ -127,14 +128,7 @@ class Webhook:
         split = split_address(address)
         if split is None:
             raise ConfigError(f"webhook.addresses: {address} is not host:port")
-        family = socket.AF_INET6 if ":" in split[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(split)
-        except OSError:
-            sock.close()
-            raise
+        sock = bound_tcp(*split)
         self._sockets.append(sock)
         self._listening.append(
             await asyncio.get_running_loop().create_server(

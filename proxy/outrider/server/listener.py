@@ -8,10 +8,8 @@ import asyncio
 import ctypes
 import errno
 import logging
-import os
 import socket
 import ssl
-import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +21,7 @@ from aiohttp.web_request import BaseRequest
 from outrider.config.checks import split_address
 from outrider.config.settings import Listener as ListenerSettings
 from outrider.core.errors import ConfigError
+from outrider.listening.sockets import bound_tcp, bound_unix
 from outrider.server.connection import AgentConnection
 from outrider.server.edge import Edge, check_parser
 from outrider.server.handshakes import Doorkeeper
@@ -194,7 +193,7 @@ class Listener:
             host, port = split
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
-                socks.append(_bound_tcp(family, host, port))
+                socks.append(bound_tcp(host, port))
             except OSError as error:
                 if family is socket.AF_INET6 and error.errno in _NO_IPV6 and socks:
                     logger.warning("no IPv6 here; listening without it", extra={"event": "no_ipv6"})
@@ -207,46 +206,5 @@ class Listener:
         return socks
 
 
-def _bound_tcp(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family is socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def bound_unix(path: Path, mode: int) -> socket.socket:
-    """A Unix socket at `path`, made with `mode`. A stale socket there is removed first."""
-    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
-        path.unlink()
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        mask = os.umask(0o777 & ~mode)
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(mask)
-        path.chmod(mode)
-    except OSError as error:
-        sock.close()
-        raise ConfigError(f"the socket {path} cannot be bound ({error.strerror})") from error
-    return sock
-
-
 def _inode(path: Path) -> int:
     return path.stat().st_ino
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
-        probe.settimeout(0.2)
-        probe.connect(str(path))
-        return True
-    return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -187,7 +188,8 @@ async def test_a_body_that_breaks_off_its_framing_is_a_400() -> None:
 async def test_the_peer_of_a_unix_socket_is_known_by_its_uid(tmp_path: Path) -> None:
     handler = RecordingHandler()
     path = tmp_path / "control.sock"
-    path.write_text("left behind")
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
     listener = Listener(unix=str(path), unix_mode=0o600)
     async with an_edge(handler, listener):
         assert path.stat().st_mode & 0o777 == 0o600
@@ -199,6 +201,29 @@ async def test_the_peer_of_a_unix_socket_is_known_by_its_uid(tmp_path: Path) -> 
         await writer.wait_closed()
     assert answer.status == 200
     assert handler.requests[0].uid == os.getuid()
+
+
+async def test_a_unix_socket_that_another_listens_at_and_a_file_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    path, file = tmp_path / "control.sock", tmp_path / "notes"
+    file.write_text("mine")
+    async with an_edge(RecordingHandler(), Listener(unix=str(path))):
+        for taken in (path, file):
+            other = Edge(
+                name="control",
+                listener=Listener(addresses=("127.0.0.1:0",), unix=str(taken)),
+                handler=RecordingHandler(),
+            )
+            with pytest.raises(
+                ConfigError, match=rf"listeners\.control: the socket {taken} cannot"
+            ):
+                await other.start()
+            assert other.addresses == ()
+        _, writer = await asyncio.open_unix_connection(str(path))
+        writer.close()
+        await writer.wait_closed()
+    assert file.read_text() == "mine"
 
 
 async def test_an_address_that_is_taken_is_named_and_nothing_stays_bound() -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from outrider.bounded_http import BoundedConnection, BoundedServer, Bounds, Handler
+from outrider.listening.connections import BoundedConnection, BoundedServer, Bounds, Handler
 
 PER_PEER = 32
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

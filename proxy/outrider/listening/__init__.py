@@ -1,0 +1,1 @@
+"""What every listener of ours shares: how a socket is bound, how small HTTP servers are held."""
