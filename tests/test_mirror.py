@@ -29,7 +29,6 @@ WITHOUT = {
     # shapes without a line of behaviour
     "core/catalogue.py",
     "core/obligation.py",
-    "core/ports.py",
     "identity/causes.py",
     "identity/events.py",
     "identity/reasons.py",
@@ -37,7 +36,7 @@ WITHOUT = {
     "audit/writer.py",
 }
 """This list may only shrink."""
-MOST = 24
+MOST = 23
 
 
 def _modules() -> set[str]:
