@@ -49,6 +49,11 @@ def test_it_says_its_version_with_nothing_to_write_on_and_no_capability(
     assert "outrider" in done.checked().lower()
 
 
+def test_it_knows_the_revision_it_was_built_from(engine: Podman, image: str) -> None:
+    program = "from outrider.config.paths import build_revision\nprint(build_revision())"
+    assert ran(engine, image, PYTHON, "-c", program).checked().strip() == image.rpartition(":")[2]
+
+
 def test_every_module_is_imported_on_a_read_only_root(engine: Podman, image: str) -> None:
     program = (
         "import pkgutil, importlib, outrider\n"

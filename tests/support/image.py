@@ -79,6 +79,7 @@ def built(engine: Podman, *, say: Say = say_nothing) -> str:
     engine.run(
         "build", "--isolation=chroot", "--network=host", "--pull=never", "--layers",
         "--build-arg", f"BASE={base}", "--build-arg", f"OPA={opa}",
+        "--build-arg", f"REVISION={image.rpartition(':')[2]}",
         "--volume", f"{folder}:/wheels:ro",
         "--file", str(FOLDER / "Containerfile"), "--tag", image, str(ROOT),
     ).checked()  # fmt: skip

@@ -13,7 +13,8 @@ HEAD: Final = """\
 
 Every metric of Outrider, by the process that exports it. A label takes the values listed, or names
 from where it says; never a caller's text. Counters and histograms whose labels are all listed exist
-at zero from the start. `process_*` and `python_*` are the Prometheus client's own.
+at zero from the start. `process_*` and `python_*` are the Prometheus client's own. Features that
+this version lacks have no metric here; ../runbooks/README.md names those that alerts wait for.
 
 This page, `metrics.json` (the same for tools) and `../metrics.txt` are made from the declarations
 in `proxy/outrider/telemetry/families` by `make metric-pages`.
