@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
+from outrider.injector import names
 from outrider.injector.reasons import Reason
 from tests.support.admission import a_container, a_pod
 from tests.support.admission_shapes import CONFINED, TOKEN, TOKEN_MOUNT
@@ -329,6 +330,14 @@ HOSTILE: Final[dict[str, Hostile]] = {
         reason=Reason.AGENT_SECRET,
         says="a Secret",
     ),
+    **{
+        f"volume-of-{driver}": Hostile(
+            pod=_mounting({"name": "keys", "csi": {"driver": driver, "readOnly": True}}),
+            reason=Reason.AGENT_SECRET,
+            says="a CSI volume of secrets",
+        )
+        for driver in names.SECRET_DRIVERS
+    },
     "projected-secret": Hostile(
         pod=_mounting(
             {"name": "keys", "projected": {"sources": [{"secret": {"name": "upstream"}}]}}
@@ -457,6 +466,10 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     "config-map-volume": _mounting({"name": "app", "configMap": {"name": "app"}}),
     "secret-volume-that-nobody-mounts": a_pod(
         volumes=[{"name": "keys", "secret": {"secretName": "upstream"}}]
+    ),
+    "csi-volume-of-data": _mounting({"name": "data", "csi": {"driver": "ebs.csi.aws.com"}}),
+    "csi-volume-that-asks-the-driver-with-a-secret": _mounting(
+        {"name": "data", "csi": {"driver": "x.example", "nodePublishSecretRef": {"name": "n"}}}
     ),
     "image-pull-secrets": a_pod(imagePullSecrets=[{"name": "registry"}]),
     "config-map-in-env": _with_env(

@@ -38,7 +38,7 @@ characters.
   (list "reservedVolumes" (printf "%s + variables.volumes.filter(v, %s).map(v, v.name)" (include "outrider.rules.volumes" .) (include "outrider.rules.reserved" .)))
   (list "hostVolumes" "variables.cooperative || variables.guarded ? [] : variables.volumes.filter(v, has(v.hostPath)).map(v, v.name)")
   (list "tokenVolumes" "variables.volumes.filter(v, v.?projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)")
-  (list "secretVolumes" "variables.volumes.filter(v, has(v.secret) || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)") -}}
+  (list "secretVolumes" "variables.volumes.filter(v, has(v.secret) || v.?csi.?driver.orValue('') in ['csi.cert-manager.io', 'secrets-store.csi.k8s.io', 'spiffe.csi.cert-manager.io'] || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)") -}}
 {{- range $variables }}
 - name: {{ index . 0 }}
   expression: {{ include "outrider.cel" (index . 1) }}

@@ -45,8 +45,8 @@ class NamespaceList:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSecrets:
     exceptions: Namespaces = ()
-    """Namespaces whose agents may hold upstream secrets: automounted tokens, Secret volumes, secret
-    environment. Everywhere else such a pod is denied."""
+    """Namespaces whose agents may hold upstream secrets: automounted tokens, volumes of
+    secrets, secret environment. Everywhere else such a pod is denied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

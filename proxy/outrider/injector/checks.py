@@ -18,6 +18,7 @@ from outrider.injector.names import (
     NO_PROXY_VARIABLES,
     PROXY_URL,
     PROXY_VARIABLES,
+    SECRET_DRIVERS,
     TRUSTED_CAPABILITIES,
     UID,
     Port,
@@ -186,6 +187,8 @@ def _secret_volumes(pod: Pod) -> Iterator[tuple[str, str]]:
         name, where = str(volume["name"]), f"spec.volumes[{place}]"
         if volume.get("secret") is not None:
             yield name, "a Secret"
+        if members(volume.get("csi"), f"{where}.csi").get("driver") in SECRET_DRIVERS:
+            yield name, "a CSI volume of secrets"
         projected = members(volume.get("projected"), f"{where}.projected")
         for source in objects(projected.get("sources"), f"{where}.projected.sources"):
             for kind, words_ in _PROJECTED.items():

@@ -51,6 +51,10 @@ OUTRIDER_BINARY: Final = "/usr/local/bin/outrider"
 NFT_BINARY: Final = "/usr/bin/nft"
 
 SPIFFE_DRIVER: Final = "csi.spiffe.io"
+SECRET_DRIVERS: Final = (
+    "csi.cert-manager.io", "secrets-store.csi.k8s.io", "spiffe.csi.cert-manager.io",
+)  # fmt: skip
+"""CSI drivers whose volumes hold nothing but secrets: keys, certificates, what vaults give."""
 KUBELET_PATH: Final = "/var/lib/kubelet"
 
 UID: Final = 2102
