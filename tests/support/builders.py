@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from outrider.config.settings import HttpOptions
+from outrider.config.upstream_settings import HttpOptions
 from outrider.core.action import Action, Ask, Destination
 from outrider.core.answers import Refusal
 from outrider.core.decision import Decision, Permit, grant_permit

@@ -6,7 +6,8 @@ from typing import Final
 
 import orjson
 
-from outrider.config.settings import Limits, McpOptions
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError

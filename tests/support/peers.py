@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from outrider.config.settings import Limits, Listener as ListenerSettings, Upstream
+from outrider.config.limit_settings import Limits
+from outrider.config.listener_settings import Listener as ListenerSettings
+from outrider.config.upstream_settings import Upstream
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import Ending, Exchange, Outgoing, Reply
 from outrider.core.ports import Clock

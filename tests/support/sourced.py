@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from outrider.config.settings import WorkloadApi as WorkloadApiSettings
+from outrider.config.identity_settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.clock import SystemClock
 from outrider.identity.keeper import IdentityKeeper
 from outrider.identity.snapshot import Snapshot

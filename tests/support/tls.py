@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from outrider.config.settings import Limits, Upstream
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import Upstream
 from outrider.core.clock import SystemClock
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.server.dns import Resolver

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import UpstreamFailedError, UpstreamUnavailableError
 from tests.support.net import RecordingUpstream
 from tests.support.tls import HOST, HandMadeUpstream, Issued, Trust, refused_by, secure_pool

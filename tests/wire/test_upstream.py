@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import (
     EnforcementError,
     OverloadError,

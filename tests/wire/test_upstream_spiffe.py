@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from outrider.config.settings import Limits, SpiffePeer, Upstream, UpstreamTls
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import SpiffePeer, Upstream, UpstreamTls
 from outrider.core.clock import SystemClock
 from outrider.core.errors import UpstreamFailedError, UpstreamUnavailableError
 from outrider.core.exchange import Outgoing, TlsPeer

@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from outrider.app.identity import OwnIdentity
 from outrider.config.checks import is_loopback
+from outrider.config.limit_settings import Limits
 from outrider.config.load import Loaded
-from outrider.config.settings import Limits, Settings, Upstream
+from outrider.config.settings import Settings
 from outrider.config.tunnel_checks import tunnel_place
+from outrider.config.upstream_settings import Upstream
 from outrider.core.exchange import Exchange, Reply, RequestHead
 from outrider.core.ports import Clock, CredentialProvider, Route
 from outrider.core.secret import Secret

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import Certificate
 
 from outrider.config.checks import is_loopback
+from outrider.config.listener_settings import Listener
 from outrider.config.load import Loaded
-from outrider.config.settings import Listener
 from outrider.control.health import Check
 from outrider.core.clock import rfc3339
 from outrider.core.jsonvalue import Json, JsonObject

@@ -20,8 +20,10 @@ from outrider.app.identity import OwnIdentity
 from outrider.app.identity_view import key_of
 from outrider.app.peer_words import REFUSED_US, TIMEOUT, UNREACHABLE, words_of
 from outrider.config.checks import split_url
+from outrider.config.limit_settings import Limits
 from outrider.config.load import Loaded
-from outrider.config.settings import Limits, Settings, Upstream
+from outrider.config.settings import Settings
+from outrider.config.upstream_settings import Upstream
 from outrider.core.clock import rfc3339
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import TlsPeer

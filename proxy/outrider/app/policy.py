@@ -11,7 +11,7 @@ from outrider.app.delivery import keys_for_opa, ledger_of, source_at_rest, sourc
 from outrider.app.identity import OwnIdentity
 from outrider.config.load import Loaded, cache_dir
 from outrider.config.paths import shipped_rego
-from outrider.config.settings import OpaSettings
+from outrider.config.policy_settings import OpaSettings
 from outrider.control.opa_bundle import serve_alone
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError

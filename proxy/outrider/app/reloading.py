@@ -7,7 +7,7 @@ from typing import Final
 
 from outrider.app.listening import lets_in
 from outrider.config.load import Loaded, dump
-from outrider.config.settings import Upstream
+from outrider.config.upstream_settings import Upstream
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, as_object
 

@@ -24,8 +24,8 @@ from outrider.config.injector import (
     injector_schema,
     load_injector,
 )
+from outrider.config.listener_settings import Listener
 from outrider.config.load import environment
-from outrider.config.settings import Listener
 from outrider.control.health import Check, Health, TelemetryPage
 from outrider.control.http import Edge
 from outrider.core.clock import SystemClock

@@ -8,16 +8,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from outrider.config.delivery_checks import delivery_faults
 from outrider.config.identity_checks import identity_faults, remote_faults
-from outrider.config.settings import (
-    LACKS_FOR_PRODUCTION,
-    Listener,
-    Profile,
-    Settings,
-    Upstream,
-)
+from outrider.config.listener_settings import Listener
+from outrider.config.settings import LACKS_FOR_PRODUCTION, Profile, Settings
 from outrider.config.store_checks import store_faults
 from outrider.config.texts import Fault, path_faults
 from outrider.config.tunnel_checks import tunnel_faults
+from outrider.config.upstream_settings import Upstream
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(

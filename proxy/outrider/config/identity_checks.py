@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from outrider.config.settings import OidcIssuer, Settings
+from outrider.config.identity_settings import OidcIssuer
+from outrider.config.settings import Settings
 from outrider.config.texts import Fault
 from outrider.core.jsonvalue import JsonObject
 

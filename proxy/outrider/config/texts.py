@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from outrider.config.settings import Listener, Settings
+from outrider.config.listener_settings import Listener
+from outrider.config.settings import Settings
 from outrider.core.jsonvalue import Json, JsonObject
 
 _TEXT_CHARS: Final = 4096

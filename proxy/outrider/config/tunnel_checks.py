@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from outrider.config.settings import Settings, Upstream
+from outrider.config.settings import Settings
 from outrider.config.texts import Fault
+from outrider.config.upstream_settings import Upstream
 from outrider.core.hosts import plain_host
 
 HTTPS: Final = 443

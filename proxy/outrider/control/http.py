@@ -21,7 +21,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
 from outrider.config.checks import split_address
-from outrider.config.settings import Listener
+from outrider.config.listener_settings import Listener
 from outrider.core.errors import (
     ConfigError,
     EnforcementError,

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from outrider.config.settings import Listener
+from outrider.config.listener_settings import Listener
 from outrider.control.api import Call, ControlApi, Counted, Endpoint, Note
 from outrider.control.http import Edge, Response
 from outrider.policy.opa_bundles import CONTENT_TYPE, FOLDER, RESOURCE, BundleFeed, BundleSource

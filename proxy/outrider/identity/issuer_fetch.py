@@ -18,7 +18,7 @@ from aiohttp import (
     TCPConnector,
 )
 
-from outrider.config.settings import OidcIssuer
+from outrider.config.identity_settings import OidcIssuer
 from outrider.core.errors import ConfigError
 from outrider.identity.issuer_keys import ATTEMPT_S, DOCUMENT_BYTES, Fetch, FetchError
 

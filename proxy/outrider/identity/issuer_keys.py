@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from outrider.config.settings import OidcIssuer
+from outrider.config.identity_settings import OidcIssuer
 from outrider.core import strict_json
 from outrider.core.errors import EnforcementError, is_panic
 from outrider.core.jsonvalue import JsonObject

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.config.settings import Identity, OidcIssuer
+from outrider.config.identity_settings import Identity, OidcIssuer
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Clock

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from outrider.config.settings import Identity, Listener
+from outrider.config.identity_settings import Identity
+from outrider.config.listener_settings import Listener
 from outrider.core.errors import ConfigError, UnauthenticatedError
 from outrider.core.exchange import Acquaintance, Exchange, Peer, TlsPeer
 from outrider.core.ports import Clock

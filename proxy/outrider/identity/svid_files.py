@@ -18,7 +18,7 @@ from typing import Final
 
 from spiffe import X509Bundle
 
-from outrider.config.settings import SvidFiles as SvidFilesSettings
+from outrider.config.identity_settings import SvidFiles as SvidFilesSettings
 from outrider.core.errors import ConfigError, is_panic
 from outrider.core.ports import Clock
 from outrider.identity.events import IdentityEvents

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from outrider.config.settings import Identity
+from outrider.config.identity_settings import Identity
 from outrider.core.errors import ConfigError, UnauthenticatedError
 from outrider.core.ports import Clock
 from outrider.core.subject import Subject

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from outrider.config.settings import WorkloadApi as WorkloadApiSettings
+from outrider.config.identity_settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.ports import Clock
 from outrider.identity.events import IdentityEvents
 from outrider.identity.keeper import IdentityKeeper

@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import MalformedError, TooLargeError
 from outrider.core.ports import Clock
 from outrider.server.gunzip import Gunzip

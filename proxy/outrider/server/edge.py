@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiohttp import http_parser
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.capture import Meant
 from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.exchange import Exchange, Peer, Reply, TlsPeer, TraceContext

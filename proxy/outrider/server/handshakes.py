@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import is_panic
 from outrider.server.dialler import let_go
 

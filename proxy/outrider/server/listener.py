@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from outrider.config.checks import split_address
-from outrider.config.settings import Listener as ListenerSettings
+from outrider.config.listener_settings import Listener as ListenerSettings
 from outrider.core.errors import ConfigError
 from outrider.listening.sockets import bound_tcp, bound_unix
 from outrider.server.connection import AgentConnection

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from outrider.config.settings import Limits, Upstream
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import Upstream
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import Headers
 from outrider.protocols.gate_names import INSTANCE

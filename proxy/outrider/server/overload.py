@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import OverloadError
 from outrider.server.events import EdgeEvents, ShedCause, Threshold
 from outrider.server.pressure import Level, Pressure

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.destinations import host_of
 from outrider.core.errors import EnforcementError, MalformedError, SlowClientError, TooLargeError
 from outrider.core.exchange import Ending, Far, Reply

@@ -16,7 +16,8 @@ from typing import Final
 
 import uvloop
 
-from outrider.config.settings import Limits, Listener as ListenerSettings
+from outrider.config.limit_settings import Limits
+from outrider.config.listener_settings import Listener as ListenerSettings
 from outrider.core.exchange import Ending, Exchange, Reply, TlsPeer
 from outrider.core.vocabulary import Direction
 from outrider.identity.snapshot import alive

@@ -2,7 +2,8 @@
 
 import pytest
 
-from outrider.config.settings import FileCredential, Profile
+from outrider.config.settings import Profile
+from outrider.config.upstream_settings import FileCredential
 from outrider.core.errors import CredentialUnavailableError
 from outrider.core.ports import CredentialRequest
 from outrider.core.secret import Secret

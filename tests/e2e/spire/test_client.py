@@ -10,7 +10,7 @@ import pytest
 
 from outrider.cli.demo.spire.nodes import SYNC_S, Agent
 from outrider.config.identity_checks import endpoint_of
-from outrider.config.settings import WorkloadApi as Settings
+from outrider.config.identity_settings import WorkloadApi as Settings
 from outrider.core.clock import SystemClock
 from outrider.core.errors import CredentialUnavailableError
 from outrider.identity.jwt_svid import Expectation, verify_jwt_svid

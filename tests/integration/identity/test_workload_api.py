@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from outrider.config.settings import WorkloadApi as WorkloadApiSettings
+from outrider.config.identity_settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.errors import CredentialUnavailableError
 from outrider.identity import workload_api, workload_proto as proto
 from outrider.identity.snapshot import SourceState

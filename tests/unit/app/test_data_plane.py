@@ -6,7 +6,8 @@ import pytest
 
 from outrider.app.data_plane import pool_of
 from outrider.config.load import Loaded
-from outrider.config.settings import Settings, Upstream
+from outrider.config.settings import Settings
+from outrider.config.upstream_settings import Upstream
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.exchange import Outgoing
 from outrider.server.wheel import Wheel

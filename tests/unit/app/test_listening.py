@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from outrider.app.listening import AgentListeners, lets_in
-from outrider.config.settings import Settings, Upstream
+from outrider.config.settings import Settings
+from outrider.config.upstream_settings import Upstream
 from outrider.server.pressure import Level
 
 

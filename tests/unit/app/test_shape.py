@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from outrider.app.shape import shape_of
-from outrider.config.settings import Identity, Listener, Listeners, OidcIssuer, Settings, Upstream
+from outrider.config.identity_settings import Identity, OidcIssuer
+from outrider.config.listener_settings import Listener, Listeners
+from outrider.config.settings import Settings
+from outrider.config.upstream_settings import Upstream
 from outrider.core.vocabulary import ProtocolName
 
 PLAIN = Settings()

@@ -10,8 +10,8 @@ from typing import TypeVar
 import pytest
 
 from outrider.cli.client import ControlClient, ControlError, NotRunningError
+from outrider.config.listener_settings import Listener
 from outrider.config.load import Loaded, load
-from outrider.config.settings import Listener
 from outrider.control.http import Edge, Request, Response
 from outrider.core.jsonvalue import JsonObject
 from tests.support.command import outrider, write_settings

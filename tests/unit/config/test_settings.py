@@ -1,17 +1,29 @@
 """Every setting is described, typed and safe by default; the schema says all of it."""
 
 from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 
-from outrider.config import settings as module
+from outrider import config
 from outrider.config.load import schema
-from outrider.config.settings import LACKS_FOR_PRODUCTION, Limits, Profile, Settings
+from outrider.config.settings import LACKS_FOR_PRODUCTION, Profile
 from outrider.core.jsonvalue import JsonObject, as_object
 
+SECTIONS = [
+    import_module(f"outrider.config.{found.name}")
+    for found in iter_modules(config.__path__)
+    if found.name.endswith("settings")
+]
 CLASSES = sorted(
-    {found for found in vars(module).values() if isinstance(found, type) and is_dataclass(found)},
+    {
+        found
+        for section in SECTIONS
+        for found in vars(section).values()
+        if isinstance(found, type) and is_dataclass(found)
+    },
     key=lambda found: found.__name__,
 )
 
@@ -60,34 +72,12 @@ def test_only_what_has_no_safe_default_is_required() -> None:
         if item.default is MISSING and item.default_factory is MISSING
     }
     assert required == {
+        "BundleKey.file",
         "Upstream.url",
         "FileCredential.file",
         "OidcIssuer.issuer",
         "OidcIssuer.audience",
     }
-
-
-def test_defaults_listen_to_this_machine_alone_but_for_proven_callers_and_the_metrics_page() -> (
-    None
-):
-    listeners = Settings().listeners
-    assert listeners.egress.addresses == ("127.0.0.1:15001", "[::1]:15001")
-    assert listeners.control.addresses == ("127.0.0.1:15000",)
-    assert listeners.ingress.addresses == ("0.0.0.0:15006",)
-    assert listeners.telemetry.addresses == ("0.0.0.0:15020",)
-    assert not listeners.egress.bearer
-
-
-def test_default_limits_are_those_of_the_design() -> None:
-    limits = Limits()
-    assert (limits.body_bytes, limits.response_bytes, limits.head_bytes) == (
-        1 << 20,
-        8 << 20,
-        32768,
-    )
-    assert (limits.in_flight, limits.agent_in_flight, limits.upstream_in_flight) == (256, 128, 64)
-    assert (limits.policy_arguments_bytes, limits.audit_queue) == (8192, 4096)
-    assert (limits.head_s, limits.body_idle_s, limits.keepalive_s) == (10, 15, 75)
 
 
 def test_settings_say_what_production_still_lacks() -> None:

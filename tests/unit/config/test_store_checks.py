@@ -2,8 +2,9 @@
 
 import pytest
 
-from outrider.config.settings import Redis, Settings, Stores
+from outrider.config.settings import Settings
 from outrider.config.store_checks import RedisUrl, redis_url, store_faults
+from outrider.config.store_settings import Redis, Stores
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from outrider.config.load import validate
-from outrider.config.settings import Upstream
 from outrider.config.tunnel_checks import tunnel_place
+from outrider.config.upstream_settings import Upstream
 from outrider.core.errors import ConfigError
 from outrider.core.jsonvalue import Json, JsonObject
 

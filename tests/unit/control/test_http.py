@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.config.settings import Listener
+from outrider.config.listener_settings import Listener
 from outrider.control.http import BODY_BYTES, Edge, Request, Response
 from outrider.core.errors import ConfigError
 from tests.support.net import RawAnswer, RawClient

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from outrider.config.settings import Listener
+from outrider.config.listener_settings import Listener
 from outrider.control.api import Call, ControlApi, Endpoint, answer
 from outrider.control.http import Edge, Response
 from outrider.control.opa_bundle import HOLDER, bundle_endpoint, serve_alone

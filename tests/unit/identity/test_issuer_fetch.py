@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.config.settings import OidcIssuer
+from outrider.config.identity_settings import OidcIssuer
 from outrider.core.errors import ConfigError
 from outrider.identity.issuer_fetch import fetchers_of
 from outrider.identity.issuer_keys import DOCUMENT_BYTES, FetchError

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from outrider.config.settings import OidcIssuer
+from outrider.config.identity_settings import OidcIssuer
 from outrider.core.errors import UnauthenticatedError
 from outrider.identity.causes import Cause
 from outrider.identity.issuer_keys import FetchError, IssuerKeys

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, strategies as st
 
-from outrider.config.settings import Identity, OidcIssuer
+from outrider.config.identity_settings import Identity, OidcIssuer
 from outrider.core.errors import ConfigError, UnauthenticatedError
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import Credential

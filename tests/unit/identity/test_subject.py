@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from outrider.config.settings import Identity, Listener
+from outrider.config.identity_settings import Identity
+from outrider.config.listener_settings import Listener
 from outrider.core.errors import ConfigError, UnauthenticatedError
 from outrider.core.subject import Subject
 from outrider.core.vocabulary import Credential, Direction

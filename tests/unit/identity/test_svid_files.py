@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from outrider.config.settings import SvidFiles as SvidFilesSettings
+from outrider.config.identity_settings import SvidFiles as SvidFilesSettings
 from outrider.core.errors import ConfigError
 from outrider.identity import svid_files
 from outrider.identity.keeper import IdentityKeeper

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.config.settings import Identity
+from outrider.config.identity_settings import Identity
 from outrider.core.errors import ConfigError, UnauthenticatedError
 from outrider.identity.bundles import Bundles, parse_bundle
 from outrider.identity.causes import Cause

@@ -7,7 +7,7 @@ import time
 import grpc
 import pytest
 
-from outrider.config.settings import WorkloadApi as WorkloadApiSettings
+from outrider.config.identity_settings import WorkloadApi as WorkloadApiSettings
 from outrider.core.errors import CredentialUnavailableError
 from outrider.identity import workload_proto as proto
 from outrider.identity.keeper import IdentityKeeper

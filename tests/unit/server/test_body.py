@@ -4,7 +4,7 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import MalformedError, OverloadError, SlowClientError, TooLargeError
 from outrider.server.body import RequestBody, body_terms
 from outrider.server.events import NoEvents

@@ -2,7 +2,8 @@ import ssl
 
 import pytest
 
-from outrider.config.settings import Limits, SpiffePeer, Upstream, UpstreamTls
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import SpiffePeer, Upstream, UpstreamTls
 from outrider.core.clock import SystemClock
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.vocabulary import Reason

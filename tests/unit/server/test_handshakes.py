@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.server import handshakes
 from outrider.server.handshakes import Doorkeeper
 from outrider.server.jobs import Jobs

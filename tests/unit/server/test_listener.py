@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from outrider.config.settings import Limits, Listener as ListenerSettings
+from outrider.config.limit_settings import Limits
+from outrider.config.listener_settings import Listener as ListenerSettings
 from outrider.core.clock import SystemClock
 from outrider.core.errors import ConfigError
 from outrider.core.exchange import Reply

@@ -2,7 +2,8 @@ import ssl
 
 import pytest
 
-from outrider.config.settings import Limits, Upstream
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import Upstream
 from outrider.core.errors import ConfigError
 from outrider.server.origin import client_context, origin_of, pool_limits
 from tests.support.tls import an_authority

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import OverloadError
 from outrider.server.events import NoEvents, ShedCause
 from outrider.server.overload import BufferBudget, FairSlots, Turnstile

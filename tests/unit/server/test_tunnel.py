@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outrider.config.settings import Limits
+from outrider.config.limit_settings import Limits
 from outrider.core.errors import EnforcementError, MalformedError, TooLargeError
 from outrider.core.exchange import Ending, Reply
 from outrider.protocols.gate import GateError

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from outrider.config.settings import Limits, Upstream
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import Upstream
 from outrider.core.capture import Meant
 from outrider.core.clock import SystemClock
 from outrider.core.errors import EnforcementError, UpstreamUnavailableError

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from outrider.config.settings import FileCredential, Profile
+from outrider.config.settings import Profile
+from outrider.config.upstream_settings import FileCredential
 from outrider.core.errors import ConfigError, CredentialUnavailableError
 from outrider.core.ids import uuid7
 from outrider.core.ports import Clock, CredentialRequest, Lease

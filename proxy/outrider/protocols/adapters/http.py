@@ -16,7 +16,7 @@ from typing import Final
 
 import orjson
 
-from outrider.config.settings import HttpOptions
+from outrider.config.upstream_settings import HttpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
 from outrider.core.catalogue import UpstreamEntry

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from outrider.config.settings import FileCredential, Profile
+from outrider.config.settings import Profile
+from outrider.config.upstream_settings import FileCredential
 from outrider.core.errors import ConfigError, CredentialUnavailableError
 from outrider.core.ports import CredentialRequest
 from outrider.core.secret import Secret

@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from outrider.config.settings import HttpOptions
+from outrider.config.upstream_settings import HttpOptions
 from outrider.core.errors import (
     EnforcementError,
     MalformedError,

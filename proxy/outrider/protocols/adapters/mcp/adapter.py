@@ -4,7 +4,8 @@ from typing import Final
 
 import orjson
 
-from outrider.config.settings import Limits, McpOptions
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.answers import Refusal
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import RequestHead

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from outrider.config.settings import Limits, McpOptions
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.errors import EnforcementError
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.manifest import Manifest

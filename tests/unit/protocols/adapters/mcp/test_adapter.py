@@ -5,7 +5,7 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from outrider.config.settings import McpOptions
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.jsonvalue import Json, JsonObject, as_object
 from outrider.core.vocabulary import Reason
 from tests.support.mcp_exchange import (

@@ -5,7 +5,8 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from outrider.config.settings import Limits, McpOptions
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.answers import Refusal
 from outrider.core.catalogue import Manifest, ResultField, Unwrap

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from outrider.config.settings import McpOptions
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.jsonvalue import Json, JsonObject, as_list, as_object
 from outrider.core.manifest import ArgumentEntry, Manifest, ToolEntry, Zones

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 
-from outrider.config.settings import McpOptions
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.action import Ask
 from outrider.core.exchange import ResponseHead
 from outrider.core.jsonvalue import Json, JsonObject, as_object

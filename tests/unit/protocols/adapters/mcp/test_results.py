@@ -2,7 +2,7 @@
 
 import pytest
 
-from outrider.config.settings import McpOptions
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.vocabulary import Reason
 from tests.support.mcp_exchange import AGENT, FakeUpstream, Sidecar, a_tool, replies, request

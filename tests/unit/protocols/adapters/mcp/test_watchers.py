@@ -5,7 +5,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from outrider.config.settings import Limits, McpOptions
+from outrider.config.limit_settings import Limits
+from outrider.config.upstream_settings import McpOptions
 from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Edits, Emit
 from outrider.core.vocabulary import Reason
