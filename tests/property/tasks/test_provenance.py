@@ -17,7 +17,7 @@ NAMES = sorted(ROLES)
 SECRET_CHARS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789+/=_-!$&"
 ODD = st.sampled_from(
     ["\u200b", "\u0301", "\u0345", "\u1e9e", "\u0130", "\ufb01", "\u2126", "\uff21", "\u3000",
-     "\x1e", "\x00", "\t", " ", "\U000e0041", "\u202e", "\u0390", "\u00a8", "\ud800",
+     "\x1b", "\x1e", "\x00", "\t", " ", "\U000e0041", "\u202e", "\u0390", "\u00a8", "\ud800",
      "\u1100\u1161", "A", "ß"]
 )  # fmt: skip
 TEXTS = st.lists(st.one_of(ODD, st.characters(), st.sampled_from("aZ0./:@-,")), max_size=24).map(

@@ -165,6 +165,8 @@ def email_of(text: str) -> bytes | None:
         return text.lower().encode()
     local, _, host = text.rpartition("@")
     host = lower(host.strip("."))
+    if not host:
+        return None
     if not host.isascii():
         host = ".".join(map(_a_label, host.split(".")))
     return f"{lower(local)}@{host}".encode("utf-8", "replace")

@@ -30,6 +30,7 @@ STEP_WIDE: Final = 1024
 
 _SPACES: Final = b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
 _CONTROLS: Final = bytes(code for code in (*range(32), 127) if code not in _SPACES)
+_CONTROL: Final = re.compile(f"[{re.escape(_CONTROLS.decode())}]+")
 _SPACED: Final = bytes(32 if code in _SPACES else code for code in range(256))
 _FOLDED: Final = _SPACED.lower()
 _FOLDED_MANY: Final = _FOLDED[:30] + b"\x1e" + _FOLDED[31:]
@@ -116,7 +117,8 @@ def _single_spaced(data: bytes) -> bytes:
 
 def _folded_wide(text: str, *, cased: bool) -> bytes:
     """`text` in UTF-8 with all but its ASCII characters folded. Runs of others are folded each by
-    itself, unless one begins with what joins the character before it."""
+    itself, unless one begins with what joins the character before it, controls left out."""
+    text = _CONTROL.sub("", text)
     fold_run = partial(_folded_run, cased=cased)
     runs = {run: fold_run(run) for run in set(_WIDE.findall(text))}
     if any(unicodedata.combining(run[0]) for run in runs.values() if run):
@@ -304,7 +306,7 @@ def _is_short(key: bytes) -> bool:
         return False
     if size < 4 or len(key.decode()) < 4:
         return True
-    return size <= 5 and key.lstrip(b"+-").isdigit() and abs(int(key)) < 10_000
+    return size <= 5 and key[key[:1] in (b"+", b"-") :].isdigit() and abs(int(key)) < 10_000
 
 
 def texts_of(value: Json) -> Iterator[str | int | float]:

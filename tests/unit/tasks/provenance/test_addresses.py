@@ -96,6 +96,7 @@ def test_a_host_is_shown_in_letters() -> None:
         ("a@b.example, c@d.example", None),
         ("<a@b.example> <c@d.example>", None),
         ("a@b@c.example", None),
+        ("bob@.", None),
         ("bob", None),
     ],
 )

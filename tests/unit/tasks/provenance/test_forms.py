@@ -64,6 +64,7 @@ def test_texts_folded_together_stay_apart() -> None:
 def test_a_mark_that_joins_the_letter_before_it_is_folded_with_it() -> None:
     assert fold_many(["caf" + "e\u0301" + " x"]) == "café x".encode()
     assert fold_many(["caf" + "e\u200b\u0301" + " x"]) == "café x".encode()
+    assert fold_many(["caf" + "e\x1b\u0301" + " x"]) == "café x".encode()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,8 @@ def test_what_cannot_be_seen_is_no_value(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "short"),
     [("abc", True), ("abcd", False), ("äöü", True), ("äöüß", False), (9999, True), (10000, False),
-     ("-9999", True), ("99.5", False), ("1e3x", False)],
+     ("-9999", True), ("+999", True), ("--99", False), ("+-99", False), ("99.5", False),
+     ("1e3x", False)],
 )  # fmt: skip
 def test_what_is_too_short_to_say_where_it_is_from(value: str | float, short: bool) -> None:
     found = value_of(value)
