@@ -369,6 +369,17 @@ def test_a_container_of_the_platform_is_freed_by_name_and_image(rule: int, chang
     assert rule in rules(policies().denials(Request(object=foreign)))
 
 
+def test_a_container_of_the_platform_says_its_user_too() -> None:
+    def own_users(pod: Object) -> None:
+        pod["spec"].pop("securityContext")
+        secured(runAsUser=1000)(pod)
+
+    for change, found in ((lambda _: None, [4]), (secured(runAsUser=100), [])):
+        pod = a_pod(own_users, _trusted(MESH, change))
+        assert rules(policies().denials(Request(object=pod))) == found
+        assert policies().denials(Request(object=pod, namespace="lab")) == []
+
+
 @pytest.mark.parametrize(("rule", "change"), [
     pytest.param(4, secured(runAsUser=2102), id="our-uid"),
     pytest.param(7, mounted({"name": "spiffe-workload-api"}), id="the-workload-api"),
@@ -446,7 +457,9 @@ def _nobody(pod: Object) -> None:
 
 @pytest.mark.parametrize(("changes", "denied"), [
     pytest.param((ephemeral(),), False, id="kubectl-debug-of-the-app"),
-    pytest.param((ephemeral(targetContainerName="outrider"),), True, id="targets-the-sidecar"),
+    *(pytest.param((ephemeral(targetContainerName=name),), True, id=f"targets-{name}") for name in (
+        "outrider", "outrider-net-init", "outrider-verify", "istio-proxy", "log-shipper")),
+    pytest.param((ephemeral(targetContainerName="istio-proxy2"),), False, id="targets-another"),
     pytest.param((_debugger(runAsUser=2102),), True, id="our-uid"),
     pytest.param((_debugger(privileged=True),), True, id="privileged"),
     pytest.param((_nobody, _debugger()), True, id="the-images-own-user"),
@@ -480,6 +493,23 @@ def test_rule_8_judges_ephemeral_containers(changes: tuple[Change, ...], denied:
 
 
 OPT_IN, INJECTED = "outrider.dev/inject", "outrider.dev/injected"
+
+
+@pytest.mark.parametrize(("image", "other", "denied"), [
+    pytest.param(MESH, "registry.example/evil:1", True, id="the-platforms"),
+    pytest.param(MESH, MESH.replace("d", "e"), True, id="the-platforms-to-another-release"),
+    pytest.param(MESH, MESH, False, id="the-platforms-unchanged"),
+    pytest.param("registry.example/agent:1", "registry.example/evil:1", False, id="its-name-alone"),
+])  # fmt: skip
+@pytest.mark.parametrize("group", ["containers", "initContainers"])
+def test_the_image_of_a_container_of_the_platform_stays(
+    group: str, image: str, other: str, denied: bool
+) -> None:
+    def mesh(of: str) -> Change:
+        return lambda pod: pod["spec"][group].append(a_container("istio-proxy", image=of))
+
+    request = Request(object=a_pod(mesh(other)), old=a_pod(mesh(image)), operation="UPDATE")
+    assert rules(policies().denials(request)) == ([9] if denied else [])
 
 
 @pytest.mark.parametrize(("change", "denied"), [

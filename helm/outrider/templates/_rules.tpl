@@ -16,6 +16,13 @@ characters.
 ["outrider", "outrider-net-init", "outrider-verify"]
 {{- end -}}
 
+{{/* Names of containers that nobody debugs: ours, and those that may be the platform's. */}}
+{{- define "outrider.rules.untouched" -}}
+{{- $names := include "outrider.rules.ours" . | fromJsonArray -}}
+{{- range .Values.trustedContainers }}{{ $names = append $names .name }}{{ end -}}
+{{- toJson ($names | uniq) -}}
+{{- end -}}
+
 {{/* Variables that every pod policy starts with. */}}
 {{- define "outrider.rules.variables" -}}
 {{- $v := .Values -}}
@@ -148,7 +155,8 @@ variables.cooperative || variables.guarded
 {{ . }}.all(c, c.?securityContext.?runAsUser.orValue(0) != 2102 && c.?securityContext.?runAsGroup.orValue(0) != 2102)
 {{- end -}}
 
-{{/* 4: who names no user runs as the image's own, which may be 2102. */}}
+{{/* 4: who names no user runs as the image's own, which may be 2102; the platform's containers too,
+     whose image an author may choose among many. */}}
 {{- define "outrider.rules.4user" -}}
 variables.cooperative || variables.guarded || object.spec.?securityContext.?runAsUser.hasValue()
 || {{ . }}.all(c, c.?securityContext.?runAsUser.hasValue())

@@ -229,8 +229,10 @@ class InjectorSettings:
     """Outside cooperative mode: `patch` takes SETUID, SETGID, NET_RAW and escalation from the other
     containers; `audit` warns; `off` leaves them able to walk round the capture."""
     trusted_containers: Annotated[tuple[TrustedContainer, ...], Field(max_length=64)] = ()
-    """Containers of the platform that are neither hardened nor asked for secrets or a user, and may
-    add SETUID, SETGID, SETFCAP and SETPCAP; privileged or with a hostPath they are denied too."""
+    """Containers of the platform that are neither hardened nor asked for secrets, and may add
+    SETUID, SETGID, SETFCAP and SETPCAP; privileged, without `runAsUser` or with a volume that no
+    agent may mount they are denied too. Command and arguments are the pod author's: list no image
+    with a shell, an interpreter or `su`."""
     capture: InjectedCapture = field(default_factory=InjectedCapture)
     """How a pod's connections reach the sidecar."""
     net_init: NetInit = field(default_factory=NetInit)

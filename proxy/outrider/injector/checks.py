@@ -112,9 +112,9 @@ def _refuse_users_of_images(pod: Pod, others: Others) -> None:
 
 
 def without_user(pod: Pod, others: Others) -> Iterator[Container]:
-    """Untrusted containers whose user the image says."""
+    """Containers whose user the image says, the platform's as well."""
     whole = members(pod.spec.get("securityContext"), "spec.securityContext").get("runAsUser")
-    for one in others.untrusted():
+    for one in others.every:
         if whole is None and security(one).get("runAsUser") is None:
             yield one
 

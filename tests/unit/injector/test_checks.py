@@ -78,11 +78,15 @@ def test_what_guarded_annotations_lift_passes_there_and_without_capture(name: st
     assert dropping.reason is UNLESS_GUARDED[name].reason
 
 
-def test_a_trusted_container_may_leave_its_user_to_its_image() -> None:
+def test_a_trusted_container_says_its_user_too() -> None:
     own = a_container(securityContext={"runAsUser": 7})
-    for image, expected in ((VAULT, Outcome.INJECTED), ("x:1", Outcome.DENIED)):
-        pod = a_pod(own, a_container("vault", image=image), securityContext=None)
-        assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).outcome is expected
+    for context, reason in (({}, Reason.RESERVED_UID), ({"runAsUser": 100}, Reason.OK)):
+        vault = a_container("vault", image=VAULT, securityContext=context)
+        pod = a_pod(own, vault, securityContext=None)
+        assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).reason is reason
+        assert judge(Entry.NAMESPACE, LISTED, pod, TRUSTED).reason is Reason.OK
+        without = dataclasses.replace(TRUSTED, capture=a_plan(CaptureMode.COOPERATIVE).capture)
+        assert judge(Entry.NAMESPACE, "agents", pod, without).reason is Reason.OK
 
 
 @pytest.mark.parametrize(
