@@ -1,6 +1,5 @@
 """One MCP exchange between parse and answer: how it leaves and who watches what comes back."""
 
-import secrets
 from dataclasses import replace
 from typing import Final
 
@@ -37,20 +36,26 @@ from outrider.protocols.wire.headers import OUR_NAME
 from outrider.protocols.wire.jsonrpc import Kind, encode
 
 SESSION_FIELD: Final = "mcp-session-id"
+
 _JSON_FIELDS: Final[Headers] = (
     ("content-type", spec.JSON),
     ("accept", f"{spec.JSON}, {spec.SSE}"),
     ("accept-encoding", "identity"),
 )
-_STREAM_FIELDS: Final[Headers] = (("accept", spec.SSE), ("accept-encoding", "identity"))
+
 _REQUEST: Final = Kind.REQUEST
+
 _PARENT: Final = "traceparent"
+
 _STATE: Final = "tracestate"
+
 _VERSIONS: Final = frozenset((*spec.LEGACY_VERSIONS, *spec.MODERN_VERSIONS))
+
 _TASK: Final = "the task's tool"  # no capability, list or URI is spelt so
+
 _GOES_ON: Final = spec.TASK_METHODS - {"tasks/cancel"}  # to end one is never too much
+
 _WITH_PARTS: Final = _GOES_ON | {"initialize"}
-_LIST_ID: Final = "outrider-list-"
 
 
 def target_of(head: RequestHead, route: Route) -> str:
@@ -259,202 +264,6 @@ class Call:
             method=turn.method,
             params=turn.params,
         )
-
-
-class ListFirst(Call):
-    """A call whose name cannot be known before the sidecar has listed (PROTOCOLS §4.5)."""
-
-    __slots__ = ("_lister",)
-
-    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
-        super().__init__(
-            turn=turn, read=Read((plumbing(turn, turn.method),)), desk=desk, inbound=inbound
-        )
-        self._lister = Lister(turn=turn, desk=desk, inbound=inbound)
-
-    @property
-    def envelope(self) -> Envelope:
-        return replace(super().envelope, unsent=True)
-
-    def join(self, trace: TraceContext) -> None:
-        super().join(trace)
-        self._lister.join(trace)
-
-    def prelude(self) -> "Call | None":
-        """The next page to fetch, or None once the list is whole."""
-        return self._lister.next_page()
-
-    def outgoing(self, edits: Edits) -> Outgoing:
-        raise UnrecognisedError("no such name is offered here", cause="name")
-
-
-class Lister:
-    """Fetches a list for one caller, page after page, into what is its own until it is read."""
-
-    __slots__ = ("_begun", "_desk", "_inbound", "_listing", "_page", "_turn")
-
-    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
-        self._turn = turn
-        self._desk = desk
-        self._inbound = inbound
-        self._listing = spec.NEEDS_LIST[turn.method]
-        self._begun = turn.scope.list_begins(self._listing)
-        self._page = 0
-
-    def join(self, trace: TraceContext) -> None:
-        self._inbound = replace(self._inbound, trace=trace)
-
-    def next_page(self) -> Call | None:
-        if self._page and (self._begun.cursor is None or self._is_known()):
-            return None
-        if self._page >= self._turn.options.list_pages:
-            return None
-        self._page += 1
-        return self._call(self._begun.cursor)
-
-    def _is_known(self) -> bool:
-        """Whether somebody has read the whole list meanwhile."""
-        seen = self._turn.scope.seen(self._listing)
-        return (
-            seen is not None
-            and seen.whole
-            and not self._turn.scope.is_outdated(self._listing, seen)
-        )
-
-    def _call(self, cursor: str | None) -> Call:
-        turn = self._turn
-        method = spec.METHOD_OF[self._listing]
-        params: JsonObject = {} if cursor is None else {"cursor": cursor}
-        meta = as_object(turn.params.get("_meta"))
-        if turn.is_modern:
-            params["_meta"] = {
-                spec.META_VERSION: turn.version,
-                spec.META_CAPABILITIES: {},
-                **({spec.META_CLIENT: meta[spec.META_CLIENT]} if spec.META_CLIENT in meta else {}),
-            }
-        id_ = _LIST_ID + secrets.token_hex(8)
-        value: JsonObject = {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
-        inner = Turn(
-            era=turn.era,
-            version=turn.version,
-            kind=Kind.REQUEST,
-            id=id_,
-            method=method,
-            params=params,
-            value=value,
-            fields=turn.fields,
-            route=turn.route,
-            options=turn.options,
-            subject=turn.subject,
-            manifest=turn.manifest,
-            scope=turn.scope,
-            session=turn.session,
-            own=True,
-            begun=self._begun,
-        )
-        read = Read((plumbing(inner, method),))
-        return Call(turn=inner, read=read, desk=self._desk, inbound=self._inbound)
-
-
-class Stream:
-    """A legacy GET: the session's own stream, or one that is resumed."""
-
-    __slots__ = ("_answering", "_desk", "envelope", "head", "target", "trace", "turn")
-
-    def __init__(
-        self, *, turn: Turn, desk: Desk, inbound: Inbound, resumed: Answering | None
-    ) -> None:
-        self.turn = turn
-        self.head = inbound.head
-        self.trace = inbound.trace
-        self.target = target_of(inbound.head, turn.route) or "/"
-        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=None, method="GET")
-        self._desk = desk
-        self._answering = resumed
-
-    @property
-    def asks(self) -> tuple[Ask, ...]:
-        """A stream that is resumed brings what was asked for when it began."""
-        answers = None if self._answering is None else self._answering.asked
-        return (replace(plumbing(self.turn, "GET"), answers=answers),)
-
-    def waiting(self) -> Call | None:
-        """The session's call that waits while its server asks here, if it can be only one."""
-        under_way = self.turn.scope.under_way()
-        calls = [
-            one
-            for one in under_way
-            if isinstance(one, Call) and one.turn.method in spec.INPUT_METHODS
-        ]
-        return calls[0] if len(calls) == 1 else None
-
-    @property
-    def task_name(self) -> str | None:
-        return None
-
-    @property
-    def runs_on(self) -> bool:
-        return False
-
-    def outgoing(self, edits: Edits) -> Outgoing:
-        fields = [*_STREAM_FIELDS, *spoken_by(self.trace), *legacy_fields(self.turn)]
-        last = self.head.header("last-event-id")
-        if last is not None:
-            fields.append(("last-event-id", last))
-        return Outgoing(method="GET", target=self.target, headers=tuple(fields), body=b"")
-
-    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
-        if head.status == 405:
-            return EmptyWatcher(status=405, headers=(("allow", "POST, DELETE"),))
-        if self._answering is None:
-            own = Answering(turn=self.turn, desk=self._desk, edits=edits)
-            return watcher_for(own, head)
-        if (steps := self._answering.lost(head)) is not None:
-            return LostWatcher(steps)
-        self._answering.head_came(head)
-        if head.status != 200 or media_type(head.header("content-type") or "")[0] != spec.SSE:
-            raise UpstreamFailedError("the upstream did not resume the stream")
-        return SseWatcher(self._answering, resumable=True)
-
-
-class SessionEnd:
-    """A legacy DELETE: the session ends here and at the upstream."""
-
-    __slots__ = ("_desk", "envelope", "head", "target", "trace", "turn")
-
-    def __init__(self, *, turn: Turn, desk: Desk, inbound: Inbound) -> None:
-        self.turn = turn
-        self.head = inbound.head
-        self.trace = inbound.trace
-        self.target = target_of(inbound.head, turn.route) or "/"
-        self.envelope = Envelope(era=turn.era, kind=turn.kind, id=None, method="DELETE")
-        self._desk = desk
-
-    @property
-    def asks(self) -> tuple[Ask, ...]:
-        return (plumbing(self.turn, "DELETE"),)
-
-    @property
-    def task_name(self) -> str | None:
-        return None
-
-    @property
-    def runs_on(self) -> bool:
-        return True
-
-    def outgoing(self, edits: Edits) -> Outgoing:
-        fields = (*spoken_by(self.trace), *legacy_fields(self.turn))
-        return Outgoing(method="DELETE", target=self.target, headers=fields, body=b"")
-
-    def watch(self, head: ResponseHead, edits: Edits) -> Watcher:
-        if head.status == 405:
-            return EmptyWatcher(status=405, headers=(("allow", "GET, POST"),))
-        if head.status >= 500:
-            raise UpstreamFailedError("the upstream did not end the session")
-        session = self.turn.session
-        steps = self._desk.sessions.end(session.key) if session is not None else []
-        status = head.status if head.status in {200, 202, 204, 404} else 200
-        return EmptyWatcher(status=status, headers=(), steps=steps)
 
 
 def watcher_for(answering: Answering, head: ResponseHead) -> Watcher:

@@ -72,24 +72,3 @@ def test_case_50_only_the_legacy_wire_runs_on_without_its_caller() -> None:
     late = sidecar.inbound(head, orjson.dumps(message), AGENT)
     assert sidecar.adapter.parse(legacy).runs_on is True
     assert sidecar.adapter.parse(late).runs_on is False
-
-
-def test_a_session_and_its_version_go_on_as_they_came() -> None:
-    sidecar = Sidecar()
-    sidecar.open_session("s-1")
-    answered = sidecar.post(CALL, legacy_headers("s-1"))
-    assert answered.sent is not None
-    assert dict(answered.sent.headers)["mcp-session-id"] == "s-1"
-    sidecar.upstream.answers["DELETE"] = (200, (), ())
-    ended = sidecar.exchange(a_head("DELETE", legacy_headers("s-1")), None)
-    assert ended.sent is not None
-    assert (ended.sent.method, ended.sent.body) == ("DELETE", b"")
-    assert dict(ended.sent.headers)["mcp-session-id"] == "s-1"
-
-
-def test_nothing_leaves_for_a_name_that_was_never_listed() -> None:
-    sidecar = Sidecar()
-    inbound = sidecar.inbound(a_head(headers=legacy_headers()), orjson.dumps(CALL), AGENT)
-    conversation = sidecar.adapter.parse(inbound)
-    with pytest.raises(EnforcementError):
-        conversation.outgoing(sidecar.edits)
