@@ -171,9 +171,13 @@ def test_a_mirror_pod_is_let_in_from_the_kubelet_alone(judged: ControlPlane) -> 
 
 @pytest.mark.parametrize(("change", "denied"), [
     pytest.param(ephemeral(), False, id="kubectl-debug-of-the-app"),
-    pytest.param(ephemeral(targetContainerName="outrider"), True, id="targets-the-sidecar"),
+    *(pytest.param(ephemeral(targetContainerName=name), True, id=f"targets-{name}")
+      for name in ("outrider", "outrider-verify")),
     pytest.param(ephemeral(securityContext={
         "runAsUser": 2102, "capabilities": {"drop": ["ALL"]}}), True, id="our-uid"),
+    pytest.param(ephemeral(securityContext={
+        "runAsUser": 0, "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]}}), True, id="root"),
     pytest.param(ephemeral(securityContext={
         "privileged": True, "capabilities": {"drop": ["ALL"]}}), True, id="privileged"),
     pytest.param(ephemeral(volumeMounts=[{"name": "outrider-run", "mountPath": "/m"}]),

@@ -178,6 +178,12 @@ DENIED: list[tuple[str, int, Change]] = [
     ("the-images-own-user-though-not-root", 4, spec(securityContext={"runAsNonRoot": True})),
     ("the-images-own-user-in-an-init-container", 4, _own_user(as_init=True)),
     ("the-images-own-user-beside-another", 4, _own_user(as_init=False)),
+    ("root", 4, secured(runAsUser=0)),
+    ("root-for-the-pod", 4, spec(securityContext={"runAsUser": 0})),
+    ("root-in-an-init-container", 4, lambda pod: pod["spec"]["initContainers"].append(
+        a_container("other", securityContext={
+            "runAsUser": 0, "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]}}))),
     ("privileged", 5, secured(privileged=True)),
     *((f"adds-{name}", 5, capabilities(add=(name,))) for name in (
         "NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "SYS_ADMIN", "SYS_PTRACE", "ALL",
@@ -244,7 +250,8 @@ LET_IN: list[tuple[str, int, Change]] = [
         securityContext={"runAsUser": 1000, "fsGroup": 2103, "supplementalGroups": [2101]})),
     ("a-user-for-the-container-alone", 4, lambda pod: (
         pod["spec"].pop("securityContext"), secured(runAsUser=1000)(pod))),
-    ("root-but-said", 4, secured(runAsUser=0)),
+    ("root-of-the-pod-that-no-container-is", 4, lambda pod: (
+        pod["spec"]["securityContext"].update(runAsUser=0), secured(runAsUser=1000)(pod))),
     ("what-baseline-lets-be", 5, capabilities(add=("CHOWN", "cap_kill", "CAP_SYS_CHROOT"))),
     ("the-usual-proc", 5, secured(procMount="Default")),
     ("binds-low-ports", 5, capabilities(add=("NET_BIND_SERVICE",), drop=("ALL",))),
@@ -356,6 +363,7 @@ def _trusted(image: str, *changes: Change) -> Change:
 
 @pytest.mark.parametrize(("rule", "change"), [
     pytest.param(5, capabilities(add=("SETUID",)), id="capabilities"),
+    pytest.param(4, secured(runAsUser=0), id="root"),
     pytest.param(6, agent(securityContext={}), id="drops-nothing"),
     pytest.param(7, mounted({"name": "outrider-run"}), id="the-run-folder"),
     pytest.param(10, _token, id="token"),
@@ -461,6 +469,8 @@ def _nobody(pod: Object) -> None:
         "outrider", "outrider-net-init", "outrider-verify", "istio-proxy", "log-shipper")),
     pytest.param((ephemeral(targetContainerName="istio-proxy2"),), False, id="targets-another"),
     pytest.param((_debugger(runAsUser=2102),), True, id="our-uid"),
+    pytest.param((_debugger(runAsUser=0),), True, id="root"),
+    pytest.param((_debugger(runAsUser=1001),), False, id="another-user"),
     pytest.param((_debugger(privileged=True),), True, id="privileged"),
     pytest.param((_nobody, _debugger()), True, id="the-images-own-user"),
     pytest.param((_nobody, _debugger(runAsUser=1000)), False, id="a-user-of-its-own"),
@@ -644,6 +654,7 @@ def test_policies_are_rendered_by_version_without_a_cluster(kubernetes: str, the
 
 @pytest.mark.parametrize(("change", "rule"), [
     pytest.param(spec(securityContext={}), 4, id="the-images-own-user"),
+    pytest.param(spec(securityContext={"runAsUser": 0}), 4, id="root"),
     pytest.param(mounted(host("/srv/data")), 7, id="a-folder-of-the-node"),
     pytest.param(aliases, 13, id="host-aliases"),
     pytest.param(spec(dnsConfig={"searches": ["corp.example"]}), 13, id="search-list"),

@@ -98,6 +98,27 @@ UNLESS_GUARDED: Final[dict[str, Hostile]] = {
         )
     },
     **{
+        f"root-{name}": Hostile(
+            pod=pod, reason=Reason.RESERVED_UID, says="rewrite /etc/hosts", lifted=True
+        )
+        for name, pod in (
+            ("of-the-pod", a_pod(securityContext={"runAsUser": 0})),
+            ("of-a-container", a_pod(a_container(securityContext={"runAsUser": 0}))),
+            (
+                "one-of-two",
+                a_pod(
+                    a_container(securityContext={"runAsUser": 7}),
+                    a_container("second", securityContext={"runAsUser": None}),
+                    securityContext={"runAsUser": 0},
+                ),
+            ),
+            (
+                "init-container",
+                a_pod(initContainers=[a_container("i", securityContext={"runAsUser": 0})]),
+            ),
+        )
+    },
+    **{
         f"path-of-the-node-{path}": Hostile(
             pod=_mounting({"name": "mine", "hostPath": {"path": path}}),
             reason=Reason.RESERVED_MOUNT,
@@ -437,8 +458,11 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     ),
     "each-container-names-its-user": a_pod(
         a_container(securityContext={"runAsUser": 7}),
-        initContainers=[a_container("i", securityContext={"runAsUser": 0})],
+        initContainers=[a_container("i", securityContext={"runAsUser": 8})],
         securityContext=None,
+    ),
+    "root-of-the-pod-that-no-container-is": a_pod(
+        a_container(securityContext={"runAsUser": 7}), securityContext={"runAsUser": 0}
     ),
     "adds-what-harms-nobody": _adding(
         "AUDIT_WRITE",

@@ -162,6 +162,12 @@ variables.cooperative || variables.guarded || object.spec.?securityContext.?runA
 || {{ . }}.all(c, c.?securityContext.?runAsUser.hasValue())
 {{- end -}}
 
+{{/* 4: the files of name resolution are one for all containers of a pod, and root's to write. */}}
+{{- define "outrider.rules.4root" -}}
+variables.cooperative || variables.guarded
+|| {{ . }}.all(c, c.?securityContext.?runAsUser.orValue(object.spec.?securityContext.?runAsUser.orValue(1)) != 0)
+{{- end -}}
+
 {{- define "outrider.rules.4pod" -}}
 object.spec.?securityContext.?runAsUser.orValue(0) != 2102
 && object.spec.?securityContext.?runAsGroup.orValue(0) != 2102

@@ -218,8 +218,8 @@ class InjectorSettings:
     """
     guarded_annotations: NamespaceList = field(default_factory=NamespaceList)
     """Namespaces whose pods may carry annotations that can weaken enforcement, such as the capture
-    mode; may leave the user to the image, mount folders of the node, and name DNS servers, search
-    domains and `hostAliases` of their own. Elsewhere all of it denies."""
+    mode; may run as root or as the image's user, mount folders of the node, and name DNS servers,
+    search domains and `hostAliases` of their own. Elsewhere all of it denies."""
     agent_secrets: AgentSecrets = field(default_factory=AgentSecrets)
     """Who may hold upstream secrets beside the sidecar."""
     classic_sidecar: NamespaceList = field(default_factory=NamespaceList)

@@ -69,6 +69,7 @@ def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
     captured = plan.capture.mode is not CaptureMode.COOPERATIVE
     if captured and namespace not in plan.exceptions.guarded_annotations:
         _refuse_users_of_images(pod, others)
+        _refuse_root(pod, others)
         refuse_names(pod)
     _refuse_capabilities(others)
     refuse_mounts(pod, others, plan, namespace)
@@ -111,12 +112,38 @@ def _refuse_users_of_images(pod: Pod, others: Others) -> None:
         )
 
 
+def _refuse_root(pod: Pod, others: Others) -> None:
+    """The files of name resolution are one for all containers of a pod, and root's to write."""
+    for one in others.untrusted():
+        if _effective(pod, one, "runAsUser") == 0:
+            raise DeniedError(
+                Reason.RESERVED_UID,
+                f"{one.where} runs as root (runAsUser is 0), which may rewrite /etc/hosts, and the "
+                "sidecar reads that too: set another runAsUser",
+            )
+
+
 def without_user(pod: Pod, others: Others) -> Iterator[Container]:
     """Containers whose user the image says, the platform's as well."""
-    whole = members(pod.spec.get("securityContext"), "spec.securityContext").get("runAsUser")
     for one in others.every:
-        if whole is None and security(one).get("runAsUser") is None:
+        if _effective(pod, one, "runAsUser") is None:
             yield one
+
+
+def maybe_root(pod: Pod, others: Others) -> Iterator[Container]:
+    """Untrusted containers that run as root, or may for all the pod says."""
+    for one in others.untrusted():
+        user = _effective(pod, one, "runAsUser")
+        if not user and not (user is None and _effective(pod, one, "runAsNonRoot") is True):
+            yield one
+
+
+def _effective(pod: Pod, one: Container, field: str) -> Json:
+    """A container's own, else the pod's."""
+    own = security(one).get(field)
+    if own is not None:
+        return own
+    return members(pod.spec.get("securityContext"), "spec.securityContext").get(field)
 
 
 def _refuse_capabilities(others: Others) -> None:

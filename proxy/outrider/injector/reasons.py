@@ -61,8 +61,8 @@ REMEDIES: Final = {
         "rename or remove it; keep other webhooks off `outrider*`",
     ),
     Reason.RESERVED_UID: (
-        "uid or gid 2102, the sidecar's, or no `runAsUser`, so that the image may choose it",
-        "set `runAsUser` to another; without one it passes where `guardedAnnotations` do",
+        "uid or gid 2102, the sidecar's; root; or no `runAsUser`, so that the image may choose",
+        "set `runAsUser` to another; root and none pass where `guardedAnnotations` do",
     ),
     Reason.CAPABILITY: (
         "privileged, `procMount`, or a capability beyond the few that are harmless",

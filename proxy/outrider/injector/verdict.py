@@ -19,7 +19,13 @@ from outrider.core.jsonvalue import Json, JsonObject, json_digest
 from outrider.injector import names
 from outrider.injector.annotations import chosen
 from outrider.injector.capture import nameserver
-from outrider.injector.checks import refuse_others, refuse_pod, unhardened, without_user
+from outrider.injector.checks import (
+    maybe_root,
+    refuse_others,
+    refuse_pod,
+    unhardened,
+    without_user,
+)
 from outrider.injector.names import Inject
 from outrider.injector.others import Others, others_of
 from outrider.injector.parts import Parts, parts_of
@@ -195,15 +201,7 @@ def _may_be_anybody(pod: Pod, others: Others) -> list[str]:
 
 
 def _may_be_root(pod: Pod, others: Others) -> list[str]:
-    """The files of name resolution are one for all containers of a pod, and root's to write."""
-    whole = members(pod.spec.get("securityContext"), "spec.securityContext")
-    found = []
-    for one in others.untrusted():
-        own = members(one.body.get("securityContext"), one, "securityContext")
-        user = own.get("runAsUser", whole.get("runAsUser"))
-        non_root = own.get("runAsNonRoot", whole.get("runAsNonRoot"))
-        if not user and non_root is not True:
-            found.append(shown(one.name))
+    found = [shown(one.name) for one in maybe_root(pod, others)]
     if not found:
         return []
     return [f"may run as root and rewrite /etc/hosts, which the sidecar shares: {', '.join(found)}"]

@@ -78,6 +78,13 @@ def test_what_guarded_annotations_lift_passes_there_and_without_capture(name: st
     assert dropping.reason is UNLESS_GUARDED[name].reason
 
 
+def test_a_trusted_container_may_be_root() -> None:
+    for image, expected in ((VAULT, Reason.OK), ("x:1", Reason.RESERVED_UID)):
+        root = a_container("vault", image=image, securityContext={"runAsUser": 0})
+        pod = a_pod(a_container(), root)
+        assert judge(Entry.NAMESPACE, "agents", pod, TRUSTED).reason is expected
+
+
 def test_a_trusted_container_says_its_user_too() -> None:
     own = a_container(securityContext={"runAsUser": 7})
     for context, reason in (({}, Reason.RESERVED_UID), ({"runAsUser": 100}, Reason.OK)):

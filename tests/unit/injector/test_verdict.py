@@ -264,6 +264,9 @@ def test_what_the_author_said_of_kubectl_and_the_autoscaler_stays() -> None:
         pytest.param(None, {"runAsUser": 1000}, False, id="container-has-a-user"),
         pytest.param({"runAsUser": 1000}, {"runAsUser": 0}, True, id="container-overrides"),
         pytest.param({"runAsNonRoot": False}, {"runAsNonRoot": True}, False, id="container-says"),
+        pytest.param(None, {"runAsUser": 0, "runAsNonRoot": True}, True, id="root-that-denies-it"),
+        pytest.param({"runAsUser": 0}, {"runAsUser": None}, True, id="null-is-the-pods"),
+        pytest.param({"runAsUser": 1000}, {"runAsUser": None}, False, id="null-is-the-pods-user"),
     ],
 )
 def test_a_container_that_may_be_root_is_warned_of(
