@@ -14,6 +14,7 @@ from outrider.core.ports import BodyNeed, Clock, Conversation, Inbound, Refused,
 from outrider.core.strict_json import JsonLimits
 from outrider.core.vocabulary import ProtocolName
 from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.asks import Read
 from outrider.protocols.adapters.mcp.conversation import SESSION_FIELD, Call
 from outrider.protocols.adapters.mcp.eras import (
     VERSION_FIELD,
@@ -27,14 +28,10 @@ from outrider.protocols.adapters.mcp.eras import (
 from outrider.protocols.adapters.mcp.headers import routing_fields
 from outrider.protocols.adapters.mcp.prelude import ListFirst
 from outrider.protocols.adapters.mcp.refuse import refuse
-from outrider.protocols.adapters.mcp.requests import (
-    Read,
-    needs_list,
-    read_answer,
-    read_request,
-)
+from outrider.protocols.adapters.mcp.requests import needs_list, read_request
 from outrider.protocols.adapters.mcp.schemas import Schemas
 from outrider.protocols.adapters.mcp.seal import Seals
+from outrider.protocols.adapters.mcp.server_asks import read_answer
 from outrider.protocols.adapters.mcp.session_exchanges import SessionEnd, Stream
 from outrider.protocols.adapters.mcp.spec import DEFAULT_LEGACY, Era
 from outrider.protocols.adapters.mcp.turn import (

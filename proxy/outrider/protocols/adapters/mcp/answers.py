@@ -21,13 +21,14 @@ from outrider.core.strict_json import JsonLimits
 from outrider.core.unwrap import entry_of
 from outrider.core.vocabulary import Phase, Reason
 from outrider.protocols.adapters.mcp import edits as editing, spec
+from outrider.protocols.adapters.mcp.asks import call_of, subscribed
 from outrider.protocols.adapters.mcp.capabilities import offer_less
 from outrider.protocols.adapters.mcp.finding import found_in
 from outrider.protocols.adapters.mcp.lessons import lesson, says_error
 from outrider.protocols.adapters.mcp.lists import keep_private, take_list
 from outrider.protocols.adapters.mcp.news import News
-from outrider.protocols.adapters.mcp.requests import call_of, host_of, server_ask, subscribed
 from outrider.protocols.adapters.mcp.results import kept
+from outrider.protocols.adapters.mcp.server_asks import host_of, server_ask
 from outrider.protocols.adapters.mcp.turn import Desk, Heard, Turn
 from outrider.protocols.wire.jsonrpc import (
     INTERNAL_ERROR,

@@ -11,7 +11,7 @@ from outrider.core.jsonvalue import JsonObject
 from outrider.core.ports import Judge, Step
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
-from outrider.protocols.adapters.mcp.requests import plumbing
+from outrider.protocols.adapters.mcp.asks import plumbing
 from outrider.protocols.adapters.mcp.turn import Turn
 
 _CHANGES: Final = frozenset({"listChanged"})

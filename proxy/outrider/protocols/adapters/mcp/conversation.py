@@ -13,18 +13,12 @@ from outrider.core.spans import Rpc
 from outrider.core.vocabulary import Phase
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.asks import Read, plumbing, subscribed
 from outrider.protocols.adapters.mcp.edits import restricts
 from outrider.protocols.adapters.mcp.headers import encode as encode_field, media_type
 from outrider.protocols.adapters.mcp.lists import offer
-from outrider.protocols.adapters.mcp.requests import (
-    Read,
-    no_such_task,
-    plumbing,
-    root_ask,
-    server_ask,
-    shared_roots,
-    subscribed,
-)
+from outrider.protocols.adapters.mcp.offered import no_such_task
+from outrider.protocols.adapters.mcp.server_asks import root_ask, server_ask, shared_roots
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Heard, Turn
 from outrider.protocols.adapters.mcp.watchers import (
     EmptyWatcher,
@@ -36,25 +30,17 @@ from outrider.protocols.wire.headers import OUR_NAME
 from outrider.protocols.wire.jsonrpc import Kind, encode
 
 SESSION_FIELD: Final = "mcp-session-id"
-
 _JSON_FIELDS: Final[Headers] = (
     ("content-type", spec.JSON),
     ("accept", f"{spec.JSON}, {spec.SSE}"),
     ("accept-encoding", "identity"),
 )
-
 _REQUEST: Final = Kind.REQUEST
-
 _PARENT: Final = "traceparent"
-
 _STATE: Final = "tracestate"
-
 _VERSIONS: Final = frozenset((*spec.LEGACY_VERSIONS, *spec.MODERN_VERSIONS))
-
 _TASK: Final = "the task's tool"  # no capability, list or URI is spelt so
-
 _GOES_ON: Final = spec.TASK_METHODS - {"tasks/cancel"}  # to end one is never too much
-
 _WITH_PARTS: Final = _GOES_ON | {"initialize"}
 
 

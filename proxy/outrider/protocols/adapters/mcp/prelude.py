@@ -9,8 +9,8 @@ from outrider.core.exchange import Outgoing, TraceContext
 from outrider.core.jsonvalue import JsonObject, as_object
 from outrider.core.ports import Edits, Inbound
 from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.asks import Read, plumbing
 from outrider.protocols.adapters.mcp.conversation import Call
-from outrider.protocols.adapters.mcp.requests import Read, plumbing
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
 from outrider.protocols.wire.jsonrpc import Kind
 

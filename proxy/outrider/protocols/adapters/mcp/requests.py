@@ -5,62 +5,49 @@ Law: nothing that changes what the upstream does escapes an ask's resource or ar
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from outrider.core.action import Ask
 from outrider.core.catalogue import UNDECLARED
 from outrider.core.errors import EnforcementError, MalformedError, UnrecognisedError
 from outrider.core.exchange import Headers
-from outrider.core.jsonvalue import Json, JsonObject, as_object
-from outrider.core.manifest import Manifest
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.ports import Clock
 from outrider.core.unwrap import URI, unwrapped
-from outrider.core.vocabulary import (
-    ActionEffect,
-    BodyKind,
-    Phase,
-    ProtocolName,
-    Reason,
-    ResourceType,
-)
+from outrider.core.vocabulary import ActionEffect, ProtocolName, ResourceType
 from outrider.protocols.adapters.mcp import spec
+from outrider.protocols.adapters.mcp.asks import (
+    Read,
+    call_of,
+    invalid_params,
+    plumbing,
+    subscribed,
+)
 from outrider.protocols.adapters.mcp.eras import unknown_method
 from outrider.protocols.adapters.mcp.headers import PARAM_PREFIX, check_params
-from outrider.protocols.adapters.mcp.meta import (
-    LEVELS,
-    TOLD,
-    drop_reserved,
-    told,
-    told_params,
-    without_own,
-)
+from outrider.protocols.adapters.mcp.meta import LEVELS, TOLD, drop_reserved, told, told_params
 from outrider.protocols.adapters.mcp.names import check_uri, is_name, lookalike_of, uri_host
+from outrider.protocols.adapters.mcp.offered import (
+    check_definition,
+    listed,
+    no_such_task,
+    not_offered,
+)
+from outrider.protocols.adapters.mcp.server_asks import input_asks
 from outrider.protocols.adapters.mcp.spec import Listing
 from outrider.protocols.adapters.mcp.turn import Desk, Turn
-from outrider.protocols.pins import Pin, PinMode
-from outrider.protocols.sessions import Seen
+from outrider.protocols.pins import Pin
 from outrider.protocols.wire.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 
 _NOTHING: Final[JsonObject] = {}
 _NO_MEMBERS: Final[frozenset[str]] = frozenset()
 _TEXT_LIMIT: Final = 256
-_SUBSCRIPTIONS: Final = 500  # policy is asked of each
 _GIVEN_UP_S: Final = 30.0
-_INPUTS: Final = 64
-_ROOTS: Final = "roots/list"
 _FIELD: Final = "header."
-_INPUT_KEY: Final = 128
 _FETCHING: Final = frozenset({"tasks/get", "tasks/result"})
 _MCP: Final = ProtocolName.MCP
 _TOOL: Final = ResourceType.TOOL
 _TOOLS: Final = Listing.TOOLS
-
-
-class Read(NamedTuple):
-    """What a message asks, and the mirrored argument headers that must leave with it."""
-
-    asks: tuple[Ask, ...]
-    mirrored: Headers = ()
 
 
 def read_request(turn: Turn, desk: Desk) -> Read:
@@ -73,64 +60,6 @@ def read_request(turn: Turn, desk: Desk) -> Read:
     if turn.method in spec.PLUMBING:
         return _told(turn)
     return _declared(turn)
-
-
-def read_answer(turn: Turn, method: str) -> Read:
-    """What the agent's answer to a server's request asks: whatever it says leaves, an error's
-    words as well as a result."""
-    result = turn.value.get("result")
-    if "error" in turn.value:
-        arguments: JsonObject = {"error": turn.value["error"]}
-    elif isinstance(result, dict):
-        arguments = without_own(result)
-    else:
-        raise _invalid("a result must be an object")
-    if method == _ROOTS and isinstance(result, dict):
-        _check_roots(result)
-    if method not in spec.SERVER_ASKS:
-        return Read((plumbing(turn, method, arguments or None),))
-    return Read((server_ask(turn.upstream, method, arguments),))
-
-
-def plumbing(turn: Turn, method: str, arguments: JsonObject | None = None) -> Ask:
-    """What every caller of an upstream needs."""
-    return Ask(
-        protocol=_MCP,
-        name=method,
-        resource_type=ResourceType.API,
-        upstream=turn.route.upstream,
-        resource=method,
-        arguments=arguments,
-        body=BodyKind.JUDGED,
-        effect=spec.PLUMBING.get(method, ActionEffect.READ),
-        plumbing=True,
-    )
-
-
-def server_ask(
-    upstream: str, method: str, arguments: JsonObject | None, phase: Phase = Phase.REQUEST
-) -> Ask:
-    """What a server asks of the agent, or the agent's answer to it, as the agent's action."""
-    host = host_of((arguments or {}).get("url"))
-    return Ask(
-        protocol=_MCP,
-        name=method,
-        phase=phase,
-        resource_type=ResourceType.API,
-        upstream=upstream,
-        resource=method,
-        arguments=arguments,
-        effect=spec.SERVER_ASKS[method],
-        hosts=(host,) if host else (),
-    )
-
-
-def host_of(url: Json) -> str | None:
-    """The host that a URL in a message points at; None where it names none that can be read."""
-    try:
-        return uri_host(url) if isinstance(url, str) else None
-    except MalformedError:
-        return None
 
 
 def needs_list(turn: Turn, clock: Clock) -> bool:
@@ -160,7 +89,7 @@ def named_call(turn: Turn) -> tuple[str, JsonObject]:
     _check_members(turn)
     arguments = params.get("arguments", _NOTHING)
     if not isinstance(arguments, dict):
-        raise _invalid("arguments must be an object")
+        raise invalid_params("arguments must be an object")
     return _name(params), arguments
 
 
@@ -182,11 +111,11 @@ def _offered(turn: Turn, desk: Desk) -> Read:
         if listing is _TOOLS:
             return _tools_call(turn, desk, pin, arguments)
         ask = _item(turn, ResourceType.PROMPT, name, told(turn, arguments))
-        return Read((ask, *_inputs(turn)))
+        return Read((ask, *input_asks(turn)))
     except EnforcementError:
         seen = turn.scope.seen(listing)
         if seen is not None and name in seen.hidden:
-            raise _not_offered(turn, seen, name) from None
+            raise not_offered(turn, seen, name) from None
         raise
 
 
@@ -211,7 +140,7 @@ def _tools_call(turn: Turn, desk: Desk, pin: Pin, arguments: JsonObject) -> Read
     inner = unwrapped(ask, turn.manifest)
     if inner is not ask:
         ask = _pinned(turn, desk, inner)
-    return Read((ask, *_inputs(turn)), mirrored)
+    return Read((ask, *input_asks(turn)), mirrored)
 
 
 def _pinned(turn: Turn, desk: Desk, inner: Ask) -> Ask:
@@ -224,7 +153,7 @@ def _pinned(turn: Turn, desk: Desk, inner: Ask) -> Ask:
     pin = desk.pins.get(inner.upstream, _TOOLS, inner.resource)
     if pin is None:
         return inner
-    _check_definition(turn, pin)
+    check_definition(turn, pin)
     compiled = desk.schemas.get(pin.seen, "inputSchema", pin.current.get("inputSchema"))
     arguments = {key: value for key, value in (inner.arguments or {}).items() if _is_own(key)}
     fits = inner.schema_valid is not False and compiled.accepts(arguments)
@@ -243,7 +172,7 @@ def _with_fields(
     Raises `MalformedError` for an argument that is called as one."""
     members = arguments or {}
     if any(name.startswith(_FIELD + PARAM_PREFIX) for name in members):
-        raise _invalid("an argument is called as a header")
+        raise invalid_params("an argument is called as a header")
     fields = {_FIELD + name: value for name, value in mirrored if name not in known}
     return {**members, **fields} if fields else arguments
 
@@ -251,19 +180,19 @@ def _with_fields(
 def _resource(turn: Turn, desk: Desk) -> Read:
     uri = check_uri(turn.params.get("uri"))
     asked = _item(turn, ResourceType.RESOURCE, uri, told(turn, {URI: uri}))
-    return Read((asked, *_inputs(turn)))
+    return Read((asked, *input_asks(turn)))
 
 
 def _complete(turn: Turn, desk: Desk) -> Read:
     ref, argument = turn.params.get("ref"), turn.params.get("argument")
     if not isinstance(ref, dict) or not isinstance(argument, dict):
-        raise _invalid("ref and argument must be objects")
+        raise invalid_params("ref and argument must be objects")
     arguments: JsonObject = {"argument": argument}
     if "context" in turn.params:
         arguments["context"] = turn.params["context"]
     kind = ref.get("type")
     if isinstance(kind, str) and not ref.keys() <= spec.REF_MEMBERS.get(kind, _NO_MEMBERS):
-        raise _invalid("ref has a member that it must not have")
+        raise invalid_params("ref has a member that it must not have")
     if "title" in ref:
         arguments["title"] = ref["title"]
     if kind == "ref/prompt":
@@ -271,13 +200,13 @@ def _complete(turn: Turn, desk: Desk) -> Read:
     if kind == "ref/resource":
         uri = arguments[URI] = check_uri(ref.get("uri"), template=True)
         return Read((_item(turn, ResourceType.RESOURCE, uri, told(turn, arguments)),))
-    raise _invalid("ref names neither a prompt nor a resource")
+    raise invalid_params("ref names neither a prompt nor a resource")
 
 
 def _set_level(turn: Turn, desk: Desk) -> Read:
     level = turn.params.get("level")
     if not isinstance(level, str) or level not in LEVELS:
-        raise _invalid("level is none of the known ones")
+        raise invalid_params("level is none of the known ones")
     return _told(turn)
 
 
@@ -285,14 +214,14 @@ def _listing(turn: Turn, desk: Desk) -> Read:
     if turn.params.get("cursor", "") is None:
         del turn.params["cursor"]  # some clients write what they leave out
     if not isinstance(turn.params.get("cursor", ""), str):
-        raise _invalid("cursor must be a string")
+        raise invalid_params("cursor must be a string")
     return _told(turn)
 
 
 def _listen(turn: Turn, desk: Desk) -> Read:
     wanted = turn.params.get("notifications", {})
     if not isinstance(wanted, dict):
-        raise _invalid("notifications must be an object")
+        raise invalid_params("notifications must be an object")
     for uri in subscribed(wanted):
         check_uri(uri)
     return _told(turn)
@@ -301,7 +230,7 @@ def _listen(turn: Turn, desk: Desk) -> Read:
 def _cancelled(turn: Turn, desk: Desk) -> Read:
     id_ = turn.params.get("requestId")
     if not isinstance(id_, str | int) or isinstance(id_, bool):
-        raise _invalid("requestId names no request")
+        raise invalid_params("requestId names no request")
     # Within a session only its own subject's requests can be meant; without one they must be
     # ours. On modern HTTP whoever closes the stream cancels, and nobody else can (§4.1).
     if turn.session is None and not turn.scope.is_in_flight(id_):
@@ -312,13 +241,13 @@ def _cancelled(turn: Turn, desk: Desk) -> Read:
 def _task(turn: Turn, desk: Desk) -> Read:
     handle = turn.params.get("taskId")
     if not isinstance(handle, str) or not 0 < len(handle) <= _TEXT_LIMIT:
-        raise _invalid("taskId must be a short string")
+        raise invalid_params("taskId must be a short string")
     upstream = turn.route.upstream
     tool = desk.sessions.tool_of(subject=turn.subject, upstream=upstream, handle=handle)
     if tool is None:
         raise no_such_task()
     if turn.method != "tasks/cancel":
-        _check_definition(turn, desk.pins.get(upstream, _TOOLS, tool))
+        check_definition(turn, desk.pins.get(upstream, _TOOLS, tool))
     effect = spec.TASK_EFFECTS.get(turn.method) or _effect_of(turn, tool)
     ask = Ask(
         protocol=_MCP,
@@ -331,19 +260,7 @@ def _task(turn: Turn, desk: Desk) -> Read:
         plumbing=turn.method not in {"tasks/cancel", "tasks/update"},
         answers=call_of(turn, tool) if turn.method in _FETCHING else None,
     )
-    return Read((ask, *_inputs(turn)))
-
-
-def call_of(turn: Turn, tool: str) -> Ask:
-    """The call that a task is of: its result is that call's answer."""
-    return Ask(
-        protocol=_MCP,
-        name="tools/call",
-        resource_type=_TOOL,
-        upstream=turn.upstream,
-        resource=tool,
-        arguments=None,
-    )
+    return Read((ask, *input_asks(turn)))
 
 
 def _effect_of(turn: Turn, tool: str) -> ActionEffect:
@@ -393,54 +310,6 @@ _HANDLERS: Final[dict[str, Callable[[Turn, Desk], Read]]] = {
 # --- parts ---
 
 
-def listed(turn: Turn, desk: Desk, listing: Listing, name: str) -> Pin:
-    """The pin of a name this caller's list held. Raises for unknown, lookalike and changed."""
-    seen = turn.scope.seen(listing) or Seen()
-    pin = desk.pins.get(turn.route.upstream, listing, name)
-    if pin is None or not seen.knows(name):
-        raise _not_offered(turn, seen, name)
-    _check_definition(turn, pin)
-    return pin
-
-
-def no_such_task() -> MalformedError:
-    """Of a task that is not this caller's, or whose tool is not any more."""
-    return _invalid("no such task")
-
-
-def _check_definition(turn: Turn, pin: Pin | None) -> None:
-    if pin is None or pin.fits or turn.options.pinning == PinMode.ALERT.value:
-        return
-    raise EnforcementError(
-        "the definition differs from the accepted one",
-        reason=Reason.DEFINITION_CHANGED,
-        cause=pin.state.value,
-        resource=f"{pin.upstream}/{pin.name}",
-    )
-
-
-def _not_offered(turn: Turn, seen: Seen, name: str) -> UnrecognisedError:
-    like = lookalike_of(name, known_names(turn.manifest, turn.route.upstream, seen))
-    return UnrecognisedError(
-        "no such name is offered here", cause="lookalike" if like is not None else "name"
-    )
-
-
-def known_names(manifest: Manifest, upstream: str, seen: Seen) -> set[str]:
-    entry = manifest.upstreams.get(upstream)
-    return seen.shown | seen.hidden | (set(entry.tools) if entry else set())
-
-
-def subscribed(wanted: JsonObject) -> list[str]:
-    """The URIs a listen request names."""
-    uris = wanted.get("resourceSubscriptions", [])
-    if not isinstance(uris, list) or len(uris) > _SUBSCRIPTIONS:
-        raise _invalid("resourceSubscriptions must be an array, and no longer than the limit")
-    if not all(isinstance(uri, str) for uri in uris):
-        raise _invalid("resourceSubscriptions must be an array of strings")
-    return [uri for uri in uris if isinstance(uri, str)]
-
-
 def _check_members(turn: Turn) -> None:
     """Raises `MalformedError` for a member of params that no ask would show to policy."""
     known = spec.PARAMS_OF.get(turn.method)
@@ -449,78 +318,13 @@ def _check_members(turn: Turn) -> None:
     if not turn.params.keys() <= known:
         by_wire = spec.PARAMS_MODERN if turn.is_modern else spec.PARAMS_LEGACY
         if not turn.params.keys() <= known | by_wire.get(turn.method, _NO_MEMBERS):
-            raise _invalid("params has a member that this method must not have")
+            raise invalid_params("params has a member that this method must not have")
     if "task" in turn.params:
         task = turn.params["task"]
         if not isinstance(task, dict) or not task.keys() <= spec.TASK_MEMBERS:
-            raise _invalid("task must be an object of nothing but a ttl")
+            raise invalid_params("task must be an object of nothing but a ttl")
         if not isinstance(task.get("ttl", 0), int | float):
-            raise _invalid("ttl must be a number")
-
-
-def _inputs(turn: Turn) -> tuple[Ask, ...]:
-    """The agent's answers to what a server asked within a call: they carry data out (2026)."""
-    inputs = turn.params.get("inputResponses")
-    if inputs is None or not turn.is_modern:
-        return ()
-    if not isinstance(inputs, dict) or len(inputs) > _INPUTS:
-        raise _invalid("inputResponses must be an object of a few objects")
-    return tuple(_input(turn, key, response) for key, response in inputs.items())
-
-
-def _input(turn: Turn, key: str, response: Json) -> Ask:
-    if len(key) > _INPUT_KEY or not isinstance(response, dict):
-        raise _invalid("an input response must be an object under a short key")
-    method = _answered(response)
-    if method == _ROOTS:
-        _check_roots(response)
-    return server_ask(turn.route.upstream, method, without_own(response))
-
-
-def shared_roots(turn: Turn) -> list[JsonObject]:
-    """The answers within this message that tell a server of roots: each has a list of them."""
-    if turn.answers == _ROOTS:
-        answers: list[Json] = [turn.value.get("result")]
-    elif turn.is_modern and "inputResponses" in turn.params:
-        answers = list(as_object(turn.params["inputResponses"]).values())
-    else:
-        return []
-    return [one for one in answers if isinstance(one, dict) and "roots" in one]
-
-
-def root_ask(upstream: str, uri: str) -> Ask:
-    """One root told to a server, to be judged by its own URI."""
-    host = host_of(uri)
-    return Ask(
-        protocol=_MCP,
-        name=_ROOTS,
-        phase=Phase.LIST,
-        resource_type=ResourceType.RESOURCE,
-        upstream=upstream,
-        resource=uri,
-        arguments=None,
-        effect=spec.SERVER_ASKS[_ROOTS],
-        hosts=(host,) if host else (),
-    )
-
-
-def _check_roots(answer: JsonObject) -> None:
-    """Raises `MalformedError` for roots that could not be judged one by one."""
-    roots = answer.get("roots")
-    if not isinstance(roots, list) or len(roots) > _SUBSCRIPTIONS:
-        raise _invalid("roots must be an array, and no longer than the limit")
-    for root in roots:
-        if not isinstance(root, dict):
-            raise _invalid("a root must be an object")
-        check_uri(root.get("uri"))
-
-
-def _answered(response: JsonObject) -> str:
-    """What `response` answers. Raises `MalformedError` for one that could be taken for another."""
-    for method, (needed, members) in spec.INPUT_SHAPES.items():
-        if needed in response and response.keys() <= members:
-            return method
-    raise _invalid("an input response has the form of no answer to a server")
+            raise invalid_params("ttl must be a number")
 
 
 def _item(turn: Turn, kind: ResourceType, name: str, arguments: JsonObject | None) -> Ask:
@@ -540,7 +344,7 @@ def _item(turn: Turn, kind: ResourceType, name: str, arguments: JsonObject | Non
 def _name(members: JsonObject) -> str:
     name: Json = members.get("name")
     if not isinstance(name, str):
-        raise _invalid("name must be a string")
+        raise invalid_params("name must be a string")
     if not is_name(name):
         raise MalformedError(
             "the name must be 1 to 128 of A-Z, a-z, 0-9, _, . and -, and not of dots alone",
@@ -548,7 +352,3 @@ def _name(members: JsonObject) -> str:
             cause="name",
         )
     return name
-
-
-def _invalid(detail: str) -> MalformedError:
-    return MalformedError(detail, code=INVALID_PARAMS, cause="params")

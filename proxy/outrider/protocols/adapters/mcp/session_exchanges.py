@@ -9,6 +9,7 @@ from outrider.core.exchange import Headers, Outgoing, ResponseHead
 from outrider.core.ports import Edits, Inbound, Watcher
 from outrider.protocols.adapters.mcp import spec
 from outrider.protocols.adapters.mcp.answers import Answering
+from outrider.protocols.adapters.mcp.asks import plumbing
 from outrider.protocols.adapters.mcp.conversation import (
     Call,
     legacy_fields,
@@ -17,7 +18,6 @@ from outrider.protocols.adapters.mcp.conversation import (
     watcher_for,
 )
 from outrider.protocols.adapters.mcp.headers import media_type
-from outrider.protocols.adapters.mcp.requests import plumbing
 from outrider.protocols.adapters.mcp.turn import Desk, Envelope, Turn
 from outrider.protocols.adapters.mcp.watchers import EmptyWatcher, LostWatcher, SseWatcher
 

@@ -1,9 +1,8 @@
 """What each method asks (PROTOCOLS §4.3)."""
 
-import orjson
 import pytest
 
-from outrider.core.jsonvalue import Json, JsonObject, as_object
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.core.manifest import Manifest, Zones, parse_manifest
 from outrider.core.vocabulary import ActionEffect, BodyKind, Phase, Reason, ResourceType
 from outrider.protocols.adapters.mcp import spec
@@ -232,37 +231,6 @@ def test_the_modern_wire_has_members_of_its_own(
     assert (answered.code == -32602) is not passes
 
 
-SAMPLED: JsonObject = {"role": "assistant", "content": {"type": "text", "text": "x"}, "model": "m"}
-RESPONSES: list[tuple[Json, str | None]] = [
-    ({"a": {"action": "accept", "content": {"n": 1}}}, "elicitation/create"),
-    ({"a": {"action": "decline"}}, "elicitation/create"),
-    ({"a": SAMPLED}, "sampling/createMessage"),
-    ({"a": {"roots": []}}, "roots/list"),
-    ({"a": {**SAMPLED, "roots": []}}, None),
-    ({"a": {**SAMPLED, "action": "accept"}}, None),
-    ({"a": {"role": "assistant", "content": {"type": "text", "text": "x"}}}, None),
-    ({"a": {"action": "accept", "model": "m"}}, None),
-    ({"a": {}}, None),
-    ({"a": "x"}, None),
-    ({"k" * 129: {"roots": []}}, None),
-    ({str(n): {"roots": []} for n in range(65)}, None),
-    ([], None),
-]
-
-
-@pytest.mark.parametrize(("responses", "method"), RESPONSES)
-def test_an_input_response_is_judged_as_what_it_can_only_be(
-    responses: Json, method: str | None
-) -> None:
-    sidecar = Sidecar()
-    params: JsonObject = {"uri": "note://a", "inputResponses": responses}
-    answered = sidecar.modern(request("resources/read", params))
-    if method is None:
-        assert (answered.code, sidecar.upstream.received) == (-32602, [])
-    else:
-        assert [ask.name for ask in answered.asked] == ["resources/read", method]
-
-
 def test_a_notification_carries_nothing_unjudged() -> None:
     sidecar = Sidecar()
     sidecar.open_session("s-1")
@@ -278,12 +246,6 @@ def test_a_notification_carries_nothing_unjudged() -> None:
 def test_the_host_of_a_resource_is_a_destination() -> None:
     answered = Sidecar().post(request("resources/read", {"uri": "https://a.example/x"}))
     assert answered.asked[0].hosts == ("a.example",)
-
-
-@pytest.mark.parametrize("value", [7, [1], {"a": 1}])
-def test_a_listen_request_names_its_uris_as_strings(value: Json) -> None:
-    wanted: JsonObject = {"notifications": {"resourceSubscriptions": value}}
-    assert Sidecar().modern(request("subscriptions/listen", wanted)).code == -32602
 
 
 TASKS = [
@@ -320,56 +282,6 @@ def test_to_go_on_with_a_task_of_an_undeclared_tool_is_execute() -> None:
     sidecar.upstream.answers["tasks/update"] = replies({"jsonrpc": "2.0", "id": 1, "result": {}})
     answered = sidecar.modern(request("tasks/update", {"taskId": "t-1"}))
     assert [ask.effect for ask in answered.asked] == [None, ActionEffect.EXECUTE]
-
-
-MIRRORS: JsonObject = {
-    "type": "object",
-    "properties": {"r": {"type": "string", "x-mcp-header": "Region"}},
-}
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"arguments": {"r": "x"}},
-        {"arguments": {"r": "x"}, "inputResponses": []},
-        {"arguments": []},
-        {"other": 1},
-    ],
-    ids=["without-the-header", "bad-inputs", "no-object", "no-such-member"],
-)
-def test_what_is_wrong_with_a_call_of_a_hidden_tool_is_not_told(params: JsonObject) -> None:
-    upstream = FakeUpstream(a_tool(), a_tool("hidden", inputSchema=MIRRORS))
-    sidecar = Sidecar(upstream, verdict=lambda ask: ask.resource != "hidden")
-    told = []
-    for name in ("unknown", "hidden", "unknown", "hidden"):
-        answered = sidecar.modern(request("tools/call", {"name": name, **params}))
-        assert answered.fault is not None
-        told.append((answered.status, answered.headers, answered.body, answered.fault.cause))
-    assert told == told[:1] * 4
-
-
-def test_a_changed_definition_of_a_hidden_tool_is_not_told() -> None:
-    upstream = FakeUpstream(a_tool(), a_tool("hidden"))
-    sidecar = Sidecar(upstream, verdict=lambda ask: ask.resource != "hidden")
-    sidecar.modern(request("tools/list"))
-    upstream.tools[1] = a_tool("hidden", description="other")
-    sidecar.modern(request("tools/list"))
-    unknown, hidden = (
-        sidecar.modern(request("tools/call", {"name": name, "arguments": {}}))
-        for name in ("unknown", "hidden")
-    )
-    assert (hidden.status, hidden.headers, hidden.body) == (
-        unknown.status,
-        unknown.headers,
-        unknown.body,
-    )
-
-
-def test_a_tool_that_is_shown_still_says_what_is_wrong() -> None:
-    sidecar = Sidecar(FakeUpstream(a_tool("shown", inputSchema=MIRRORS)))
-    answered = sidecar.modern(request("tools/call", {"name": "shown", "arguments": {"r": "x"}}))
-    assert (answered.status, answered.code) == (400, -32020)
 
 
 def test_what_no_list_shows_may_be_granted_to_one_task_alone() -> None:
@@ -416,66 +328,6 @@ def test_a_task_of_a_tool_whose_definition_changed_waits_for_a_person(method: st
         return
     assert answered.fault is not None
     assert answered.fault.reason is Reason.DEFINITION_CHANGED
-
-
-ROOTS: list[Json] = [
-    {"uri": "file:///work", "name": "work"},
-    {"uri": "file:///home/me", "name": "me"},
-]
-
-
-def _tells_roots(roots: Json, wire: str, hidden: set[str]) -> tuple[Sidecar, Answered]:
-    sidecar = Sidecar(verdict=lambda ask: ask.resource not in hidden)
-    sidecar.open_session("s-1")
-    if wire == "modern":
-        sidecar.modern(request("tools/list"))
-        params: JsonObject = {
-            "name": "echo",
-            "arguments": {"text": "hi"},
-            "inputResponses": {"r": {"roots": roots}},
-        }
-        return sidecar, sidecar.modern(request("tools/call", params))
-    session = next(iter(sidecar.sessions._sessions._items))
-    sidecar.sessions.scope(session).passed(70, "roots/list")
-    answer: JsonObject = {"jsonrpc": "2.0", "id": 70, "result": {"roots": roots}}
-    return sidecar, sidecar.post(answer, legacy_headers("s-1"))
-
-
-def _roots_sent(sidecar: Sidecar, wire: str) -> Json:
-    sent = orjson.loads(bytes(sidecar.upstream.received[-1].body))  # type: ignore[arg-type]
-    told: Json = sent["params"]["inputResponses"]["r"] if wire == "modern" else sent["result"]
-    return as_object(told)["roots"]
-
-
-@pytest.mark.parametrize("wire", ["legacy", "modern"])
-@pytest.mark.parametrize(
-    ("hidden", "left"),
-    [(set(), ROOTS), ({"file:///home/me"}, ROOTS[:1]), ({"file:///work", "file:///home/me"}, [])],
-    ids=["all", "one", "none"],
-)
-def test_each_root_is_judged_by_its_own_uri(hidden: set[str], left: Json, wire: str) -> None:
-    sidecar, answered = _tells_roots(orjson.loads(orjson.dumps(ROOTS)), wire, hidden)
-    assert answered.fault is None
-    assert _roots_sent(sidecar, wire) == left
-    whole = answered.asked[-1]
-    assert (whole.name, as_object(whole.arguments)["roots"]) == ("roots/list", left)
-    judged = [ask for ask in answered.asked if ask.phase is Phase.LIST and ask.name == "roots/list"]
-    assert {(ask.resource, ask.effect) for ask in judged} == {
-        ("file:///work", ActionEffect.SHARE),
-        ("file:///home/me", ActionEffect.SHARE),
-    }
-
-
-@pytest.mark.parametrize("wire", ["legacy", "modern"])
-@pytest.mark.parametrize(
-    "roots",
-    [None, {}, ["file:///work"], [{"name": "x"}], [{"uri": "file:///a/../b"}], [ROOTS[0]] * 501],
-    ids=["null", "object", "text", "no-uri", "dots", "many"],
-)
-def test_roots_that_cannot_be_judged_are_not_told(roots: Json, wire: str) -> None:
-    sidecar, answered = _tells_roots(roots, wire, set())
-    assert (answered.status, answered.code) == (400, -32602)
-    assert sidecar.upstream.methods[-1] != "tools/call"
 
 
 WRAPPING = parse_manifest(
