@@ -137,3 +137,38 @@ def test_a_signature_is_for_its_files_and_no_others(files):
         return
     with pytest.raises(UnverifiedError):
         verify(given_files, KEYS, SCOPE)
+
+
+def head(name, size, kind=tarfile.REGTYPE):
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def blocks(content):
+    return content + b"\0" * (-len(content) % tarfile.BLOCKSIZE)
+
+
+HIDDEN = blocks(head("hidden.rego", 3) + b"abc")
+WORDS = (b"path=b", b"size=0", b"9 path=b\n", b"10 path=b\n", b"10 size=0\n", b"GNU.sparse.size=1")
+letters = st.sampled_from(b"0189a =\n\t\0").map(lambda letter: bytes([letter]))
+said = st.lists(letters | st.sampled_from(WORDS), max_size=8).map(b"".join)
+
+
+@given(
+    said,
+    st.binary(max_size=8),
+    st.sampled_from([b"x", b"X", b"g", b"L", b"K"]),
+    st.integers(-1, 1),
+)
+def test_what_stands_in_a_file_is_read_as_nothing_else(text, behind, kind, off):
+    """However an extended header is made, the file after it is as long as its own header says."""
+    size = max(0, len(text) + off)
+    plain = head("p", size, kind) + blocks(text + behind)
+    plain += head("a.rego", len(HIDDEN)) + HIDDEN + head("b.rego", 0)
+    try:
+        files = read(gzip.compress(plain + b"\0" * 1024, 1))
+    except ConfigError:
+        return
+    assert sorted(map(len, files.values())) == [0, len(HIDDEN)]
+    assert HIDDEN in files.values()

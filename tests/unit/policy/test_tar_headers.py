@@ -28,6 +28,12 @@ def extended(content, kind=tarfile.XHDTYPE):
     return header(size=len(content), kind=kind) + block(content)
 
 
+def record(value, key=b"comment"):
+    said = b" " + key + b"=" + value + b"\n"
+    length = next(n for n in range(len(said), len(said) + 6) if n == len(b"%d" % n) + len(said))
+    return b"%d" % length + said
+
+
 def a_file(name="a.rego", content=b"x"):
     return header(name, len(content)) + block(content)
 
@@ -39,6 +45,27 @@ def negative():
     made[148:156] = b" " * 8
     made[148:156] = b"%06o\0 " % sum(made)
     return bytes(made)
+
+
+NO_RECORDS = {
+    "digits-alone": b"1" * 4096,
+    "another-space": b"10\tsize=0\n",
+    "a-line-for-a-space": b"10\nsize=0\n",
+    "no-newline": b"9 path=bb",
+    "a-newline-too-early": b"9 path=b\nb",
+    "too-short": b"8 path=b\n",
+    "too-long": b"11 path=b\n",
+    "longer-than-it-all": b"9999 path=b\n",
+    "of-no-length": b"0 path=b\n",
+    "of-no-key": b"5 =b\n",
+    "of-no-value": b"8 pathb\n",
+    "its-value-in-the-next": b"8 patha\n10 path=b\n",
+    "six-digits": b"000014 path=b\n",
+    "signed": b"+11 path=b\n",
+    "something-behind": b"10 path=b\n\0",
+    "spaces-behind": b"10 path=b\n    ",
+    "digits-in-a-row": record(b"1" * 256),
+}
 
 
 def read(plain):
@@ -60,9 +87,21 @@ def test_long_names_are_read_however_they_were_written(tar_format):
     assert read(written(tar_format, name)) == {name: b"x"}
 
 
-def test_one_header_for_all_may_go_before_one_for_a_member():
-    plain = extended(b"16 comment=abcd\n", tarfile.XGLTYPE) + extended(b"10 path=b\n") + a_file()
-    assert read(plain + END) == {"b": b"x"}
+def test_headers_of_two_kinds_may_go_before_a_member():
+    plain = extended(b"a\0", tarfile.GNUTYPE_LONGNAME) + extended(b"10 path=b\n") + a_file()
+    assert read(plain + END) == {"a": b"x"}
+
+
+def test_a_name_may_be_all_digits():
+    name = "1" * 250
+    assert read(written(tarfile.PAX_FORMAT, name)) == {name: b"x"}
+
+
+def test_headers_of_many_members_fit():
+    said = b"30 mtime=1700000000.123456789\n"
+    assert len(said) == 30
+    plain = b"".join(extended(said) + a_file(f"a{number}") for number in range(2000))
+    assert len(read(plain + END)) == 2000
 
 
 @pytest.mark.parametrize(
@@ -70,7 +109,8 @@ def test_one_header_for_all_may_go_before_one_for_a_member():
     [
         pytest.param(extended(b"1" * 200_000) + a_file(), "more than 4096 bytes", id="digits"),
         pytest.param(
-            extended(b"1" * 200_000, tarfile.XGLTYPE) + a_file(), "4096 bytes", id="for-all"
+            extended(b"1" * 200_000, tarfile.XGLTYPE) + a_file(), "for all its members",
+            id="for-all",
         ),
         pytest.param(
             extended(b"1" * 200_000, tarfile.SOLARIS_XHDTYPE) + a_file(), "4096", id="as-solaris"
@@ -82,6 +122,28 @@ def test_one_header_for_all_may_go_before_one_for_a_member():
             extended(b"a\0", tarfile.GNUTYPE_LONGNAME) * 2000 + a_file(), "in a row", id="chained"
         ),
         pytest.param(extended(b"10 path=b\n") * 3 + a_file(), "in a row", id="chained-pax"),
+        pytest.param(
+            extended(b"16 comment=abcd\n", tarfile.XGLTYPE) + a_file(), "for all its members",
+            id="one-for-all",
+        ),
+        pytest.param(
+            b"".join(extended(record(b"c" * 4000)) + a_file(f"a{number}") for number in range(17)),
+            "more than 65536 bytes in all", id="many",
+        ),
+        pytest.param(
+            header(size=1, kind=tarfile.XHDTYPE) + block(b"10 size=0\n")
+            + header("a", 204_800) + extended(b"1" * 204_288),
+            "not well-formed", id="a-length-behind-the-end",
+        ),
+        pytest.param(
+            header(size=0, kind=tarfile.XHDTYPE) + header(size=2, kind=tarfile.GNUTYPE_LONGNAME)
+            + block(b"a\0b") + a_file(),
+            "not well-formed", id="a-name-behind-the-end",
+        ),
+        *(
+            pytest.param(extended(said) + a_file(), "not well-formed", id=name)
+            for name, said in NO_RECORDS.items()
+        ),
         pytest.param(
             extended(b"10 size=0\n") + header(size=204_800) + extended(b"1" * 200_000),
             "length stands twice",
