@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 
+from tests.support.admission_hostile import REMOTE_VOLUMES
 from tests.support.chart import NAMESPACE, RENDERS, Object, Render, objects
 from tests.support.injected import (
     IMAGE,
@@ -205,6 +206,11 @@ DENIED: list[tuple[str, int, Change]] = [
         "/run/spire/agent-sockets/x", "//run/./spire", "/var/run/spire", "/var", "/var/run",
         "/var/lib/kubelet/pods", "/var/lib", "/.", "/proc/1/root", "/run/containerd", "/etc",
         "/dev", "/var/run/docker.sock", "/srv/data")),
+    *((f"the-node-connects-{kind}", 7, mounted({"name": "v", kind: source}))
+      for kind, source in REMOTE_VOLUMES.items()),
+    ("another-driver", 7, mounted({"name": "shares", "csi": {"driver": "nfs.csi.k8s.io"}})),
+    ("nfs-in-an-init-container", 7, mounted(
+        {"name": "v", "nfs": REMOTE_VOLUMES["nfs"]}, in_init=True)),
     *((f"{name}-is-another-kind", 7, _resourced(name)) for name in (
         "outrider-run", "outrider-state", "outrider-config", "spiffe-workload-api")),
     ("the-node-as-a-device", 7, lambda pod: (
@@ -229,7 +235,7 @@ DENIED: list[tuple[str, int, Change]] = [
 INVALID = frozenset({
     "privileged", "the-sidecar-privileged", "all-of-proc", "the-node-as-a-device",
     "reads-our-state-into-environment", "reads-our-run-folder-into-environment",
-    "reads-its-own-file-into-environment",
+    "reads-its-own-file-into-environment", "a-volume-of-kind-image",
 })  # fmt: skip
 """What an API server refuses by itself, before any policy is asked."""
 UNKNOWN = frozenset({"key-and-certificate"})
@@ -256,7 +262,19 @@ LET_IN: list[tuple[str, int, Change]] = [
     ("the-usual-proc", 5, secured(procMount="Default")),
     ("binds-low-ports", 5, capabilities(add=("NET_BIND_SERVICE",), drop=("ALL",))),
     ("the-three-by-name", 6, capabilities(drop=("NET_RAW", "SETGID", "SETUID", "MKNOD"))),
-    ("another-driver", 7, mounted({"name": "shares", "csi": {"driver": "nfs.csi.k8s.io"}})),
+    ("a-driver-that-is-listed", 7, mounted(
+        {"name": "shares", "csi": {"driver": "shares.csi.example"}})),
+    *((f"a-volume-of-kind-{kind}", 7, mounted({"name": "v", kind: source})) for kind, source in (
+        ("emptyDir", {}), ("configMap", {"name": "c"}),
+        ("persistentVolumeClaim", {"claimName": "c"}),
+        ("projected", {"sources": [{"configMap": {"name": "c"}}]}),
+        ("downwardAPI", {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]}),
+        ("ephemeral", {"volumeClaimTemplate": {"spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}),
+        ("image", {"reference": "registry.example/data:1"}))),
+    ("a-volume-of-no-kind", 7, mounted({"name": "v", "nfs": None})),
+    ("nfs-that-nobody-mounts", 7, lambda pod: pod["spec"]["volumes"].append(
+        {"name": "v", "nfs": REMOTE_VOLUMES["nfs"]})),
     ("a-folder-of-the-node-that-nobody-mounts", 7, lambda pod: pod["spec"]["volumes"].append(
         host("/srv/data"))),
     ("reads-its-own-file-into-environment", 7, agent(env=[_file("work")])),
@@ -393,6 +411,7 @@ def test_a_container_of_the_platform_says_its_user_too() -> None:
     pytest.param(7, mounted({"name": "spiffe-workload-api"}), id="the-workload-api"),
     pytest.param(7, mounted({"name": "outrider-state"}), id="our-state"),
     pytest.param(7, mounted(host("/srv/data")), id="the-node"),
+    pytest.param(7, mounted({"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}), id="nfs"),
     pytest.param(5, secured(privileged=True), id="privileged"),
     pytest.param(5, capabilities(add=("NET_ADMIN",)), id="net-admin"),
     pytest.param(5, capabilities(add=("SYS_ADMIN",)), id="sys-admin"),
@@ -480,6 +499,9 @@ def _nobody(pod: Object) -> None:
     pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["BPF"]}),), True, id="bpf"),
     pytest.param((mounted(host("/etc")), ephemeral(
         volumeMounts=[{"name": "node", "mountPath": "/m"}])), True, id="the-node"),
+    pytest.param((lambda pod: pod["spec"]["volumes"].append(
+        {"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}), ephemeral(
+        volumeMounts=[{"name": "n", "mountPath": "/m"}])), True, id="nfs"),
     pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["SYS_PTRACE"]}),), True,
                  id="traces-others"),
     pytest.param((ephemeral(securityContext={}),), True, id="drops-nothing"),
@@ -656,10 +678,12 @@ def test_policies_are_rendered_by_version_without_a_cluster(kubernetes: str, the
     pytest.param(spec(securityContext={}), 4, id="the-images-own-user"),
     pytest.param(spec(securityContext={"runAsUser": 0}), 4, id="root"),
     pytest.param(mounted(host("/srv/data")), 7, id="a-folder-of-the-node"),
+    pytest.param(mounted({"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}), 7, id="nfs"),
+    pytest.param(mounted({"name": "n", "csi": {"driver": "nfs.csi.k8s.io"}}), 7, id="a-driver"),
     pytest.param(aliases, 13, id="host-aliases"),
     pytest.param(spec(dnsConfig={"searches": ["corp.example"]}), 13, id="search-list"),
 ])  # fmt: skip
-def test_the_platform_lifts_three_rules_for_namespaces_it_lists(change: Change, rule: int) -> None:
+def test_the_platform_lifts_some_rules_for_namespaces_it_lists(change: Change, rule: int) -> None:
     pod = a_pod(change)
     assert policies().denials(Request(object=pod, namespace="lab")) == []
     assert rules(policies().denials(Request(object=pod, namespace="agents"))) == [rule]

@@ -82,8 +82,10 @@ def test_names_are_those_of_the_injector() -> None:
     assert set(re.findall(r"\b2\d{3}\b", rules)) == {str(names.UID)}
     assert f'"{names.KUBELET_PATH}/"' in rules
     assert f'"{names.SPIFFE_DRIVER}"' in rules
-    drivers = ", ".join(f"'{one}'" for one in names.SECRET_DRIVERS)
+    drivers = ", ".join(f'"{one}"' for one in names.SECRET_DRIVERS)
     assert f"[{drivers}]" in rules
+    kinds = ", ".join(f"'{one}'" for one in sorted(names.VOLUME_KINDS))
+    assert f"['name', {kinds}]" in rules
     for label in (names.INJECT_LABEL, names.REVISION_LABEL):
         assert f'"{label}"' in webhook
     for name in (names.INJECTED_LABEL, names.TELEMETRY_PORT_NAME):

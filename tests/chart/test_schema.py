@@ -29,6 +29,7 @@ REFUSED = [
     pytest.param("trustedContainers[0].name=x", "imagePrefix", id="trusted-by-name-alone"),
     pytest.param("trustedContainers[0].name=x,trustedContainers[0].imagePrefix=evil/proxy",
                  "imagePrefix", id="prefix-that-others-share"),
+    pytest.param("inlineCsiDrivers={x'] || true}", "inlineCsiDrivers", id="cel-driver"),
     pytest.param("hardenAppContainers=none", "hardenAppContainers", id="hardening"),
     pytest.param("capture.mode=none", "mode", id="capture-mode"),
     pytest.param("capture.mode=cooperative,capture.watch=true", "watch", id="nothing-to-watch"),

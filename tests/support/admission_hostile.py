@@ -71,6 +71,20 @@ _NAMES_LEAD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         )
     },
 }
+REMOTE_VOLUMES: Final[dict[str, JsonObject]] = {
+    "nfs": {"server": "192.0.2.66", "path": "/x"},
+    "iscsi": {"targetPortal": "192.0.2.66:3260", "iqn": "iqn.2001-04.com.example:s", "lun": 0},
+    "cephfs": {"monitors": ["192.0.2.66:6789"]},
+    "rbd": {"monitors": ["192.0.2.66:6789"], "image": "i"},
+    "glusterfs": {"endpoints": "e", "path": "p"},
+    "flexVolume": {"driver": "x.example/y"},
+    "gitRepo": {"repository": "https://192.0.2.66/x.git"},
+    "fc": {"targetWWNs": ["50060e801049cfd1"], "lun": 0},
+    "quobyte": {"registry": "192.0.2.66:7861", "volume": "v"},
+    "azureFile": {"secretName": "s", "shareName": "n"},
+    "csi": {"driver": "ebs.csi.aws.com"},
+}
+"""A source of each kind of volume for which the node connects somewhere itself."""
 UNLESS_GUARDED: Final[dict[str, Hostile]] = {
     **{
         f"user-of-the-image-{name}": Hostile(
@@ -141,6 +155,44 @@ UNLESS_GUARDED: Final[dict[str, Hostile]] = {
         ),
         reason=Reason.RESERVED_MOUNT,
         says="volumeDevices",
+        lifted=True,
+    ),
+    **{
+        f"volume-for-which-the-node-connects-{kind}": Hostile(
+            pod=_mounting({"name": "mine", kind: source}),
+            reason=Reason.RESERVED_MOUNT,
+            says="the node connects" if kind != "csi" else "inlineCsiDrivers",
+            lifted=True,
+        )
+        for kind, source in REMOTE_VOLUMES.items()
+    },
+    "two-kinds-in-one-volume": Hostile(
+        pod=_mounting({"name": "mine", "emptyDir": {}, "nfs": REMOTE_VOLUMES["nfs"]}),
+        reason=Reason.RESERVED_MOUNT,
+        says="kind nfs",
+        lifted=True,
+    ),
+    "kind-of-tomorrow": Hostile(
+        pod=_mounting({"name": "mine", "remote": {"at": "192.0.2.66"}}),
+        reason=Reason.RESERVED_MOUNT,
+        says="kind remote",
+        lifted=True,
+    ),
+    "init-container-mounts-nfs": Hostile(
+        pod=a_pod(
+            initContainers=[a_container("i", volumeMounts=[{"name": "n", "mountPath": "/x"}])],
+            volumes=[{"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}],
+        ),
+        reason=Reason.RESERVED_MOUNT,
+        says="spec.initContainers[0] (i).volumeMounts",
+        lifted=True,
+    ),
+    "claimed-driver-that-asks-with-a-secret": Hostile(
+        pod=_mounting(
+            {"name": "data", "csi": {"driver": "x.example", "nodePublishSecretRef": {"name": "n"}}}
+        ),
+        reason=Reason.RESERVED_MOUNT,
+        says="x.example",
         lifted=True,
     ),
     **{
@@ -449,7 +501,6 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
             }
         )
     ),
-    "other-csi-volume": _mounting({"name": "mine", "csi": {"driver": "csi.other.example"}}),
     "spiffe-volume-that-nobody-mounts": a_pod(
         volumes=[{"name": "mine", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}]
     ),
@@ -491,9 +542,26 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     "secret-volume-that-nobody-mounts": a_pod(
         volumes=[{"name": "keys", "secret": {"secretName": "upstream"}}]
     ),
-    "csi-volume-of-data": _mounting({"name": "data", "csi": {"driver": "ebs.csi.aws.com"}}),
-    "csi-volume-that-asks-the-driver-with-a-secret": _mounting(
-        {"name": "data", "csi": {"driver": "x.example", "nodePublishSecretRef": {"name": "n"}}}
+    **{
+        f"volume-of-kind-{kind}": _mounting({"name": "mine", kind: source})
+        for kind, source in {
+            "configMap": {"name": "c"},
+            "downwardAPI": {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]},
+            "emptyDir": {},
+            "ephemeral": {
+                "volumeClaimTemplate": {
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": {"requests": {"storage": "1Gi"}},
+                    }
+                }
+            },
+            "persistentVolumeClaim": {"claimName": "c"},
+            "projected": {"sources": [{"configMap": {"name": "c"}}]},
+        }.items()
+    },
+    "nfs-that-nobody-mounts": a_pod(
+        volumes=[{"name": "mine", "nfs": {"server": "192.0.2.66", "path": "/x"}}]
     ),
     "image-pull-secrets": a_pod(imagePullSecrets=[{"name": "registry"}]),
     "config-map-in-env": _with_env(

@@ -43,9 +43,9 @@ characters.
   (list "bound" (printf "variables.others.filter(c, !(%s))" (include "outrider.rules.trusted" .)))
   (list "secretsAllowed" (printf "request.namespace in %s" (toJson $v.agentSecrets.exceptions)))
   (list "reservedVolumes" (printf "%s + variables.volumes.filter(v, %s).map(v, v.name)" (include "outrider.rules.volumes" .) (include "outrider.rules.reserved" .)))
-  (list "hostVolumes" "variables.cooperative || variables.guarded ? [] : variables.volumes.filter(v, has(v.hostPath)).map(v, v.name)")
+  (list "foreignVolumes" (printf "variables.cooperative || variables.guarded ? [] : variables.volumes.filter(v, !(%s)).map(v, v.name)" (include "outrider.rules.kinds" .)))
   (list "tokenVolumes" "variables.volumes.filter(v, v.?projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)")
-  (list "secretVolumes" "variables.volumes.filter(v, has(v.secret) || v.?csi.?driver.orValue('') in ['csi.cert-manager.io', 'secrets-store.csi.k8s.io', 'spiffe.csi.cert-manager.io'] || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)") -}}
+  (list "secretVolumes" (printf "variables.volumes.filter(v, has(v.secret) || v.?csi.?driver.orValue('') in %s || v.?projected.?sources.orValue([]).exists(s, has(s.secret))).map(v, v.name)" (include "outrider.rules.secretDrivers" .))) -}}
 {{- range $variables }}
 - name: {{ index . 0 }}
   expression: {{ include "outrider.cel" (index . 1) }}
@@ -109,6 +109,20 @@ c.name in {{ include "outrider.rules.ours" . }} && c.image in variables.accepted
 v.?csi.?driver.orValue('') in {{ toJson (list "csi.spiffe.io" .Values.identity.csiDriver | uniq) }}
 || (has(v.hostPath) && ['/' + v.hostPath.path.split('/').filter(s, s != '' && s != '.').join('/') + '/'].exists(f,
   f == '//' || {{ toJson $folders }}.exists(r, r.startsWith(f) || f.startsWith(r))))
+{{- end -}}
+
+{{/* CSI drivers whose volumes hold nothing but secrets; rule 11 judges those. */}}
+{{- define "outrider.rules.secretDrivers" -}}
+["csi.cert-manager.io", "secrets-store.csi.k8s.io", "spiffe.csi.cert-manager.io"]
+{{- end -}}
+
+{{/* Whether volume `v` is of a kind by which no node sends for its pod: what NFS, iSCSI and their
+     like send is the node's own, and caught by no rule of the pod's. One without a kind is an
+     emptyDir. */}}
+{{- define "outrider.rules.kinds" -}}
+{{- $drivers := concat (include "outrider.rules.secretDrivers" . | fromJsonArray) .Values.inlineCsiDrivers -}}
+dyn(v).all(k, k in ['name', 'configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret'])
+&& (!has(v.csi) || v.csi.?driver.orValue('') in {{ toJson $drivers }})
 {{- end -}}
 
 {{/* What Pod Security `baseline` lets be added; agents not even what gives others rights. */}}
@@ -197,12 +211,12 @@ variables.cooperative || {{ . }}.all(c,
 variables.cooperative || {{ . }}.all(c, !c.?securityContext.?allowPrivilegeEscalation.orValue(true))
 {{- end -}}
 
-{{/* 7: nobody else gets at our volumes, at the Workload API or at the node's files; the platform's own
-     may at the run folder. The dot is a list of two: the containers, and those of them that are
+{{/* 7: nobody else gets at our volumes, at the Workload API, at the node's files or at what the node
+     fetches for a pod; the platform's own may at the run folder. The dot is a list of two: the containers, and those of them that are
      bound. */}}
 {{- define "outrider.rules.7" -}}
 {{ index . 0 }}.all(c, (c.?volumeMounts.orValue([]).map(m, m.name) + c.?volumeDevices.orValue([]).map(d, d.name)).all(n,
-    !(n in variables.reservedVolumes) && !(n in variables.hostVolumes))
+    !(n in variables.reservedVolumes) && !(n in variables.foreignVolumes))
   && c.?env.orValue([]).all(e, !(e.?valueFrom.?fileKeyRef.?volumeName.orValue('') in variables.reservedVolumes)))
 && {{ index . 1 }}.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'outrider-run')
   && c.?env.orValue([]).all(e, e.?valueFrom.?fileKeyRef.?volumeName.orValue('') != 'outrider-run'))

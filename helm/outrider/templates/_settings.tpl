@@ -16,6 +16,7 @@ classicSidecar:
   namespaces: {{ toJson $v.classicSidecar.namespaces }}
 hardenAppContainers: {{ $v.hardenAppContainers | quote }}
 trustedContainers: {{ toJson $v.trustedContainers }}
+inlineCsiDrivers: {{ toJson $v.inlineCsiDrivers }}
 capture:
   mode: {{ $v.capture.mode | quote }}
   watch: {{ $v.capture.watch }}

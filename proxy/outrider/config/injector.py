@@ -218,7 +218,7 @@ class InjectorSettings:
     """
     guarded_annotations: NamespaceList = field(default_factory=NamespaceList)
     """Namespaces whose pods may carry annotations that can weaken enforcement, such as the capture
-    mode; may run as root or as the image's user, mount folders of the node, and name DNS servers,
+    mode; may run as root or as the image's user, mount volumes of every kind, and name DNS servers,
     search domains and `hostAliases` of their own. Elsewhere all of it denies."""
     agent_secrets: AgentSecrets = field(default_factory=AgentSecrets)
     """Who may hold upstream secrets beside the sidecar."""
@@ -233,6 +233,9 @@ class InjectorSettings:
     SETUID, SETGID, SETFCAP and SETPCAP; privileged, without `runAsUser` or with a volume that no
     agent may mount they are denied too. Command and arguments are the pod author's: list no image
     with a shell, an interpreter or `su`."""
+    inline_csi_drivers: Annotated[tuple[ObjectName, ...], Field(max_length=64)] = ()
+    """CSI drivers that a pod outside cooperative mode may name in a volume of its own, beside those
+    of secrets. Such a driver may carry traffic of the agent's from the node, past the sidecar."""
     capture: InjectedCapture = field(default_factory=InjectedCapture)
     """How a pod's connections reach the sidecar."""
     net_init: NetInit = field(default_factory=NetInit)

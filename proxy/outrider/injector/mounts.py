@@ -1,14 +1,24 @@
 """What only the sidecar may mount (KUBERNETES §6, rule 7), and what of the node nobody may.
 
-Law: a path of the node leads wherever its links lead (`/proc/1/root`, a runtime's socket), so
-outside cooperative mode no comparison of texts decides: every hostPath is refused.
+Laws: a path of the node leads wherever its links lead (`/proc/1/root`, a runtime's socket), so
+outside cooperative mode no comparison of texts decides: every hostPath is refused. What a volume of
+NFS, iSCSI and their like sends leaves the node itself, past every rule of the pod's: only kinds
+pass that are known not to.
 """
 
+import posixpath
 from collections.abc import Iterator
 from typing import Final
 
 from outrider.core.capture import CaptureMode
-from outrider.injector.names import RUN_VOLUME, VOLUMES
+from outrider.core.jsonvalue import Json, JsonObject
+from outrider.injector.names import (
+    RUN_VOLUME,
+    SECRET_DRIVERS,
+    SPIFFE_DRIVER,
+    VOLUME_KINDS,
+    VOLUMES,
+)
 from outrider.injector.others import Others
 from outrider.injector.plan import Plan
 from outrider.injector.reading import Container, Pod, members, objects, shown
@@ -35,24 +45,41 @@ def refuse_mounts(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
 
 
 def _reserved_volumes(pod: Pod, plan: Plan, *, anywhere: bool) -> dict[str, str]:
-    """Volumes that only the sidecar may mount, by name, and why. `anywhere`: paths of the node
-    pass that do not reach its identity."""
+    """Volumes that only the sidecar may mount, by name, and why. `anywhere`: all kinds pass, and
+    paths of the node that do not reach its identity."""
     refused = dict.fromkeys(VOLUMES, "it is the sidecar's own")
-    drivers = {plan.identity.driver, "csi.spiffe.io"}
+    reserved = [(path, _plain(path)) for path in (*plan.reserved_paths, plan.identity.host_path)]
     for place, volume in enumerate(pod.volumes):
         where, name = f"spec.volumes[{place}]", str(volume["name"])
         driver = members(volume.get("csi"), f"{where}.csi").get("driver")
-        if isinstance(driver, str) and driver in drivers:
+        if driver in (plan.identity.driver, SPIFFE_DRIVER):
             refused[name] = f"its CSI driver, {shown(driver)}, gives the sidecar's identity"
+        why = None if anywhere else _foreign(volume, driver, plan)
+        if why is not None:
+            refused.setdefault(name, why)
         if volume.get("hostPath") is None:
             continue
         path = members(volume["hostPath"], f"{where}.hostPath").get("path")
-        if not anywhere:
-            refused.setdefault(name, "a hostPath can reach the sidecar and its identity by links")
-        for reserved in (*plan.reserved_paths, plan.identity.host_path):
-            if isinstance(path, str) and _overlap(path, reserved):
-                refused[name] = f"its hostPath reaches {reserved} of the node"
+        found = _plain(path) if isinstance(path, str) else None
+        for said, folder in reserved:
+            if found is not None and (found.startswith(folder) or folder.startswith(found)):
+                refused[name] = f"its hostPath reaches {said} of the node"
     return refused
+
+
+def _foreign(volume: JsonObject, driver: Json, plan: Plan) -> str | None:
+    """Why the kind of a volume is not for agents; None where it is. Without a kind it is an
+    emptyDir."""
+    if volume.get("hostPath") is not None:
+        return "a hostPath can reach the sidecar and its identity by links"
+    for key, value in volume.items():
+        if value is not None and key != "name" and key not in VOLUME_KINDS:
+            return f"for a volume of kind {shown(key)} the node connects where the pod says"
+    if volume.get("csi") is None or driver in SECRET_DRIVERS:
+        return None
+    if isinstance(driver, str) and driver in plan.inline_drivers:
+        return None
+    return f"its CSI driver, {shown(driver)}, is not under inlineCsiDrivers: the node may connect"
 
 
 def volume_uses(one: Container) -> Iterator[tuple[str, str]]:
@@ -69,14 +96,10 @@ def volume_uses(one: Container) -> Iterator[tuple[str, str]]:
             yield "env.valueFrom.fileKeyRef", str(file.get("volumeName"))
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether one path is the other, or above or below it, however it is written."""
-    first, second = _parts(one), _parts(other)
-    shorter = min(len(first), len(second))
-    return first[:shorter] == second[:shorter]
-
-
-def _parts(path: str) -> list[str]:
-    """The names of `path`, in which no `..` is: a pod with one is never read this far."""
-    found = [part for part in path.split("/") if part not in {"", "."}]
-    return found[1:] if found[:2] == ["var", "run"] else found  # /var/run is /run on every node
+def _plain(path: str) -> str:
+    """`path` as its names alone, each behind a `/`, with one at its end. No `..` is in it: a pod
+    with one is never read this far."""
+    found = posixpath.normpath(f"/{path}").strip("/")
+    if found.startswith("var/run/") or found == "var/run":
+        found = found.removeprefix("var/")  # /var/run is /run on every node
+    return f"/{found}/" if found else "/"

@@ -55,6 +55,21 @@ SECRET_DRIVERS: Final = (
     "csi.cert-manager.io", "secrets-store.csi.k8s.io", "spiffe.csi.cert-manager.io",
 )  # fmt: skip
 """CSI drivers whose volumes hold nothing but secrets: keys, certificates, what vaults give."""
+VOLUME_KINDS: Final = frozenset(
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
+)
+"""Kinds of volumes for which no node sends where the pod's author says; a CSI driver's are those of
+listed drivers."""
 KUBELET_PATH: Final = "/var/lib/kubelet"
 
 UID: Final = 2102

@@ -122,6 +122,8 @@ class Plan:
     sidecar: Sidecar = field(default_factory=Sidecar)
     exceptions: Exceptions = field(default_factory=Exceptions)
     trusted: tuple[TrustedContainer, ...] = ()
+    inline_drivers: frozenset[str] = frozenset()
+    """CSI drivers that a volume may name, besides those of secrets."""
     reserved_paths: tuple[str, ...] = (AGENT_SOCKET_FOLDER, KUBELET_PATH)
     """Folders of the node that no agent may mount, nor what is above or below them; that of
     `identity` is one besides."""

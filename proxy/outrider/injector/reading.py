@@ -141,7 +141,7 @@ def _host_path(volume: JsonObject, where: str) -> None:
         raise malformed(where, "path", what="is no text")
     if len(path) > PATH_CHARS:
         raise malformed(where, "path", what=f"is longer than {PATH_CHARS} characters")
-    if ".." in path.split("/"):
+    if "/../" in f"/{path}/":
         raise malformed(where, "path", what="has a part that is ..")
 
 

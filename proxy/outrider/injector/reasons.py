@@ -69,8 +69,8 @@ REMEDIES: Final = {
         "start the image as its own user in place of stepping down from root",
     ),
     Reason.RESERVED_MOUNT: (
-        "a mount of our volumes, of the SPIFFE driver's, or of any folder of the node (`hostPath`)",
-        "take it away; other folders of the node pass where `guardedAnnotations` do",
+        "a mount of our volumes, of the SPIFFE driver's, of node folders, of NFS and its like",
+        "take it away or claim it (`persistentVolumeClaim`); more passes with `guardedAnnotations`",
     ),
     Reason.AGENT_SECRET: (
         "a mounted token or Secret, or a Secret in the environment",

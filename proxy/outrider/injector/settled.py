@@ -60,6 +60,7 @@ def plan_of(settings: InjectorSettings, *, resolv_nameservers: tuple[str, ...] =
             TrustedContainer(name=one.name, image_prefix=one.image_prefix)
             for one in settings.trusted_containers
         ),
+        inline_drivers=frozenset(settings.inline_csi_drivers),
     )
 
 

@@ -38,6 +38,7 @@ def test_the_defaults_weaken_nothing() -> None:
     assert settings.agent_secrets.exceptions == ()
     assert settings.classic_sidecar.namespaces == ()
     assert settings.trusted_containers == ()
+    assert settings.inline_csi_drivers == ()
     assert settings.harden_app_containers == "patch"
     assert settings.capture.skip_outbound_ports == ()
     assert settings.capture.skip_subnets == ()

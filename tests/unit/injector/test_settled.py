@@ -32,6 +32,7 @@ FULL: JsonObject = {
     "classicSidecar": {"namespaces": ["d"]},
     "hardenAppContainers": "audit",
     "trustedContainers": [{"name": "vault", "imagePrefix": "registry.example/vault@"}],
+    "inlineCsiDrivers": ["shares.csi.example"],
     "capture": {
         "mode": "enforce-drop",
         "watch": True,
@@ -109,6 +110,7 @@ def test_every_setting_of_the_pods_reaches_the_plan() -> None:
             classic_sidecar=frozenset({"d"}),
         ),
         trusted=(TrustedContainer(name="vault", image_prefix="registry.example/vault@"),),
+        inline_drivers=frozenset({"shares.csi.example"}),
     )
 
 
