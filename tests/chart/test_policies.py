@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from tests.support.admission_hostile import REMOTE_VOLUMES
+from tests.support.admission_hostile import LOCAL_VOLUMES, REMOTE_VOLUMES
 from tests.support.chart import NAMESPACE, RENDERS, Object, Render, objects
 from tests.support.injected import (
     IMAGE,
@@ -264,14 +264,8 @@ LET_IN: list[tuple[str, int, Change]] = [
     ("the-three-by-name", 6, capabilities(drop=("NET_RAW", "SETGID", "SETUID", "MKNOD"))),
     ("a-driver-that-is-listed", 7, mounted(
         {"name": "shares", "csi": {"driver": "shares.csi.example"}})),
-    *((f"a-volume-of-kind-{kind}", 7, mounted({"name": "v", kind: source})) for kind, source in (
-        ("emptyDir", {}), ("configMap", {"name": "c"}),
-        ("persistentVolumeClaim", {"claimName": "c"}),
-        ("projected", {"sources": [{"configMap": {"name": "c"}}]}),
-        ("downwardAPI", {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]}),
-        ("ephemeral", {"volumeClaimTemplate": {"spec": {
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}),
-        ("image", {"reference": "registry.example/data:1"}))),
+    *((f"a-volume-of-kind-{kind}", 7, mounted({"name": "v", kind: source}))
+      for kind, source in (*LOCAL_VOLUMES.items(), ("image", {"reference": "r.example/data:1"}))),
     ("a-volume-of-no-kind", 7, mounted({"name": "v", "nfs": None})),
     ("nfs-that-nobody-mounts", 7, lambda pod: pod["spec"]["volumes"].append(
         {"name": "v", "nfs": REMOTE_VOLUMES["nfs"]})),

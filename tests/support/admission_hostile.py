@@ -85,6 +85,22 @@ REMOTE_VOLUMES: Final[dict[str, JsonObject]] = {
     "csi": {"driver": "ebs.csi.aws.com"},
 }
 """A source of each kind of volume for which the node connects somewhere itself."""
+LOCAL_VOLUMES: Final[dict[str, JsonObject]] = {
+    "configMap": {"name": "c"},
+    "downwardAPI": {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]},
+    "emptyDir": {},
+    "ephemeral": {
+        "volumeClaimTemplate": {
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            }
+        }
+    },
+    "persistentVolumeClaim": {"claimName": "c"},
+    "projected": {"sources": [{"configMap": {"name": "c"}}]},
+}
+"""A source of each kind that an agent may mount, of those that every release knows."""
 UNLESS_GUARDED: Final[dict[str, Hostile]] = {
     **{
         f"user-of-the-image-{name}": Hostile(
@@ -544,21 +560,7 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     ),
     **{
         f"volume-of-kind-{kind}": _mounting({"name": "mine", kind: source})
-        for kind, source in {
-            "configMap": {"name": "c"},
-            "downwardAPI": {"items": [{"path": "p", "fieldRef": {"fieldPath": "metadata.name"}}]},
-            "emptyDir": {},
-            "ephemeral": {
-                "volumeClaimTemplate": {
-                    "spec": {
-                        "accessModes": ["ReadWriteOnce"],
-                        "resources": {"requests": {"storage": "1Gi"}},
-                    }
-                }
-            },
-            "persistentVolumeClaim": {"claimName": "c"},
-            "projected": {"sources": [{"configMap": {"name": "c"}}]},
-        }.items()
+        for kind, source in LOCAL_VOLUMES.items()
     },
     "nfs-that-nobody-mounts": a_pod(
         volumes=[{"name": "mine", "nfs": {"server": "192.0.2.66", "path": "/x"}}]

@@ -36,6 +36,8 @@ from outrider.injector.reasons import DeniedError, Outcome, Reason
 from outrider.injector.resolution import own_names
 
 MOST_WARNINGS: Final = 8
+MOST_ANNOTATIONS: Final = 256 << 10
+"""Bytes of annotations that an API server takes of one object."""
 _DEFAULT_GRACE_S: Final = 30
 _LABEL_CHARS: Final = 63
 
@@ -256,6 +258,10 @@ def _service_account(pod: Pod) -> str:
 
 def _safe_to_evict(pod: Pod, parts: Parts) -> str:
     """Our emptyDirs, behind those the author named."""
-    listed = [name for name in pod.annotations.get(names.SAFE_TO_EVICT, "").split(",") if name]
+    given = pod.annotations.get(names.SAFE_TO_EVICT, "")
+    if len(given) > MOST_ANNOTATIONS:
+        key = f"metadata.annotations.{names.SAFE_TO_EVICT}"
+        raise malformed(key, what=f"is longer than all annotations may be, {MOST_ANNOTATIONS}")
+    listed = [name for name in given.split(",") if name]
     ours = [str(volume["name"]) for volume in parts.volumes if "emptyDir" in volume]
     return ",".join(dict.fromkeys((*listed, *ours)))

@@ -113,6 +113,26 @@ def test_mounts_devices_and_files_read_into_variables_are_uses() -> None:
     assert [name for _, name in volume_uses(one)] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("path", "outcome"),
+    [
+        pytest.param("/a" * 2000, Outcome.INJECTED, id="many-names"),
+        pytest.param("/" * 4096, Outcome.DENIED, id="slashes-alone"),
+        pytest.param("/." * 2000 + "/run/spire", Outcome.DENIED, id="dots-before-it"),
+        pytest.param("//var//." * 2 + "/run/" * 100, Outcome.INJECTED, id="nearly-that-place"),
+        pytest.param("run/spire", Outcome.DENIED, id="relative"),
+        pytest.param("/run/spire/agent-socket", Outcome.INJECTED, id="nearly-that-name"),
+        pytest.param("/var/runs/spire", Outcome.INJECTED, id="nearly-var-run"),
+        pytest.param("/var/run", Outcome.DENIED, id="var-run-itself"),
+        pytest.param("", Outcome.DENIED, id="empty"),
+    ],
+)
+def test_paths_are_compared_by_their_names(path: str, outcome: Outcome) -> None:
+    pod = _with_volume(hostPath={"path": path})
+    plan = a_plan(CaptureMode.COOPERATIVE)
+    assert judge(Entry.NAMESPACE, "agents", pod, plan).outcome is outcome
+
+
 def test_a_thousand_long_paths_cost_little() -> None:
     path = "/a" * 2000
     volumes = [{"name": f"v{n}", "hostPath": {"path": path}} for n in range(1000)]

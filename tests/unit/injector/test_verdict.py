@@ -257,6 +257,23 @@ def test_what_the_author_said_of_kubectl_and_the_autoscaler_stays() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        pytest.param("a," * (1 << 17), Reason.OK, id="as-long-as-it-may-be"),
+        pytest.param("a," * (1 << 17) + "a", Reason.MALFORMED, id="longer"),
+        pytest.param("a," * 3_900_000, Reason.MALFORMED, id="a-whole-review"),
+    ],
+)
+def test_volumes_that_an_author_names_are_read_as_far_as_an_api_server_takes_them(
+    said: str, reason: Reason
+) -> None:
+    key = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+    verdict = judge(Entry.NAMESPACE, "agents", a_pod(annotations={key: said}), a_plan())
+    assert verdict.reason is reason
+    assert (key in verdict.message) is (reason is Reason.MALFORMED)
+
+
+@pytest.mark.parametrize(
     ("whole", "own", "warned"),
     [
         pytest.param(None, None, True, id="nobody-says"),
