@@ -104,6 +104,20 @@ def host(path: str) -> Object:
 
 PROBE = {"exec": {"command": ["/bin/sh"]}}
 
+
+def _weaker(index: int, name: str) -> dict[str, Change]:
+    """What none of our containers may be."""
+    return {
+        f"{name}-with-all-of-proc": init_secured(index, procMount="Unmasked"),
+        f"{name}-that-writes-its-root": init_secured(index, readOnlyRootFilesystem=False),
+        f"{name}-unconfined": init_secured(index, seccompProfile={"type": "Unconfined"}),
+        f"{name}-with-the-pods-profile": init_secured(index, seccompProfile=None),
+        f"{name}-in-another-group": init_secured(index, runAsGroup=1000),
+        f"{name}-in-the-images-group": init_secured(index, runAsGroup=None),
+        f"{name}-ends-in-a-file": init(index, terminationMessagePath="/usr/lib/x"),
+    }
+
+
 # Our image alone frees nobody: the sidecar with one thing of an author's.
 MISSHAPEN: dict[str, Change] = {
     "the-sidecar-with-another-command": init(1, command=["/usr/local/bin/python3", "-c", "0"]),
@@ -123,8 +137,19 @@ MISSHAPEN: dict[str, Change] = {
         1, volumeMounts=[{"name": "work", "mountPath": "/run/outrider"}]),
     "the-sidecar-with-our-volume-elsewhere": init(
         1, volumeMounts=[{"name": "outrider-state", "mountPath": "/usr/local/bin"}]),
+    **{f"the-sidecar-with-its-{name}-at-{path}": init(
+        1, volumeMounts=[{"name": name, "mountPath": path}]) for name, path in (
+            ("outrider-state", "/etc/outrider"), ("outrider-run", "/etc/outrider-policy"),
+            ("outrider-state", "/var/lib/outrider/"), ("outrider-run", "/spiffe-workload-api"))},
+    "the-sidecar-with-a-part-of-its-volume": init(1, volumeMounts=[
+        {"name": "outrider-state", "mountPath": "/var/lib/outrider", "subPath": "x"}]),
+    "the-sidecar-with-no-start": lambda pod: pod["spec"]["initContainers"][1].pop("startupProbe"),
+    "the-sidecar-started-by-a-port": init(1, startupProbe={"tcpSocket": {"port": 15020}}),
+    **_weaker(1, "the-sidecar"),
 }  # fmt: skip
 MISSHAPEN_HELPERS: dict[str, Change] = {
+    **_weaker(0, "net-init"),
+    **_weaker(2, "verify"),
     "net-init-with-another-command": init(0, command=["/usr/local/bin/outrider"]),
     "net-init-with-a-file": init(0, args=["-f", "/work/rules"]),
     "net-init-as-root": init_secured(0, runAsUser=0),
@@ -233,7 +258,9 @@ DENIED: list[tuple[str, int, Change]] = [
 ]  # fmt: skip
 
 INVALID = frozenset({
-    "privileged", "the-sidecar-privileged", "all-of-proc", "the-node-as-a-device",
+    "privileged", "the-sidecar-privileged", "all-of-proc", "the-sidecar-with-all-of-proc",
+    "net-init-with-all-of-proc", "verify-with-all-of-proc",
+    "the-node-as-a-device",
     "reads-our-state-into-environment", "reads-our-run-folder-into-environment",
     "reads-its-own-file-into-environment", "a-volume-of-kind-image",
 })  # fmt: skip
@@ -247,6 +274,10 @@ LET_IN: list[tuple[str, int, Change]] = [
         one.update(image=PREVIOUS) for one in pod["spec"]["initContainers"]]),
     ("mesh-after-us", 2, _mesh_after),
     ("the-token-that-the-server-mounts-into-ours", 1, _token_for_ours),
+    ("ours-with-every-default-written-out", 1, lambda pod: [
+        (one.update(terminationMessagePath="/dev/termination-log"),
+         one["securityContext"].update(procMount="Default", privileged=False))
+        for one in pod["spec"]["initContainers"]]),
     ("watched", 2, init(2, command=[*VERIFY, "--watch"], restartPolicy="Always",
                         startupProbe={"exec": {"command": list(VERIFY)}})),
     ("nothing-of-the-node-written-out", 3, spec(
@@ -282,6 +313,22 @@ LET_IN: list[tuple[str, int, Change]] = [
     *((f"{name}={value}", 13, option(name, value)) for name, value in (
         ("ndots", "5"), ("ndots", "1"), ("timeout", "30"), ("single-request-reopen", None))),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("servers", "denied"), [
+    pytest.param([], False, id="none"),
+    pytest.param(["10.96.0.10"], False, id="the-platforms"),
+    pytest.param(["10.96.0.10", "198.51.100.66"], True, id="one-of-its-own-besides"),
+    pytest.param(["198.51.100.66"], True, id="of-its-own-choice"),
+])  # fmt: skip
+def test_name_servers_are_the_platforms_where_it_names_them(
+    servers: list[str], denied: bool
+) -> None:
+    pod = a_pod(spec(dnsPolicy="None", dnsConfig={"nameservers": servers}))
+    named = policies("exceptions", "capture.dnsServers={10.96.0.10,fd00::a}")
+    assert rules(named.denials(Request(object=pod))) == ([13] if denied else [])
+    assert named.denials(Request(object=pod, namespace="lab")) == []
+    assert policies().denials(Request(object=pod)) == []
 
 
 @pytest.mark.parametrize(("rule", "change"), [

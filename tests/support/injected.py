@@ -65,6 +65,7 @@ def _sidecar() -> Object:
     return {
         **_ours("outrider", OUTRIDER, "run", uid=2102),
         "restartPolicy": "Always",
+        "startupProbe": {"httpGet": {"path": "/readyz", "port": 15020}},
         "env": [{"name": "OUTRIDER_DATA_DIR", "value": "/var/lib/outrider"}],
         "volumeMounts": [
             {"name": "outrider-run", "mountPath": "/run/outrider"},
@@ -87,7 +88,9 @@ def _ours(name: str, *command: str, uid: int) -> Object:
             "runAsUser": uid,
             "runAsGroup": uid,
             "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
 

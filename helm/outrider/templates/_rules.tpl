@@ -68,18 +68,24 @@ false
 {{- $run := "['/usr/local/bin/outrider', 'capture', 'verify', '--mode', m]" -}}
 c.name in {{ include "outrider.rules.ours" . }} && c.image in variables.accepted
 && !c.?securityContext.?privileged.orValue(false) && !c.?securityContext.?allowPrivilegeEscalation.orValue(true)
+&& c.?securityContext.?procMount.orValue('Default') == 'Default'
+&& c.?securityContext.?readOnlyRootFilesystem.orValue(false)
+&& c.?securityContext.?seccompProfile.?type.orValue('') == 'RuntimeDefault'
+&& c.?securityContext.?runAsGroup.orValue(-1) == c.?securityContext.?runAsUser.orValue(-2)
 && c.?securityContext.?capabilities.?drop.orValue([]) == ['ALL']
+&& c.?terminationMessagePath.orValue('/dev/termination-log') == '/dev/termination-log'
 && c.?envFrom.orValue([]).size() == 0 && c.?volumeDevices.orValue([]).size() == 0 && !has(c.lifecycle)
 && !c.?livenessProbe.?exec.hasValue() && !c.?readinessProbe.?exec.hasValue()
 && (c.name == 'outrider'
   ? c.?command.orValue([]) == ['/usr/local/bin/outrider', 'run'] && c.?args.orValue([]).size() == 0
     && c.?securityContext.?runAsUser.orValue(0) == 2102
     && c.?securityContext.?capabilities.?add.orValue([]).size() == 0
-    && !c.?startupProbe.?exec.hasValue()
+    && c.?startupProbe.?httpGet.hasValue()
     && c.?env.orValue([]).all(e, e.name.startsWith('OUTRIDER_') || e.name in ['SPIFFE_ENDPOINT_SOCKET', 'TMPDIR'])
     && c.?volumeMounts.orValue([]).all(m, {{ $token }}
-      || ((m.name == 'outrider-run' || m.name in {{ include "outrider.rules.volumes" . }})
-        && m.mountPath in ['/run/outrider', '/var/lib/outrider', '/etc/outrider', '/etc/outrider-policy', '/spiffe-workload-api']))
+      || (!has(m.subPath) && !has(m.subPathExpr) && m.mountPath == {
+        'outrider-run': '/run/outrider', 'outrider-state': '/var/lib/outrider', 'outrider-config': '/etc/outrider',
+        'outrider-policy': '/etc/outrider-policy', 'spiffe-workload-api': '/spiffe-workload-api'}[?m.name].orValue('')))
   : c.?env.orValue([]).size() == 0 && c.?volumeMounts.orValue([]).all(m, {{ $token }})
     && (c.name == 'outrider-net-init'
       ? c.?command.orValue([]) == ['/usr/bin/nft'] && c.?args.orValue([]).size() == 1
@@ -159,7 +165,8 @@ variables.cooperative
      it stands, so `ndots:15` may be a name. */}}
 {{- define "outrider.rules.13" -}}
 variables.cooperative || variables.guarded
-|| (object.spec.?hostAliases.orValue([]).size() == 0 && object.spec.?dnsConfig.?searches.orValue([]).size() == 0
+|| ({{ with .Values.capture.dnsServers }}object.spec.?dnsConfig.?nameservers.orValue([]).all(n, n in {{ toJson . }}) && {{ end -}}
+    object.spec.?hostAliases.orValue([]).size() == 0 && object.spec.?dnsConfig.?searches.orValue([]).size() == 0
     && object.spec.?dnsConfig.?options.orValue([]).all(o, o.?name.orValue('').matches('^[a-z0-9-]+$')
       && (o.name == 'ndots' ? o.?value.orValue('') in ['0', '1', '2', '3', '4', '5'] : o.?value.orValue('').matches('^[0-9]*$'))))
 {{- end -}}
