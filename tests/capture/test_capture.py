@@ -1,5 +1,6 @@
 """The measured facts of KUBERNETES §7, each with its hostile twin: real kernel, real proxy."""
 
+import sys
 import threading
 
 import pytest
@@ -72,6 +73,36 @@ head = lambda sum: struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 1, 
                                socket.inet_aton("10.88.0.2"), socket.inet_aton(to))
 sock.send(gateway + own + b"\\x08\\x00" + head(check(head(0))) + datagram)
 print("sent")
+"""
+# As the proxy's resolver does: who asks a server takes the first answer that comes from there.
+ASK = """
+import socket, sys
+own, server = sys.argv[1], sys.argv[2]
+with socket.socket(socket.AF_INET6 if ":" in own else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.bind((own, 5353))
+    sock.connect((server, 53))
+    sock.settimeout(5)
+    try:
+        print(sock.recv(100).decode())
+    except TimeoutError:
+        print("nothing")
+"""
+# By an option that IPv6 gives to everybody (IPV6_FREEBIND), and IPv4 to NET_RAW (IP_TRANSPARENT).
+FORGE = """
+import socket, sys
+own, server = sys.argv[1], sys.argv[2]
+family, level, option = (
+    (socket.AF_INET6, socket.IPPROTO_IPV6, 78) if ":" in own
+    else (socket.AF_INET, socket.IPPROTO_IP, 19)
+)
+with socket.socket(family, socket.SOCK_DGRAM) as sock:
+    try:
+        sock.setsockopt(level, option, 1)
+        sock.bind((server, 53))
+        sock.sendto(b"forged", (own, 5353))
+        print("sent")
+    except OSError as fault:
+        print(type(fault).__name__, fault.errno)
 """
 
 
@@ -220,6 +251,36 @@ def test_fact_4_datagrams_go_to_dns_alone(
     if heard:
         wait_for(pod.heard, "the datagram", within_s=5)
     assert bool(pod.heard()) is heard
+
+
+@pytest.mark.parametrize(
+    ("own", "server", "uid", "bounding"),
+    [
+        pytest.param("fd88::2", "fd88::1", 1000, "-all,+dac_read_search", id="v6"),
+        pytest.param("10.88.0.2", "10.88.0.1", 0, "-all,+net_raw,+dac_read_search", id="v4"),
+    ],
+)
+def test_nobody_in_the_pod_answers_in_the_name_of_its_dns_server(
+    pod: Pod, own: str, server: str, uid: int, bounding: str
+) -> None:
+    open_ports = "net.ipv4.ip_unprivileged_port_start=0"  # as container runtimes have it
+    pod.ground.run("nsenter", f"--net={pod.folder}/pod.net", "sysctl", "-qw", open_ports).checked()
+    whole = ruleset(CaptureMode.TRANSPARENT, nameservers=(server,))
+    without = "\n".join(line for line in whole.splitlines() if not line.endswith("} drop"))
+    for rules, heard, sent in (
+        (whole, "nothing\n", "PermissionError 1\n"),
+        (without, "forged\n", "sent\n"),
+    ):
+        pod.rules(rules).checked()
+        asker = pod.ground.start(
+            f"asker-{heard.strip()}-v{6 if ':' in own else 4}",
+            *pod.inside(sys.executable, "-I", "-c", ASK, own, server, uid=PROXY),
+        )
+        said = set()
+        while asker.is_running:
+            said.add(pod.python(FORGE, own, server, uid=uid, bounding=bounding).out)
+        assert asker.said() == heard
+        assert sent in said
 
 
 def test_fact_5_who_may_become_the_proxy_goes_round_and_who_may_not_does_not(pod: Pod) -> None:

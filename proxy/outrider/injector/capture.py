@@ -121,6 +121,11 @@ def _filter(
     yield "chain refuse_out {"
     yield "  type filter hook output priority 0; policy drop;"
     yield f"  meta skuid {UID} accept"
+    # Nothing on lo comes from a DNS server outside: an agent may bind an address that is nobody's
+    # here (IPV6_FREEBIND needs no right) and answer in its name what the proxy asks it.
+    for family, addresses in dns.items():
+        if outside := [one for one in addresses if not ip_address(one).is_loopback]:
+            yield f'  oifname "lo" {family} saddr {{ {", ".join(outside)} }} drop'
     yield '  oifname "lo" accept'
     if mode is CaptureMode.TRANSPARENT:
         # This hook still sees the interface from before the redirect.

@@ -20,6 +20,8 @@ table inet outrider {
   chain refuse_out {
     type filter hook output priority 0; policy drop;
     meta skuid 2102 accept
+    oifname "lo" ip saddr { 10.96.0.10 } drop
+    oifname "lo" ip6 saddr { fd00::a } drop
     oifname "lo" accept
     ct status dnat accept
     ip daddr { 10.96.0.10 } udp dport 53 accept
@@ -46,6 +48,14 @@ def test_enforce_drop_refuses_and_redirects_nothing() -> None:
     assert text.count("chain ") == 1
     assert "policy drop" in text
     assert "reject with icmpx admin-prohibited" in text
+
+
+@pytest.mark.parametrize("mode", [CaptureMode.TRANSPARENT, CaptureMode.ENFORCE_DROP])
+def test_on_loopback_nobody_speaks_as_a_dns_server_outside(mode: CaptureMode) -> None:
+    text = ruleset(mode, nameservers=("10.96.0.10", "127.0.0.1", "10.96.0.11", "::1"))
+    drop = '  oifname "lo" ip saddr { 10.96.0.10, 10.96.0.11 } drop\n'
+    assert text.count(" drop\n") == 1  # a server on loopback may answer there
+    assert text.index(f"meta skuid 2102 accept\n  {drop}") < text.index('  oifname "lo" accept')
 
 
 def test_cooperative_has_no_rules() -> None:
