@@ -177,7 +177,8 @@ def option(name: str, value: str | None = None) -> Change:
 DENIED: list[tuple[str, int, Change]] = [
     *((name, 1, change) for name, change in MISSHAPEN.items()),
     ("no-sidecar", 1, lambda pod: pod["spec"].pop("initContainers")),
-    ("plain-init-container", 1, lambda pod: pod["spec"]["initContainers"][1].pop("restartPolicy")),
+    ("plain-init-container", 1, lambda pod: [
+        pod["spec"]["initContainers"][1].pop(field) for field in ("restartPolicy", "startupProbe")]),
     ("another-image", 1, init(1, image="registry.example/outrider@sha256:" + "c" * 64)),
     ("image-of-another-registry", 1, init(1, image=IMAGE.replace("registry.", "evil."))),
     ("ours-by-tag", 1, init(1, image="registry.example/outrider:0.1.0")),

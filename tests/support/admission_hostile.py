@@ -81,7 +81,7 @@ REMOTE_VOLUMES: Final[dict[str, JsonObject]] = {
     "gitRepo": {"repository": "https://192.0.2.66/x.git"},
     "fc": {"targetWWNs": ["50060e801049cfd1"], "lun": 0},
     "quobyte": {"registry": "192.0.2.66:7861", "volume": "v"},
-    "azureFile": {"secretName": "s", "shareName": "n"},
+    "azureFile": {"secretName": "s", "shareName": "share"},
     "csi": {"driver": "ebs.csi.aws.com"},
 }
 """A source of each kind of volume for which the node connects somewhere itself."""
