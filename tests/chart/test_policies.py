@@ -178,7 +178,7 @@ DENIED: list[tuple[str, int, Change]] = [
     *((name, 1, change) for name, change in MISSHAPEN.items()),
     ("no-sidecar", 1, lambda pod: pod["spec"].pop("initContainers")),
     ("plain-init-container", 1, lambda pod: [
-        pod["spec"]["initContainers"][1].pop(field) for field in ("restartPolicy", "startupProbe")]),
+        pod["spec"]["initContainers"][1].pop(one) for one in ("restartPolicy", "startupProbe")]),
     ("another-image", 1, init(1, image="registry.example/outrider@sha256:" + "c" * 64)),
     ("image-of-another-registry", 1, init(1, image=IMAGE.replace("registry.", "evil."))),
     ("ours-by-tag", 1, init(1, image="registry.example/outrider:0.1.0")),
