@@ -151,7 +151,14 @@ class Sidecar:
         self._step = "traces"
         await self._start_tracing(stack)
         self._step = "the audit log and the store"
-        self.state = await open_state(self.loaded, self.clock, self.metrics, stack)
+        await asyncio.to_thread(self.capturing.names.take)
+        self.state = await open_state(
+            self.loaded,
+            self.clock,
+            self.metrics,
+            stack,
+            unproven=self.capturing.lookup(),
+        )
         self.audit, self.store, self.pins = self.state.audit, self.state.store, self.state.pins
         self.tasks = TaskDesk(self)
         stack.push_async_callback(self.tasks.close)

@@ -19,6 +19,7 @@ from outrider.core.secret import Secret
 from outrider.protocols.adapters.mcp.seal import Seals
 from outrider.protocols.pins import PinTable
 from outrider.protocols.sessions import SessionTable
+from outrider.server.dns import Lookup
 from outrider.stores.counted import CountedStates
 from outrider.stores.keyfile import own_secret, read_password, read_secret
 from outrider.stores.memory import MemoryStates, MemoryStore
@@ -48,16 +49,16 @@ class State:
 
 
 async def open_state(
-    loaded: Loaded, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    loaded: Loaded, clock: Clock, metrics: Metrics, stack: AsyncExitStack, *, unproven: Lookup
 ) -> State:
-    """Open everything; `stack` closes it. Raises `ConfigError` and `EnforcementError`s of the
-    log and the store, naming what cannot be used."""
+    """Open everything; `stack` closes it. A server without TLS is found by `unproven`. Raises
+    `ConfigError` and `EnforcementError`s of the log and the store, naming what cannot be used."""
     key = await asyncio.to_thread(own_secret, loaded.data("keys/sidecar.key"))
     inputs_key = await asyncio.to_thread(own_secret, loaded.data("keys/inputs.key"))
     token = await asyncio.to_thread(_token, loaded)
     audit = await _open_audit(loaded, clock, metrics, inputs_key)
     stack.push_async_callback(audit.close)
-    store, bare, stored = await _open_store(loaded, clock, stack)
+    store, bare, stored = await _open_store(loaded, clock, stack, unproven)
     kind = loaded.settings.stores.kind
     metrics.store_opened(kind)
     states = CountedStates(bare, counted=partial(metrics.store_operation, kind))
@@ -110,7 +111,7 @@ async def _open_audit(
 
 
 async def _open_store(
-    loaded: Loaded, clock: Clock, stack: AsyncExitStack
+    loaded: Loaded, clock: Clock, stack: AsyncExitStack, unproven: Lookup
 ) -> tuple[MemoryStore | SqliteStore, States, Callable[[], bool]]:
     settings = loaded.settings.stores
     if settings.kind == "memory":
@@ -122,9 +123,8 @@ async def _open_store(
     if settings.kind == "sqlite":
         states = SqliteStates(file, clock=clock, rows=settings.rows)
         return SqliteStore(file), states, file.healthy
-    link = RedisLink(
-        await asyncio.to_thread(_redis_place, loaded), timeout_s=settings.redis.timeout_ms / 1000
-    )
+    place = await asyncio.to_thread(_redis_place, loaded, unproven)
+    link = RedisLink(place, timeout_s=settings.redis.timeout_ms / 1000)
     stack.push_async_callback(link.close)
     shared = RedisStates(
         link,
@@ -136,7 +136,7 @@ async def _open_store(
     return SqliteStore(file), shared, lambda: file.healthy() and link.healthy()
 
 
-def _redis_place(loaded: Loaded) -> RedisPlace:
+def _redis_place(loaded: Loaded, unproven: Lookup) -> RedisPlace:
     """Where the shared server is. Raises `ConfigError` for a password that cannot be read."""
     redis = loaded.settings.stores.redis
     url = redis_url(redis.url or "")
@@ -152,6 +152,7 @@ def _redis_place(loaded: Loaded) -> RedisPlace:
         tls=ssl.create_default_context(cafile=ca_file) if url.tls else None,
         username=redis.username,
         password=None if named is None else read_password(loaded.path(named)),
+        lookup=unproven,
     )
 
 

@@ -5,6 +5,9 @@ there could have a granted name mean a place of its own. Where TLS with an upstr
 certificate tells; everywhere else the name is all there is. The kubelet writes `/etc/hosts` again,
 the same, whenever a container of the pod starts: that is no change, but a look-up that it falls
 into is not believed. Nor is one that could not tell, since the kernel's times are coarse.
+
+The kubelet writes a line of its own there: the pod's address and what its author called it. A pod
+may be called as an upstream is, so an answer that is the pod itself is none.
 """
 
 import asyncio
@@ -12,12 +15,14 @@ import hashlib
 import logging
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from outrider.core.ports import Clock
 from outrider.server.dns import Lookup, system_lookup
+from outrider.server.own_addresses import is_own
 
 logger = logging.getLogger("outrider.server")
 
@@ -63,7 +68,7 @@ class _Look:
 
 class NameFiles:
     """A lookup that answers nothing once one of `paths` was another than at the first look, for as
-    long as this process lives."""
+    long as this process lives; and never with an address that `own` knows."""
 
     def __init__(
         self,
@@ -72,13 +77,16 @@ class NameFiles:
         paths: tuple[Path, ...] = SHARED,
         lookup: Lookup = system_lookup,
         memory: FirstLook | None = None,
+        own: Callable[[str], bool] = is_own,
     ) -> None:
         self._clock = clock
         self._paths = paths
         self._lookup = lookup
         self._memory = memory or NoMemory()
+        self._own = own
         self._first: str | None = None
         self._changed = False
+        self._told_own = False
 
     def take(self) -> None:
         """The first look, before the agent begins; later ones change nothing. Blocking.
@@ -107,6 +115,9 @@ class NameFiles:
         after = await self._check()
         if before.states != after.states:
             raise OSError("what names mean was written during the look-up")
+        if any(map(self._own, found)):
+            self._tell_own()
+            raise OSError("the name means this pod itself")
         return found
 
     async def _check(self) -> _Look:
@@ -130,6 +141,15 @@ class NameFiles:
                 extra={"event": "names_changed"},
             )
         self._changed = True
+
+    def _tell_own(self) -> None:
+        if not self._told_own:
+            logger.warning(
+                "a name that nothing else proves means this pod itself, and is not looked up: the "
+                "pod may be called as an upstream is, or the upstream be meant by localhost",
+                extra={"event": "name_is_own"},
+            )
+        self._told_own = True
 
     def _look(self) -> _Look:
         digest = hashlib.sha256()

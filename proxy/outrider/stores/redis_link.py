@@ -9,8 +9,9 @@ import asyncio
 import logging
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from outrider.core.errors import StoreUnavailableError
 from outrider.core.secret import Secret
@@ -24,9 +25,13 @@ _HOLD_OFF_S: Final = 0.1
 """So long after a connection could not be made the next is not tried."""
 
 
+Lookup: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisPlace:
-    """Where the server is: `path` of a Unix socket, else host and port; `tls` where it has some."""
+    """Where the server is: `path` of a Unix socket, else host and port; `tls` where it has some.
+    Without, `lookup` is how its host is found; None: as the system has it."""
 
     host: str = ""
     port: int = 6379
@@ -35,6 +40,7 @@ class RedisPlace:
     tls: ssl.SSLContext | None = None
     username: str | None = None
     password: Secret | None = None
+    lookup: Lookup | None = None
 
 
 class RedisLink:
@@ -124,6 +130,8 @@ class RedisLink:
         try:
             if place.path is not None:
                 _, wire = await loop.create_unix_connection(_Wire, place.path)
+            elif place.tls is None and place.lookup is not None:
+                wire = await _found(place.lookup, place, loop)
             else:
                 _, wire = await loop.create_connection(_Wire, place.host, place.port, ssl=place.tls)
         except OSError as fault:
@@ -138,6 +146,19 @@ class RedisLink:
             wire.end("greeting failed")
             raise
         return wire
+
+
+async def _found(lookup: Lookup, place: RedisPlace, loop: asyncio.AbstractEventLoop) -> "_Wire":
+    """A connection to the first address of the server's that takes one. Raises `OSError`."""
+    last = OSError("the store's name has no address")
+    for address in await lookup(place.host, place.port):
+        try:
+            _, wire = await loop.create_connection(_Wire, address, place.port)
+        except OSError as fault:
+            last = fault
+        else:
+            return wire
+    raise last
 
 
 async def _greet(wire: "_Wire", place: RedisPlace) -> None:

@@ -54,6 +54,32 @@ async def test_once_one_has_changed_no_name_means_anything(paths, place, change,
     assert [record.event for record in caplog.records] == ["names_changed"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_told"),
+    [
+        pytest.param(["93.184.216.34", "2606:2800:220:1::7"], True, id="others"),
+        pytest.param(["127.0.0.1"], True, id="loopback"),
+        pytest.param(["10.244.0.9"], False, id="the-pods"),
+        pytest.param(["93.184.216.34", "10.244.0.9"], False, id="the-pods-too"),
+    ],
+)
+async def test_a_name_of_the_pods_own_is_no_upstreams(paths, caplog, answer, is_told):
+    async def lookup(host, port):
+        return answer
+
+    files = NameFiles(
+        clock=FixedClock(), paths=paths, lookup=lookup, own=lambda text: text == "10.244.0.9"
+    )
+    await asyncio.to_thread(files.take)
+    for _ in range(2):
+        if is_told:
+            assert await files.lookup("tools.platform.svc.cluster.local", 80) == answer
+        else:
+            with pytest.raises(OSError, match="this pod itself"):
+                await files.lookup("tools.platform.svc.cluster.local", 80)
+    assert [record.event for record in caplog.records] == ([] if is_told else ["name_is_own"])
+
+
 async def test_a_change_while_it_is_asked_counts(paths):
     files = NameFiles(
         clock=FixedClock(),

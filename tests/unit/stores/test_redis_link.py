@@ -130,6 +130,41 @@ async def test_a_server_that_is_not_there_did_nothing_and_is_not_asked_at_once_a
         assert refusal.value.cause is None
 
 
+async def test_a_server_without_tls_is_found_as_we_are_told(tmp_path):
+    server, asked = FakeServer(), []
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+
+    async def lookup(host, port):
+        asked.append((host, port))
+        return ["::1", "127.0.0.1"]  # nobody listens at the first
+
+    place = RedisPlace(host="state.example", port=port, lookup=lookup)
+    link = RedisLink(place, timeout_s=5.0)
+    try:
+        assert await link.call(b"PING") == b"PONG"
+    finally:
+        await link.close()
+        listener.close()
+        server.cut()
+    assert asked == [("state.example", port)]
+
+
+@pytest.mark.parametrize(
+    "said", [OSError("the name means this pod itself"), []], ids=["refused", "nothing"]
+)
+async def test_a_server_that_is_not_found_is_not_asked_for_elsewhere(said):
+    async def lookup(host, port):
+        if isinstance(said, OSError):
+            raise said
+        return said
+
+    link = RedisLink(RedisPlace(host="localhost", lookup=lookup), timeout_s=5.0)
+    with pytest.raises(StoreUnavailableError) as refusal:
+        await link.call(b"PING")
+    assert refusal.value.cause is None
+
+
 async def test_a_server_that_says_nothing_to_the_greeting_did_nothing(tmp_path):
     async with a_link(tmp_path, timeout_s=0.3) as (link, server):
         server.greeting = b"\r"
