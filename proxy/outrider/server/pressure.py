@@ -13,6 +13,7 @@ from outrider.server.events import EdgeEvents, ShedCause
 
 _PROBE_S: Final = 0.1
 _LAG_LIMIT_S: Final = 0.25
+_TURN_S: Final = 1.0  # what one turn counts at most: a machine that was paused is not overloaded
 _RESERVED_FDS: Final = 32  # for the audit log and the decision point
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMORY_FILES: Final = (
@@ -78,8 +79,7 @@ class Pressure:
             await asyncio.sleep(_PROBE_S)
             lag_s = max(0.0, self._clock.monotonic_s() - before_s - _PROBE_S)
             self._events.loop_lag(lag_s)
-            # one slow turn is no overload: the mean of the last second is
-            ratios[ShedCause.LOOP_LAG] += (lag_s / _LAG_LIMIT_S - ratios[ShedCause.LOOP_LAG]) / 10
+            ratios[ShedCause.LOOP_LAG] = lag_ratio(ratios[ShedCause.LOOP_LAG], lag_s)
             if count % 10 == 0 and self._readers:
                 ratios.update(await asyncio.to_thread(self._read))
             count += 1
@@ -87,6 +87,14 @@ class Pressure:
 
     def _read(self) -> dict[ShedCause, float]:
         return {cause: reader() for cause, reader in self._readers.items()}
+
+
+def lag_ratio(before: float, lag_s: float) -> float:
+    """The loop's lag against its limit, after one more turn that was late by `lag_s`.
+
+    One slow turn, however slow, is no overload: the mean of the last second is.
+    """
+    return before + (min(lag_s, _TURN_S) / _LAG_LIMIT_S - before) / 10
 
 
 def memory_ratio(root: Path = _CGROUP) -> float:

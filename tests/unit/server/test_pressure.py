@@ -4,7 +4,14 @@ import pytest
 
 from outrider.core.clock import SystemClock
 from outrider.server.events import NoEvents, ShedCause
-from outrider.server.pressure import Level, Pressure, fd_ratio, level_of, memory_ratio
+from outrider.server.pressure import (
+    Level,
+    Pressure,
+    fd_ratio,
+    lag_ratio,
+    level_of,
+    memory_ratio,
+)
 from tests.support.builders import FixedClock
 
 
@@ -30,6 +37,28 @@ def test_the_worst_ratio_is_the_pressure():
     assert (pressure.level, pressure.cause) == (Level.NO_KEEPALIVE, ShedCause.FDS)
     pressure.note({ShedCause.MEMORY: 0.2, ShedCause.FDS: 0.1})
     assert pressure.level is Level.CALM
+
+
+def after(*lags_s: float) -> Level:
+    ratio = 0.0
+    for lag_s in lags_s:
+        ratio = lag_ratio(ratio, lag_s)
+    return level_of(ratio)
+
+
+@pytest.mark.parametrize(
+    ("lags_s", "level"),
+    [
+        pytest.param([0.3] * 40, Level.HARD, id="every-turn-a-little-late"),
+        pytest.param([1.0] * 3, Level.HARD, id="three-turns-by-a-second"),
+        pytest.param([0.01] * 100, Level.CALM, id="in-time"),
+        pytest.param([4.0], Level.CALM, id="one-turn-by-four-seconds"),
+        pytest.param([600.0], Level.CALM, id="a-machine-that-was-paused"),
+        pytest.param([600.0, 0.01, 0.01], Level.CALM, id="and-went-on"),
+    ],
+)
+def test_one_slow_turn_is_no_overload_and_many_are(lags_s: list[float], level: Level) -> None:
+    assert after(*lags_s) is level
 
 
 @pytest.mark.parametrize(
