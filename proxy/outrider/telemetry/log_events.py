@@ -57,6 +57,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "ledger_unsure": "nobody can say whether changes were written",
     "ledger_up": "a ledger is written again",
     "loop_blocked": "the event loop stood still; `where` says in what",
+    "name_is_own": "a name that nothing else proves means this pod itself, and is not looked up",
     "names_changed": "what names mean was changed in this pod; no tunnels nor plain upstreams",
     "no_ipv6": "this machine has no IPv6; we listen without it",
     "notify": "policy asks for somebody to be told",

@@ -61,6 +61,8 @@ policy:
   engine: {engine}
   opa: {opa}
   overlay: [policy]
+  timeout_ms: 2000  # a laptop may pause
+stores: {{timeout_ms: 2000}}
 upstreams:
   notes:
     url: {notes}/mcp
