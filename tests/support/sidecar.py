@@ -301,7 +301,6 @@ def settings_of(
         "identity": {"spiffe_id": AGENT},
         # patient: a machine that pauses is not what these tests are about
         "policy": {"path": "policy", "watch": False, "timeout_ms": 5000},
-        "stores": {"timeout_ms": 5000},
         "upstreams": {
             name: {
                 "url": f"{_scheme(upstream)}://{upstream.host}:{upstream.port}/{name}",

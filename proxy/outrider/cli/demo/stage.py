@@ -62,7 +62,6 @@ policy:
   opa: {opa}
   overlay: [policy]
   timeout_ms: 2000  # a laptop may pause
-stores: {{timeout_ms: 2000}}
 upstreams:
   notes:
     url: {notes}/mcp
