@@ -63,7 +63,7 @@ DEFECTS: Final[Sequence[Defect]] = (
     ),
     Defect(
         id="05-not-yet-valid",
-        make=lambda a, _: a.svid(seconds=(60, 120)),
+        make=lambda a, _: a.svid(seconds=(3600, 7200)),
         reason=Reason.NOT_YET_VALID,
     ),
     Defect(id="06-is-a-ca", make=lambda a, _: a.svid(basics=True), reason=Reason.LEAF),

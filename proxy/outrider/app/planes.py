@@ -32,7 +32,6 @@ async def plane_of(sidecar: "Sidecar", loaded: Loaded) -> DataPlane:
     settings = loaded.settings
     routes = routes_of(settings)
     ingress = routes_of(settings, Direction.INGRESS)
-    await asyncio.to_thread(sidecar.capturing.names.take)
     pool = await asyncio.to_thread(
         pool_of,
         loaded,

@@ -66,13 +66,16 @@ def refuse_pod(pod: Pod) -> None:
 def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
     """Raises `DeniedError` for the first thing of the author's that goes round the sidecar."""
     _refuse_uids(pod, others)
-    captured = plan.capture.mode is not CaptureMode.COOPERATIVE
-    if captured and namespace not in plan.exceptions.guarded_annotations:
+    eased = (
+        plan.capture.mode is CaptureMode.COOPERATIVE
+        or namespace in plan.exceptions.guarded_annotations
+    )
+    if not eased:
         _refuse_users_of_images(pod, others)
         _refuse_root(pod, others)
         refuse_names(pod)
     _refuse_capabilities(others)
-    refuse_mounts(pod, others, plan, namespace)
+    refuse_mounts(pod, others, plan, eased=eased)
     if namespace not in plan.exceptions.agent_secrets:
         _refuse_secrets(pod, others)
     _refuse_ports(others)

@@ -10,7 +10,6 @@ import posixpath
 from collections.abc import Iterator
 from typing import Final
 
-from outrider.core.capture import CaptureMode
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.names import (
     RUN_VOLUME,
@@ -27,13 +26,10 @@ from outrider.injector.reasons import DeniedError, Reason
 MOST_VARIABLES: Final = 4096
 
 
-def refuse_mounts(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
-    """Raises `DeniedError` for a container with a volume that is not for it."""
-    anywhere = (
-        plan.capture.mode is CaptureMode.COOPERATIVE
-        or namespace in plan.exceptions.guarded_annotations
-    )
-    refused = _reserved_volumes(pod, plan, anywhere=anywhere)
+def refuse_mounts(pod: Pod, others: Others, plan: Plan, *, eased: bool) -> None:
+    """Raises `DeniedError` for a container with a volume that is not for it. `eased`: all kinds
+    pass, and paths of the node that do not reach the sidecar's identity."""
+    refused = _reserved_volumes(pod, plan, eased=eased)
     for one in others.every:
         for field, name in volume_uses(one):
             if name not in refused or (name == RUN_VOLUME and others.is_trusted(one)):
@@ -44,9 +40,8 @@ def refuse_mounts(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
             )
 
 
-def _reserved_volumes(pod: Pod, plan: Plan, *, anywhere: bool) -> dict[str, str]:
-    """Volumes that only the sidecar may mount, by name, and why. `anywhere`: all kinds pass, and
-    paths of the node that do not reach its identity."""
+def _reserved_volumes(pod: Pod, plan: Plan, *, eased: bool) -> dict[str, str]:
+    """Volumes that only the sidecar may mount, by name, and why."""
     refused = dict.fromkeys(VOLUMES, "it is the sidecar's own")
     reserved = [(path, _plain(path)) for path in (*plan.reserved_paths, plan.identity.host_path)]
     for place, volume in enumerate(pod.volumes):
@@ -54,7 +49,7 @@ def _reserved_volumes(pod: Pod, plan: Plan, *, anywhere: bool) -> dict[str, str]
         driver = members(volume.get("csi"), f"{where}.csi").get("driver")
         if driver in (plan.identity.driver, SPIFFE_DRIVER):
             refused[name] = f"its CSI driver, {shown(driver)}, gives the sidecar's identity"
-        why = None if anywhere else _foreign(volume, driver, plan)
+        why = None if eased else _foreign(volume, driver, plan)
         if why is not None:
             refused.setdefault(name, why)
         if volume.get("hostPath") is None:

@@ -19,6 +19,7 @@ from tests.support.spiffe_ca import a_ca, ed448_of_a_short_seed, unloadable_ca
 A, B, OTHER = a_ca("a.test"), a_ca("b.test"), a_ca("a.test", common="another root")
 ENTRY = an_entry(A)
 KEY = jwt.a_key()
+DAY_S = 24 * 3600
 
 
 def _entry(**changes):
@@ -160,7 +161,7 @@ def test_the_same_authority_under_two_names_is_two_bundles():
         pytest.param(_message(_entry(spiffe_id="spiffe://a.test")), id="X-4-no-path"),
         pytest.param(_message(_entry(bundle=OTHER.der)), id="S6-not-by-its-bundle"),
         pytest.param(_message(an_entry(A, seconds=(-60, -1))), id="expired"),
-        pytest.param(_message(an_entry(A, seconds=(60, 120))), id="not-yet-valid"),
+        pytest.param(_message(an_entry(A, seconds=(DAY_S, 2 * DAY_S))), id="not-yet-valid"),
         pytest.param(_message(an_entry(A, usages=())), id="S10-X-10-leaf-rule"),
         pytest.param(_message(an_entry(A, usages_critical=False)), id="S10-X-9-leaf-rule"),
         pytest.param(_message(ENTRY, _entry(bundle=A.der + OTHER.der)), id="bundles-that-disagree"),

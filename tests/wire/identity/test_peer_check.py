@@ -139,7 +139,7 @@ REFUSED = [
     ),
     pytest.param(lambda: A.svid("/crm", seconds=(-90, -30)), "expired", CRM, True, id="expired"),
     pytest.param(
-        lambda: A.svid("/crm", seconds=(30, 90)), "not_yet_valid", CRM, True, id="not-yet-valid"
+        lambda: A.svid("/crm", seconds=(3600, 7200)), "not_yet_valid", CRM, True, id="not-yet-valid"
     ),
     pytest.param(lambda: A.svid("/crm", basics=True), "leaf", CRM, True, id="leaf"),
     pytest.param(lambda: A.svid(uris=()), "leaf", None, False, id="no-name"),
