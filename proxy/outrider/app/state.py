@@ -118,8 +118,8 @@ async def _open_store(
         memory = MemoryStore()
         return memory, MemoryStates(clock=clock, rows=settings.rows), memory.healthy
     file = SqliteFile(path=loaded.data(settings.path))
-    await file.start()
     stack.push_async_callback(file.close)
+    await file.start()
     if settings.kind == "sqlite":
         states = SqliteStates(file, clock=clock, rows=settings.rows)
         return SqliteStore(file), states, file.healthy

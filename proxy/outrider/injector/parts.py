@@ -6,10 +6,11 @@ which nobody may change once the pod is made.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from outrider.core.capture import CaptureMode
-from outrider.core.jsonvalue import Json, JsonObject
+from outrider.core.jsonvalue import Json, JsonObject, json_digest
 from outrider.injector import names
 from outrider.injector.capture import ruleset
 from outrider.injector.names import Port
@@ -27,24 +28,33 @@ class Parts:
     init_containers: tuple[JsonObject, ...]
     containers: tuple[JsonObject, ...]
     volumes: tuple[JsonObject, ...]
+    digest: str
+    """Of all three."""
 
 
+@lru_cache(maxsize=64)
 def parts_of(plan: Plan, nameservers: tuple[str, ...]) -> Parts:
-    """Raises `ValueError` where the capture of `plan` has no ruleset."""
+    """The same parts for equal arguments, kept: most pods are patched alike. Nobody changes them.
+
+    Raises `ValueError` where the capture of `plan` has no ruleset.
+    """
     sidecar = _sidecar(plan)
+    volumes = tuple(_volumes(plan))
     before: list[JsonObject] = []
     after: list[JsonObject] = []
     if plan.capture.mode is not CaptureMode.COOPERATIVE:
         before = [_net_init(plan, nameservers)]
         if plan.native_sidecar:  # a plain container is not up yet when an init container runs
             after = [_verify(plan)]
-    if not plan.native_sidecar:
-        return Parts(
-            init_containers=tuple(before), containers=(sidecar,), volumes=tuple(_volumes(plan))
-        )
-    sidecar["restartPolicy"] = "Always"
+    if plan.native_sidecar:
+        sidecar["restartPolicy"] = "Always"
+    native, plain = ([sidecar], []) if plan.native_sidecar else ([], [sidecar])
+    init_containers = (*before, *native, *after)
     return Parts(
-        init_containers=(*before, sidecar, *after), containers=(), volumes=tuple(_volumes(plan))
+        init_containers=init_containers,
+        containers=tuple(plain),
+        volumes=volumes,
+        digest=json_digest([*init_containers, *plain, *volumes]),
     )
 
 

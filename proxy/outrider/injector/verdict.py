@@ -15,7 +15,7 @@ import orjson
 
 from outrider import __version__
 from outrider.core.capture import CaptureMode
-from outrider.core.jsonvalue import Json, JsonObject, json_digest
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector import names
 from outrider.injector.annotations import chosen
 from outrider.injector.capture import nameserver
@@ -232,9 +232,7 @@ def _marks(pod: Pod, plan: Plan, parts: Parts, others: Others) -> Marks:
         "initContainers": [body["name"] for body in parts.init_containers],
         "containers": [body["name"] for body in parts.containers],
         "volumes": [volume["name"] for volume in parts.volumes],
-        "configHash": json_digest(
-            [*parts.init_containers, *parts.containers, *parts.volumes],
-        ),
+        "configHash": parts.digest,
     }
     annotations = {
         names.STATUS_ANNOTATION: orjson.dumps(status).decode(),

@@ -9,6 +9,7 @@ from outrider.core.ports import Clock
 from outrider.server.listener import Listener
 
 _LOOK_S: Final = 0.05
+_ACCEPT_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.5
 SILENT_S: Final = 5.0
 """How long nothing must be asked before a listener that lingers closes."""
@@ -48,6 +49,7 @@ class Drain:
         self._announce = announce
         self._say_last = say_last
         self._hurried = asyncio.Event()
+        self._looked_s = self._awake_s = 0.0
 
     def hurry(self) -> None:
         self._hurried.set()
@@ -73,6 +75,8 @@ class Drain:
         # 3: stop accepting
         await self._stop_accepting(self._listeners)
         # 4: wait
+        self._looked_s = self._clock.monotonic_s()
+        self._awake_s = self._looked_s - QUIET_S
         clean = await self._until(self._is_done, max(0.0, self._times.grace_s - spent_s))
         # 5: cut
         if not clean:
@@ -85,7 +89,8 @@ class Drain:
     async def _stop_accepting(self, listeners: Sequence[Listener]) -> None:
         for listener in listeners:
             await asyncio.to_thread(listener.turn_away)
-        await self._until(lambda: False, _LOOK_S)
+        await self._until(lambda: False, _LOOK_S)  # for handshakes that have begun
+        await self._until(lambda: all(one.has_accepted_all for one in listeners), _ACCEPT_S)
         for listener in listeners:
             listener.stop_accepting()
 
@@ -106,8 +111,14 @@ class Drain:
         return self._clock.monotonic_s() - began_s
 
     def _is_done(self) -> bool:
-        for listener in self._listeners:
-            listener.close_idle(QUIET_S)
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_s >= QUIET_S / 2:
+            # We, or the machine, stood still: that was no time in which anybody could have asked.
+            self._awake_s = now_s
+        self._looked_s = now_s
+        if now_s - self._awake_s >= QUIET_S:
+            for listener in self._listeners:
+                listener.close_idle(QUIET_S)
         return not any(listener.open for listener in self._listeners)
 
     async def _until(self, done: Callable[[], bool], limit_s: float, *, heed: bool = True) -> bool:

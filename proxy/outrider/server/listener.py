@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import errno
 import logging
+import select
 import socket
 import ssl
 import struct
@@ -30,9 +31,20 @@ from outrider.server.jobs import Jobs
 logger = logging.getLogger("outrider.server")
 
 _BACKLOG: Final = 1024
-# Linux (linux/filter.h): a filter of one instruction, "return 0", drops every packet.
 _SO_ATTACH_FILTER: Final = 26
-_DROP_ALL: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
+# Linux (linux/filter.h), over the TCP header (RFC 9293 §3.1): load the flags, leave SYN and ACK of
+# them, and where that is SYN alone go on to "return 0", which drops the packet, else skip it.
+_DROP_SYN: Final = b"".join(
+    struct.pack("HBBI", *step)
+    for step in (
+        (0x30, 0, 0, 13),
+        (0x54, 0, 0, 0x12),
+        (0x15, 0, 1, 0x02),
+        (0x06, 0, 0, 0),
+        (0x06, 0, 0, 0xFFFFFFFF),
+    )
+)
+_STEPS: Final = len(_DROP_SYN) // 8
 _NO_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -96,6 +108,7 @@ class Listener:
         if self._settings.unix is not None:
             path = Path(self._settings.unix)
             sock = await asyncio.to_thread(bound_unix, path, self._settings.unix_mode)
+            self._socks.append(sock)
             self._unix, self._unix_inode = path, await asyncio.to_thread(_inode, path)
             await self._accept_at(sock, server)
 
@@ -111,18 +124,28 @@ class Listener:
             self._servers.append(await loop.create_server(server, sock=sock, backlog=_BACKLOG))
 
     def turn_away(self) -> None:
-        """Let nobody new connect, where the system can: what has connected by now will be accepted.
+        """Let nobody new connect, where the system can: who has begun to by now will be accepted.
         Blocking, if shortly.
 
         A listening socket that is closed resets whoever waits in its queue, so `stop_accepting`
-        alone would fail requests that were already sent.
+        alone would fail requests that were already sent: wait for `has_accepted_all` first.
         """
-        code = ctypes.create_string_buffer(_DROP_ALL)
-        program = struct.pack("HL", 1, ctypes.addressof(code))
+        code = ctypes.create_string_buffer(_DROP_SYN)
+        program = struct.pack("HL", _STEPS, ctypes.addressof(code))
         for sock in self._socks:
+            if sock.family == socket.AF_UNIX:
+                continue
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
         self._take_name_away()
+
+    @property
+    def has_accepted_all(self) -> bool:
+        """Whether nobody who has connected waits to be accepted."""
+        waiting = select.poll()
+        for sock in self._socks:
+            waiting.register(sock, select.POLLIN)
+        return not waiting.poll(0)
 
     def _take_name_away(self) -> None:
         """A Unix socket without its file lets nobody new in, and its queue is still accepted."""

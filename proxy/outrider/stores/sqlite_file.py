@@ -40,8 +40,8 @@ _WAITING_LIMIT: Final = 1024
 
 
 class SqliteFile:
-    """The file at `path` (made 0600) and its thread. Answers within `timeout_s` or not at all: a
-    job that ran out of time may have been done."""
+    """The file at `path` (made 0600) and its thread. Once started it answers within `timeout_s` or
+    not at all: a job that ran out of time may have been done."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class SqliteFile:
         self._waiting = 0
 
     async def start(self) -> None:
-        """Open and migrate the file. Raises `StoreUnavailableError`."""
-        await self.run(lambda connection: None)
+        """Open and migrate the file, however long that takes. Raises `StoreUnavailableError`."""
+        await self.submit(lambda connection: None)
 
     async def close(self) -> None:
         """Finish what runs and close the file. Idempotent; a stuck disk is given `timeout_s`."""

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 
 from outrider.core.clock import SystemClock
 from outrider.core.exchange import Reply
@@ -86,6 +87,54 @@ async def test_who_has_connected_by_then_is_answered():
                 assert said.startswith(b"HTTP/1.1 200")
                 assert b"connection: close\r\n" in said.lower()
         assert running.result() is True
+
+
+class _PausedClock:
+    """Jumps ahead where it is told to, as when the machine stands still."""
+
+    paused_s = 0.0
+
+    def monotonic_s(self):
+        return time.monotonic() + self.paused_s
+
+
+class _AskedBefore:
+    """A listener with one kept connection; the machine stands still at its first look."""
+
+    has_accepted_all = True
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._idle_since_s = clock.monotonic_s()
+        self.resumed_s = self.closed_s = 0.0
+
+    @property
+    def open(self):
+        if not self.resumed_s:
+            self._clock.paused_s = 10.0
+            self.resumed_s = self._clock.monotonic_s()
+        return 0 if self.closed_s else 1
+
+    def close_idle(self, quiet_s):
+        if self._clock.monotonic_s() - self._idle_since_s >= quiet_s:
+            self.closed_s = self._clock.monotonic_s()
+
+    def drain(self):
+        self._idle_since_s = self._clock.monotonic_s()
+
+    def turn_away(self):
+        pass
+
+    stop_accepting = abort = turn_away
+
+
+async def test_no_time_to_ask_passes_while_the_machine_stands_still():
+    clock = _PausedClock()
+    listener = _AskedBefore(clock)
+    times = DrainTimes(grace_s=60)
+    drain = Drain(listeners=[listener], times=times, clock=clock, announce=lambda: None)
+    assert await drain.run() is True
+    assert listener.closed_s - listener.resumed_s >= drain_module.QUIET_S
 
 
 async def test_a_second_signal_skips_the_waiting():

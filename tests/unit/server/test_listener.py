@@ -1,7 +1,10 @@
 import asyncio
+import ctypes
 import os
+import socket
 import stat
-from contextlib import suppress
+import struct
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -15,7 +18,12 @@ from outrider.server.edge import Edge, EdgeParts
 from outrider.server.listener import Listener
 from outrider.server.overload import BufferBudget
 from outrider.server.wheel import Wheel
+from tests.support.opa import until
 from tests.support.peers import RecordingEvents, loopback_rules
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+_NOTHING = struct.pack("HL", 1, ctypes.addressof(_DROP_ALL))
 
 
 def a_listener(exchanges=None, uids=None, **settings):
@@ -66,6 +74,26 @@ async def said(path):
             await writer.wait_closed()
 
 
+@pytest.fixture
+def deaf():
+    """Makes sockets that have begun to connect and hear no answer, until `hears`."""
+    with ExitStack() as stack:
+
+        def connecting(port):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _NOTHING)
+            with suppress(BlockingIOError):
+                sock.connect(("127.0.0.1", port))
+            return sock
+
+        yield connecting
+
+
+def hears(sock):
+    sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
 async def test_a_unix_socket_has_its_mode_and_knows_its_peer(tmp_path):
     path, exchanges = str(tmp_path / "s"), []
     listener = a_listener(exchanges, unix=path, unix_mode=0o600)
@@ -98,6 +126,38 @@ async def test_who_connected_before_a_unix_socket_was_closed_is_still_served(tmp
     with pytest.raises(FileNotFoundError):
         await said(path)
     assert (await before).startswith(b"HTTP/1.1 200")
+    await stopped(listener)
+
+
+async def test_a_handshake_under_way_is_finished_and_none_begins(deaf):
+    listener = a_listener(addresses=("127.0.0.1:0",))
+    await listener.start()
+    begun = deaf(listener.ports[0])  # the SYN is taken, the answer to it lost
+    await asyncio.to_thread(listener.turn_away)
+    late = deaf(listener.ports[0])
+    hears(begun)
+    hears(late)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(10):  # the kernel says it again within two seconds
+        await loop.sock_sendall(begun, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await loop.sock_recv(begun, 4096)).startswith(b"HTTP/1.1 200")
+    with pytest.raises(OSError, match="not connected"):
+        late.getpeername()
+    await stopped(listener)
+
+
+async def test_a_listener_knows_whether_somebody_waits_to_be_accepted(tmp_path):
+    listener = a_listener(addresses=("127.0.0.1:0",), unix=str(tmp_path / "s"))
+    await listener.start()
+    for family, address in (
+        (socket.AF_INET, ("127.0.0.1", listener.ports[0])),
+        (socket.AF_UNIX, str(tmp_path / "s")),
+    ):
+        assert listener.has_accepted_all
+        with socket.socket(family) as waiting:
+            waiting.connect(address)
+            assert not listener.has_accepted_all
+            await until(lambda: listener.has_accepted_all)
     await stopped(listener)
 
 

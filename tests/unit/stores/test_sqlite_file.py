@@ -130,6 +130,24 @@ async def test_a_store_that_does_not_answer_in_time_is_unavailable(tmp_path):
     await file.close()
 
 
+async def test_opening_may_take_longer_than_an_answer(tmp_path):
+    gate = threading.Event()
+
+    def connect(*args, **kwargs):
+        assert gate.wait(10)
+        return sqlite3.connect(*args, **kwargs)
+
+    file = SqliteFile(path=tmp_path / "store.db", timeout_s=0.05, connect=connect)
+    starting = asyncio.create_task(file.start())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailableError, match="in time"):
+        await file.run(lambda _: None)
+    gate.set()
+    await starting
+    assert file.healthy()
+    await file.close()
+
+
 async def test_what_waits_is_bounded(file):
     file._waiting = 1024
     with pytest.raises(StoreUnavailableError, match="too much"):
