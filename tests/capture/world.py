@@ -12,6 +12,8 @@ from pathlib import Path
 FOLDER = Path(sys.argv[1])
 HOSTS = ("93.184.216.34", "2606:2800:220:1::7")
 PLAIN_PORTS = (80, 9, 22, 8080)
+SLOW_PORT = 7
+LATE_S = 1.0
 DATAGRAM_PORTS = (53, 443, 9999)
 HEARD = (FOLDER / "world.log").open("a", buffering=1)
 
@@ -50,6 +52,19 @@ async def tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         writer.close()
 
 
+async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reads late, and says how much there was."""
+    await asyncio.sleep(LATE_S)
+    count = 0
+    try:
+        while data := await reader.read(65_536):
+            count += len(data)
+    except ConnectionError:
+        pass
+    hear("read", writer.get_extra_info("peername"), count)
+    writer.close()
+
+
 class Ears(asyncio.DatagramProtocol):
     def __init__(self, port: int) -> None:
         self.port = port
@@ -66,6 +81,7 @@ async def main() -> None:
         await asyncio.start_server(tls, host, 443, ssl=context)
         for port in PLAIN_PORTS:
             await asyncio.start_server(web, host, port)
+        await asyncio.start_server(slow, host, SLOW_PORT)
     for host in (*HOSTS, "10.88.0.1"):
         for port in DATAGRAM_PORTS:
             await loop.create_datagram_endpoint(lambda port=port: Ears(port), (host, port))

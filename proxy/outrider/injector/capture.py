@@ -17,6 +17,7 @@ TABLE: Final = "inet outrider"
 MOST_NAMESERVERS: Final = 16
 MOST_SKIPPED: Final = 64
 _PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
+_REJECT: Final = "reject with icmpx admin-prohibited"
 # The kernel itself sends these, owned by nobody; without NET_RAW no agent can.
 _NEIGHBOURS: Final = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert"
 
@@ -136,7 +137,11 @@ def _filter(
         yield f"  {servers} tcp dport 53 accept"
     for match in skipped:
         yield f"  {match} accept"
+    # Who answers a caller, and what the kernel still says for a socket that is closed, which is
+    # nobody's. But the kernel forgets a connection of the sidecar's that was reset before its
+    # tracker does, and an agent that takes the place would go on as the sidecar, caught no more.
+    yield f"  ct direction original ct state established meta skuid != {UID} {_REJECT}"
     yield "  ct state established,related accept"
     yield f"  icmpv6 type {{ {_NEIGHBOURS} }} accept"
-    yield "  reject with icmpx admin-prohibited"
+    yield f"  {_REJECT}"
     yield "}"

@@ -29,6 +29,7 @@ from outrider.injector.reading import (
     Container,
     Place,
     Pod,
+    entries,
     malformed,
     members,
     objects,
@@ -89,10 +90,8 @@ def _refuse_uids(pod: Pod, others: Others) -> None:
     fields: list[tuple[Place, str, Json]] = [
         (whole, name, context.get(name)) for name in ("runAsUser", "runAsGroup", "fsGroup")
     ]
-    groups = context.get("supplementalGroups")
-    if groups is not None and not isinstance(groups, list):
-        raise malformed(whole, "supplementalGroups", what="is no list")
-    fields += [(whole, "supplementalGroups", group) for group in groups or ()]
+    groups = entries(context.get("supplementalGroups"), whole, "supplementalGroups")
+    fields += [(whole, "supplementalGroups", group) for group in groups]
     for one in others.every:
         own = security(one)
         fields += [(one, name, own.get(name)) for name in ("runAsUser", "runAsGroup")]

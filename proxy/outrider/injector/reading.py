@@ -10,8 +10,9 @@ from typing import Final
 from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.reasons import DeniedError, Reason
 
-MOST_CONTAINERS: Final = 256
+MOST_ENTRIES: Final = 256
 MOST_VOLUMES: Final = 1024
+MOST_TEXTS: Final = 4096
 PATH_CHARS: Final = 4096
 _SHOWN: Final = 60
 
@@ -85,28 +86,32 @@ def members(value: Json, *where: Place) -> JsonObject:
     return value
 
 
-def objects(value: Json, *where: Place, most: int = MOST_CONTAINERS) -> list[JsonObject]:
-    """`value` as a list of objects, null as an empty one. Raises `DeniedError`."""
+def entries(value: Json, *where: Place, most: int = MOST_ENTRIES) -> list[Json]:
+    """`value` as a list, null as an empty one. Raises `DeniedError`: a list is judged whole before
+    an API server has told how long it may be."""
     if value is None:
         return []
     if not isinstance(value, list):
         raise malformed(*where, what="is no list")
     if len(value) > most:
         raise malformed(*where, what=f"has more than {most} entries")
-    found = [item for item in value if isinstance(item, dict)]
-    if len(found) != len(value):
+    return value
+
+
+def objects(value: Json, *where: Place, most: int = MOST_ENTRIES) -> list[JsonObject]:
+    """`entries` that are objects. Raises `DeniedError`."""
+    listed = entries(value, *where, most=most)
+    found = [item for item in listed if isinstance(item, dict)]
+    if len(found) != len(listed):
         raise malformed(*where, what="holds what is no object")
     return found
 
 
 def words(value: Json, *where: Place) -> list[str]:
-    """`value` as a list of texts, null as an empty one. Raises `DeniedError`."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise malformed(*where, what="is no list")
-    found = [item for item in value if isinstance(item, str)]
-    if len(found) != len(value):
+    """`entries` that are texts. Raises `DeniedError`."""
+    listed = entries(value, *where)
+    found = [item for item in listed if isinstance(item, str)]
+    if len(found) != len(listed):
         raise malformed(*where, what="holds what is no text")
     return found
 
@@ -159,7 +164,10 @@ def _containers(spec: JsonObject, group: str) -> tuple[Container, ...]:
 
 def _texts(value: Json, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for key, item in members(value, where).items():
+    given = members(value, where)
+    if len(given) > MOST_TEXTS:
+        raise malformed(where, what=f"has more than {MOST_TEXTS} entries")
+    for key, item in given.items():
         if not isinstance(item, str):
             raise malformed(where, shown(key), what="is no text")
         found[key] = item

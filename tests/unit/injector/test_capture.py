@@ -28,6 +28,7 @@ table inet outrider {
     ip daddr { 10.96.0.10 } tcp dport 53 accept
     ip6 daddr { fd00::a } udp dport 53 accept
     ip6 daddr { fd00::a } tcp dport 53 accept
+    ct direction original ct state established meta skuid != 2102 reject with icmpx admin-prohibited
     ct state established,related accept
     icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
     reject with icmpx admin-prohibited

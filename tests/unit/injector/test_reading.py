@@ -43,6 +43,11 @@ def test_null_is_absent() -> None:
             "spec.initContainers has more than",
             id="containers",
         ),
+        pytest.param(
+            a_pod(labels={f"l{n}": "" for n in range(4097)}),
+            "metadata.labels has more than 4096",
+            id="labels",
+        ),
     ],
 )
 def test_what_is_no_pod_is_refused(pod: Json, where: str) -> None:

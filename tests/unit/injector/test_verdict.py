@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from outrider.core.capture import CaptureMode
+from outrider.core.jsonvalue import JsonObject
 from outrider.injector.plan import Entry, Hardening, Sidecar
 from outrider.injector.reasons import Outcome, Reason
 from outrider.injector.verdict import judge
@@ -19,6 +20,14 @@ SKIPPED = (Outcome.SKIPPED, Reason.OPTED_OUT)
 NOT_OUT = (Outcome.DENIED, Reason.OPT_OUT_NOT_ACCEPTED)
 NON_ROOT = {"securityContext": {"runAsNonRoot": True}}
 INVALID = (Outcome.DENIED, Reason.INVALID_VALUE)
+
+
+_MANY = ["10.96.0.10"] * 257
+
+
+def _with_capabilities(**lists: list[str]) -> JsonObject:
+    context: JsonObject = {"runAsUser": 1000, "capabilities": dict(lists)}
+    return a_container(securityContext=context)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +174,30 @@ def test_a_pod_whose_dns_nobody_knows_is_denied(
     verdict = judge(Entry.NAMESPACE, "agents", a_pod(**spec), plan)
     assert (verdict.outcome, verdict.reason) == (Outcome.DENIED, Reason.DNS_UNKNOWN)
     assert "spec.dns" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "where"),
+    [
+        pytest.param({"dnsConfig": {"nameservers": _MANY}}, "spec.dnsConfig.nameservers", id="dns"),
+        pytest.param({"dnsConfig": {"searches": _MANY}}, "spec.dnsConfig.searches", id="searches"),
+        pytest.param(
+            {"securityContext": {"supplementalGroups": [1] * 257}},
+            "spec.securityContext.supplementalGroups",
+            id="groups",
+        ),
+        pytest.param(
+            {"containers": [_with_capabilities(add=_MANY)]}, "capabilities.add", id="added"
+        ),
+        pytest.param(
+            {"containers": [_with_capabilities(drop=_MANY)]}, "capabilities.drop", id="dropped"
+        ),
+    ],
+)
+def test_no_list_is_judged_that_is_longer_than_any_pods(spec: JsonObject, where: str) -> None:
+    verdict = judge(Entry.NAMESPACE, "agents", a_pod(**{**NON_ROOT, **spec}), a_plan())
+    assert (verdict.outcome, verdict.reason) == (Outcome.DENIED, Reason.MALFORMED)
+    assert verdict.message.endswith(f"{where} has more than 256 entries")
 
 
 def test_without_capture_dns_does_not_matter() -> None:

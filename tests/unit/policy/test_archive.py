@@ -132,6 +132,8 @@ def test_reads_what_it_wrote(tmp_path):
         pytest.param(gzip.compress(b"not tar" * 100), "readable", id="not-tar"),
         pytest.param(packed(named("a"))[:-20], "readable", id="cut-short"),
         pytest.param(gzip.compress(b"\0" * (33 << 20)), "more than", id="a-bomb"),
+        pytest.param(packed(named("a")) + gzip.compress(b""), "after its end", id="two-members"),
+        pytest.param(packed(named("a")) + b"x", "after its end", id="more-behind"),
     ],
 )  # fmt: skip
 def test_refuses(tmp_path, content, told):
@@ -139,6 +141,12 @@ def test_refuses(tmp_path, content, told):
     place.write_bytes(content)
     with pytest.raises(ConfigError, match=told):
         read_tree(place)
+
+
+def test_an_archive_may_be_padded_with_nothing(tmp_path):
+    place = tmp_path / "b.tar.gz"
+    place.write_bytes(packed(named("a")) + b"\0" * 512)  # as tapes were, and as gzip itself takes
+    assert list(read_tree(place)) == ["a"]
 
 
 def test_refuses_too_many_files(tmp_path, monkeypatch):
