@@ -1,7 +1,8 @@
 """How long the injector takes for a review: `python -m tests.bench.webhook` (bar: p99 <= 5 ms).
 
 A real process under TLS on loopback, called as API servers call: over connections that are kept,
-one review at a time on each, paced; and once on a new connection for each review.
+one review at a time on each, paced; and once on a new connection for each review. How late the
+caller's own timers run is what the machine adds to every figure: a pause falls on both.
 """
 
 import asyncio
@@ -66,9 +67,13 @@ def a_busy_pod() -> dict[str, object]:
     )
 
 
-async def kept(child: InjectorChild, authorities: bytes, effort: Effort) -> list[float]:
-    """Seconds of each review over connections that are kept."""
+async def kept(
+    child: InjectorChild, authorities: bytes, effort: Effort
+) -> tuple[list[float], list[float]]:
+    """Seconds of each review over connections that are kept, and by how many each timer between
+    two of them was late."""
     took: list[float] = []
+    late: list[float] = []
 
     async def one(count: int) -> None:
         request = a_request(a_review(a_busy_pod()))
@@ -80,12 +85,14 @@ async def kept(child: InjectorChild, authorities: bytes, effort: Effort) -> list
                 answer = await client.answer()
                 took.append(time.perf_counter() - began)
                 assert answered(answer)["patchType"] == "JSONPatch"
+                due = time.perf_counter() + effort.pause_s
                 await asyncio.sleep(effort.pause_s)
+                late.append(time.perf_counter() - due)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(effort.connections):
             group.create_task(one(effort.reviews // effort.connections))
-    return took
+    return took, late
 
 
 async def fresh(child: InjectorChild, authorities: bytes, effort: Effort) -> list[float]:
@@ -105,8 +112,9 @@ def cpu_s(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(effort: Effort) -> tuple[Figures, Figures, float]:
-    """Over kept connections, and over new ones; and CPU, ms, of a review on a kept one."""
+async def measure(effort: Effort) -> tuple[Figures, Figures, Figures, float]:
+    """Over kept connections, over new ones, and of the caller's timers; and CPU, ms, of a review on
+    a kept one."""
     authority = an_authority()
     with tempfile.TemporaryDirectory(prefix="outrider-") as room:
         mount = Mount(Path(room))
@@ -117,16 +125,20 @@ async def measure(effort: Effort) -> tuple[Figures, Figures, float]:
             await kept(child, authority.pem, Effort(reviews=100))
             assert child.process is not None
             before_s = cpu_s(child.process.pid)
-            over_kept = await kept(child, authority.pem, effort)
+            over_kept, late = await kept(child, authority.pem, effort)
             spent_ms = 1000 * (cpu_s(child.process.pid) - before_s) / len(over_kept)
             over_new = await fresh(child, authority.pem, effort)
-    return figures_of(over_kept), figures_of(over_new), spent_ms
+    return figures_of(over_kept), figures_of(over_new), figures_of(late), spent_ms
 
 
 def main() -> int:
     """Prints the table; 1 where the bar is missed."""
-    over_kept, over_new, spent_ms = asyncio.run(measure(Effort()))
-    for name, found in (("kept connections", over_kept), ("new connections", over_new)):
+    over_kept, over_new, late, spent_ms = asyncio.run(measure(Effort()))
+    for name, found in (
+        ("kept connections", over_kept),
+        ("new connections", over_new),
+        ("timers were late", late),
+    ):
         print(
             f"{name:18} p50 {found.p50:6.2f} ms  p95 {found.p95:6.2f} ms  "
             f"p99 {found.p99:6.2f} ms  most {found.most:6.2f} ms"

@@ -34,6 +34,9 @@ _PIECE_ITEMS: Final = 4096
 _SLICE_ITEMS: Final = 512
 _WIDE_NUMBER: Final = re.compile(rb"[0-9](?:[0-9]{15}|[eE])")
 _BEFORE_VALUE: Final = b": \t\n\r"
+_FEW_BRACKETS: Final = 1024
+_BRACKETS: Final = bytes.maketrans(b"[]", b"{}")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +132,8 @@ def _fault(data: bytes, said: str) -> MalformedError:
 def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
     """True where a few counts prove every rule; False says only that the long way is needed.
 
-    Outside strings each value but the first follows a comma or an opening bracket, and each level
-    needs a bracket. A serialisation equal to the bytes leaves no room for a repeated key, whose
-    first value would be missing.
+    Outside strings each value but the first follows a comma or an opening bracket. A serialisation
+    equal to the bytes leaves no room for a repeated key, whose first value would be missing.
     """
     if len(data) >= limits.nodes and data.count(b",") >= limits.nodes:
         return False
@@ -141,7 +143,9 @@ def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
         return False
     outside = b"".join(text.split(b'"')[::2])
     brackets = outside.count(b"{") + outside.count(b"[")
-    if brackets > limits.depth or outside.count(b",") + brackets >= limits.nodes:
+    if outside.count(b",") + brackets >= limits.nodes or brackets > _FEW_BRACKETS:
+        return False
+    if brackets > limits.depth and not _is_shallow(outside, limits.depth):
         return False
     try:
         again = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
@@ -153,6 +157,17 @@ def _is_plain(data: bytes, value: Json, limits: JsonLimits) -> bool:
         may_be_wide = b"." in outside or outside.count(b"e") != literals
         return not (may_be_wide and _WIDE_NUMBER.search(outside))
     return not _WIDE_NUMBER.search(outside) and _members(value) == outside.count(b":")
+
+
+def _is_shallow(outside: bytes, depth: int) -> bool:
+    """Whether containers are nested at most `depth` deep, by what stands outside the strings of a
+    document that orjson took: each round takes the innermost away."""
+    left = outside.translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(depth):
+        left = left.replace(b"{}", b"")
+        if not left:
+            return True
+    return False
 
 
 def _may_have_long_key(text: bytes, longest: int) -> bool:

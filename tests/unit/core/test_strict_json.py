@@ -154,6 +154,19 @@ def test_depth_is_bounded_exactly(reader: Reader, open_close: tuple[bytes, bytes
 
 
 @both_ways
+@pytest.mark.parametrize(("levels", "taken"), [(63, True), (64, False)], ids=["at", "above"])
+def test_depth_is_bounded_exactly_beside_many_containers(
+    reader: Reader, levels: int, taken: bool
+) -> None:
+    deep = b'{"a":[' * (levels // 2) + b"[]" * (levels % 2) + b"]}" * (levels // 2)
+    data = b"[" + b"[{}]," * 100 + deep + b',"]]]]{{"]'
+    if taken:
+        assert reader(data, JsonLimits()) is not None
+    else:
+        assert cause(reader, data) == ("depth", NOT_ALLOWED)
+
+
+@both_ways
 def test_many_containers_side_by_side_are_not_deep(reader: Reader) -> None:
     assert reader(b"[" + b",".join([b"[]"] * 500) + b"]", JsonLimits()) == [[]] * 500
 
