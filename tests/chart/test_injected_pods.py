@@ -14,7 +14,7 @@ from tests.support.vap import Policies, Request
 
 GOLDENS = sorted((ROOT / "tests" / "unit" / "injector" / "goldens").glob("*.json"))
 RULES = {
-    Reason.HOST_NAMESPACE: {3},
+    Reason.HOST_NAMESPACE: {3, 14},
     Reason.RESERVED_UID: {4},
     Reason.CAPABILITY: {5},
     Reason.RESERVED_MOUNT: {7},

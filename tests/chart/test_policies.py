@@ -4,7 +4,14 @@ from functools import cache
 
 import pytest
 
-from tests.support.admission_hostile import LOCAL_VOLUMES, REMOTE_VOLUMES
+from tests.support.admission_hostile import (
+    LOCAL_VOLUMES,
+    NODE_ASKS_THE_POD,
+    NODE_CONNECTS,
+    NODE_LISTENS,
+    NODE_LISTENS_NOT,
+    REMOTE_VOLUMES,
+)
 from tests.support.chart import NAMESPACE, RENDERS, Object, Render, objects
 from tests.support.injected import (
     IMAGE,
@@ -145,6 +152,8 @@ MISSHAPEN: dict[str, Change] = {
         {"name": "outrider-state", "mountPath": "/var/lib/outrider", "subPath": "x"}]),
     "the-sidecar-with-no-start": lambda pod: pod["spec"]["initContainers"][1].pop("startupProbe"),
     "the-sidecar-started-by-a-port": init(1, startupProbe={"tcpSocket": {"port": 15020}}),
+    **{f"the-sidecar-{name}": init(1, **fields)
+       for name, fields in (*NODE_CONNECTS.items(), *NODE_LISTENS.items())},
     **_weaker(1, "the-sidecar"),
 }  # fmt: skip
 MISSHAPEN_HELPERS: dict[str, Change] = {
@@ -153,6 +162,11 @@ MISSHAPEN_HELPERS: dict[str, Change] = {
     "net-init-with-another-command": init(0, command=["/usr/local/bin/outrider"]),
     "net-init-with-a-file": init(0, args=["-f", "/work/rules"]),
     "net-init-as-root": init_secured(0, runAsUser=0),
+    "net-init-for-which-the-node-listens": init(0, **NODE_LISTENS["host-port"]),
+    "verify-for-which-the-node-connects": init(
+        2, command=[*VERIFY, "--watch"], restartPolicy="Always",
+        startupProbe={"exec": {"command": list(VERIFY)}},
+        readinessProbe={"tcpSocket": {"host": "192.0.2.66", "port": 80}}),
     "net-init-goes-on": init(0, restartPolicy="Always"),
     "net-init-with-a-volume": init(0, volumeMounts=[{"name": "work", "mountPath": "/w"}]),
     "verify-with-another-command": init(2, command=["/bin/true"]),
@@ -172,6 +186,11 @@ def aliases(pod: Object) -> None:
 def option(name: str, value: str | None = None) -> Change:
     made = {"name": name} if value is None else {"name": name, "value": value}
     return spec(dnsConfig={"options": [made]})
+
+
+def _beside(**fields: object) -> Change:
+    """An init container of the author's."""
+    return lambda pod: pod["spec"]["initContainers"].append(a_container("prepare", **fields))
 
 
 DENIED: list[tuple[str, int, Change]] = [
@@ -256,6 +275,12 @@ DENIED: list[tuple[str, int, Change]] = [
         ("ndots", "6"), ("ndots", "15"), ("ndots", "5 "), ("ndots", "x"), ("ndots", None),
         ("ndots:15", None), ("ndots:15", "1"), ("rotate\nsearch evil.example", None),
         ("timeout", "1\nsearch evil.example"), ("rotate ndots", "9"))),
+    *((f"the-node-connects-{name}", 14, agent(**fields)) for name, fields in NODE_CONNECTS.items()),
+    ("the-node-connects-for-an-init-container", 14, _beside(restartPolicy="Always", startupProbe={
+        "httpGet": {"host": "192.0.2.66", "port": 80}})),
+    *((f"the-node-listens-{name}", 14, agent(**fields)) for name, fields in NODE_LISTENS.items()),
+    ("the-node-listens-for-an-init-container", 14, _beside(
+        ports=[{"containerPort": 1, "hostPort": 65535}])),
 ]  # fmt: skip
 
 INVALID = frozenset({
@@ -313,6 +338,11 @@ LET_IN: list[tuple[str, int, Change]] = [
         env=[FROM_CONFIG], envFrom=[{"configMapRef": {"name": "settings"}}])),
     *((f"{name}={value}", 13, option(name, value)) for name, value in (
         ("ndots", "5"), ("ndots", "1"), ("timeout", "30"), ("single-request-reopen", None))),
+    *((f"the-node-asks-the-pod-{name}", 14, agent(**fields))
+      for name, fields in NODE_ASKS_THE_POD.items()),
+    *((f"the-node-listens-not-{name}", 14, agent(**fields))
+      for name, fields in NODE_LISTENS_NOT.items()),
+    ("a-port-of-an-init-container", 14, _beside(ports=[{"containerPort": 1}])),
 ]  # fmt: skip
 
 
@@ -454,6 +484,8 @@ def test_a_container_of_the_platform_says_its_user_too() -> None:
     pytest.param(7, mounted({"name": "outrider-state"}), id="our-state"),
     pytest.param(7, mounted(host("/srv/data")), id="the-node"),
     pytest.param(7, mounted({"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}), id="nfs"),
+    pytest.param(14, agent(**NODE_CONNECTS["preStop-httpGet"]), id="the-node-connects"),
+    pytest.param(14, agent(**NODE_LISTENS["host-port"]), id="the-node-listens"),
     pytest.param(5, secured(privileged=True), id="privileged"),
     pytest.param(5, capabilities(add=("NET_ADMIN",)), id="net-admin"),
     pytest.param(5, capabilities(add=("SYS_ADMIN",)), id="sys-admin"),
@@ -544,6 +576,10 @@ def _nobody(pod: Object) -> None:
     pytest.param((lambda pod: pod["spec"]["volumes"].append(
         {"name": "n", "nfs": REMOTE_VOLUMES["nfs"]}), ephemeral(
         volumeMounts=[{"name": "n", "mountPath": "/m"}])), True, id="nfs"),
+    *(pytest.param((ephemeral(**fields),), True, id=f"the-node-{name}") for name, fields in (
+        ("connects", NODE_CONNECTS["livenessProbe-httpGet"]),
+        ("connects-for-a-hook", NODE_CONNECTS["postStart-tcpSocket"]),
+        ("listens", NODE_LISTENS["host-port"]))),
     pytest.param((_debugger(capabilities={"drop": ["ALL"], "add": ["SYS_PTRACE"]}),), True,
                  id="traces-others"),
     pytest.param((ephemeral(securityContext={}),), True, id="drops-nothing"),
@@ -724,6 +760,8 @@ def test_policies_are_rendered_by_version_without_a_cluster(kubernetes: str, the
     pytest.param(mounted({"name": "n", "csi": {"driver": "nfs.csi.k8s.io"}}), 7, id="a-driver"),
     pytest.param(aliases, 13, id="host-aliases"),
     pytest.param(spec(dnsConfig={"searches": ["corp.example"]}), 13, id="search-list"),
+    pytest.param(agent(**NODE_CONNECTS["readinessProbe-tcpSocket"]), 14, id="the-node-connects"),
+    pytest.param(agent(**NODE_LISTENS["host-port"]), 14, id="the-node-listens"),
 ])  # fmt: skip
 def test_the_platform_lifts_some_rules_for_namespaces_it_lists(change: Change, rule: int) -> None:
     pod = a_pod(change)

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import jsonpatch
+import orjson
 from hypothesis import assume, event, given, settings, strategies as st
 
 from outrider.core.capture import CaptureMode
@@ -58,6 +59,27 @@ BODIES = st.fixed_dictionaries(
         "volumeMounts": st.none() | st.just([{"name": "work", "mountPath": "/work"}]),
     },
 )
+_HOSTS = st.sampled_from(["", None, "127.0.0.1", "192.0.2.66"])
+_ACTIONS = st.fixed_dictionaries({"port": st.just(80)}, optional={"host": _HOSTS}).flatmap(
+    lambda action: st.sampled_from([{"httpGet": action}, {"tcpSocket": action}])
+)
+_ASKED = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("livenessProbe", "readinessProbe", "startupProbe"), _ACTIONS),
+        "lifecycle": st.fixed_dictionaries(
+            {}, optional={"postStart": _ACTIONS, "preStop": _ACTIONS}
+        ),
+        "ports": st.lists(
+            st.fixed_dictionaries(
+                {"containerPort": st.just(8080)},
+                optional={"hostPort": st.sampled_from([0, None, 80])},
+            ),
+            max_size=2,
+        ),
+    },
+)
+"""What the kubelet does for a container, here or elsewhere."""
 
 
 @st.composite
@@ -170,6 +192,35 @@ def test_whatever_another_webhook_puts_before_us_ours_come_first(
     assert final == [*ours, *others]
 
 
+def _through_the_node(body: Any) -> bool:
+    """Written another way than the rule: by what the pod says as text."""
+    said = orjson.dumps(body).decode()
+    return '"127.0.0.1"' in said or '"192.0.2.66"' in said or '"hostPort":80' in said
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(_ASKED, min_size=1, max_size=2),
+    st.sampled_from(list(CaptureMode)),
+    st.sampled_from(["agents", LISTED]),
+)
+def test_the_node_does_nothing_elsewhere_for_a_captured_pod(
+    bodies: list[Any], mode: CaptureMode, namespace: str
+) -> None:
+    containers = [
+        {"name": f"a{place}", "image": "x:1", **body} for place, body in enumerate(bodies)
+    ]
+    pod: JsonObject = {
+        "metadata": {"name": "p"},
+        "spec": {"securityContext": {"runAsUser": 7}, "containers": containers},
+    }
+    verdict = judge(Entry.NAMESPACE, namespace, pod, a_plan(mode))
+    event(verdict.reason.value)
+    eased = namespace == LISTED or mode is CaptureMode.COOPERATIVE
+    denied = any(map(_through_the_node, bodies)) and not eased
+    assert verdict.reason is (Reason.HOST_NAMESPACE if denied else Reason.OK)
+
+
 @settings(max_examples=60)
 @given(
     pods(),
@@ -221,6 +272,10 @@ _ANY = st.recursive(
                     "sources",
                     "hostPath",
                     "path",
+                    "httpGet",
+                    "preStop",
+                    "host",
+                    "hostPort",
                 ]
             ),
             inner,
@@ -247,7 +302,19 @@ def test_nothing_but_a_verdict_comes_of_whatever_is_sent(value: Any, plan: Plan)
 
 @settings(max_examples=150)
 @given(
-    pods(), _ANY, st.sampled_from(["securityContext", "env", "volumeMounts", "ports", "envFrom"])
+    pods(),
+    _ANY,
+    st.sampled_from(
+        [
+            "securityContext",
+            "env",
+            "volumeMounts",
+            "ports",
+            "envFrom",
+            "livenessProbe",
+            "lifecycle",
+        ]
+    ),
 )
 def test_a_container_of_any_shape_gives_a_verdict(pod: Any, value: Any, field: str) -> None:
     pod["spec"]["containers"][0][field] = value

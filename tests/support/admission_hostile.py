@@ -101,7 +101,136 @@ LOCAL_VOLUMES: Final[dict[str, JsonObject]] = {
     "projected": {"sources": [{"configMap": {"name": "c"}}]},
 }
 """A source of each kind that an agent may mount, of those that every release knows."""
+_PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
+_HOOKS: Final = ("postStart", "preStop")
+
+
+def knocking(place: str, action: JsonObject) -> dict[str, Any]:
+    """Fields of a container whose probe or hook at `place` does `action`."""
+    return {"lifecycle": {place: action}} if place in _HOOKS else {place: action}
+
+
+def _asked_at(**more: Json) -> dict[str, JsonObject]:
+    """The two actions by which the node connects, with `more` in each."""
+    return {"httpGet": {"path": "/x", "port": 80, **more}, "tcpSocket": {"port": 80, **more}}
+
+
+NODE_CONNECTS: Final[dict[str, dict[str, Any]]] = {
+    **{
+        f"{place}-{kind}": knocking(place, {kind: action})
+        for place in (*_PROBES, *_HOOKS)
+        for kind, action in _asked_at(host="169.254.169.254").items()
+    },
+    **{
+        f"readinessProbe-to-{host}": {"readinessProbe": {"tcpSocket": {"host": host, "port": 80}}}
+        for host in ("127.0.0.1", "localhost", "::1", "metadata.example", " ")
+    },
+    "hook-with-headers": knocking(
+        "preStop",
+        {
+            "httpGet": {
+                "host": "169.254.169.254",
+                "port": "http",
+                "httpHeaders": [{"name": "Metadata-Flavor", "value": "Google"}],
+            }
+        },
+    ),
+    "second-of-two-probes": {
+        "livenessProbe": {"httpGet": {"port": 80}},
+        "readinessProbe": {"httpGet": {"host": "192.0.2.66", "port": 80}},
+    },
+}
+"""Fields of a container by which the node connects where the pod says."""
+NODE_ASKS_THE_POD: Final[dict[str, dict[str, Any]]] = {
+    **{
+        f"{place}-{kind}-{name}": knocking(place, {kind: action})
+        for place in (*_PROBES, *_HOOKS)
+        for name, actions in (("host-absent", _asked_at()), ("host-empty", _asked_at(host="")))
+        for kind, action in actions.items()
+    },
+    **{
+        f"{place}-exec": knocking(place, {"exec": {"command": ["true", "host"]}})
+        for place in (*_PROBES, *_HOOKS)
+    },
+    **{f"{place}-grpc": {place: {"grpc": {"port": 80, "service": "host"}}} for place in _PROBES},
+    "host-among-headers": {
+        "livenessProbe": {
+            "httpGet": {"port": 80, "httpHeaders": [{"name": "Host", "value": "192.0.2.66"}]}
+        }
+    },
+    "host-null": {"livenessProbe": {"httpGet": {"host": None, "port": 80}}},
+    "hook-that-sleeps": {"lifecycle": {"preStop": {"sleep": {"seconds": 1}}}},
+    "no-hooks": {"lifecycle": {}},
+}
+"""Its near misses: the pod's own address is asked, or nobody's."""
+NODE_LISTENS: Final[dict[str, dict[str, Any]]] = {
+    "host-port": {"ports": [{"containerPort": 8080, "hostPort": 8080}]},
+    "host-port-of-one-address": {
+        "ports": [{"containerPort": 8080, "hostPort": 80, "hostIP": "127.0.0.1"}]
+    },
+    "host-port-second-of-two": {
+        "ports": [{"containerPort": 8080}, {"containerPort": 53, "hostPort": 53, "protocol": "UDP"}]
+    },
+}
+"""Fields of a container by which the node listens for it."""
+NODE_LISTENS_NOT: Final[dict[str, dict[str, Any]]] = {
+    "host-port-0": {"ports": [{"containerPort": 8080, "hostPort": 0}]},
+    "host-port-null": {"ports": [{"containerPort": 8080, "hostPort": None}]},
+    "host-address-alone": {"ports": [{"containerPort": 8080, "hostIP": "127.0.0.1"}]},
+    "no-ports": {"ports": []},
+}
 UNLESS_GUARDED: Final[dict[str, Hostile]] = {
+    **{
+        f"node-connects-{name}": Hostile(
+            pod=a_pod(a_container(**fields)),
+            reason=Reason.HOST_NAMESPACE,
+            says="the node would connect there",
+            lifted=True,
+        )
+        for name, fields in NODE_CONNECTS.items()
+    },
+    "node-connects-for-an-init-container": Hostile(
+        pod=a_pod(
+            initContainers=[
+                a_container(
+                    "i",
+                    restartPolicy="Always",
+                    startupProbe={"httpGet": {"host": "192.0.2.66", "port": 80}},
+                )
+            ]
+        ),
+        reason=Reason.HOST_NAMESPACE,
+        says="spec.initContainers[0] (i).startupProbe.httpGet.host",
+        lifted=True,
+    ),
+    "node-connects-for-the-second-container": Hostile(
+        pod=a_pod(
+            a_container(),
+            a_container(
+                "second", lifecycle={"postStart": {"tcpSocket": {"host": "::1", "port": 80}}}
+            ),
+        ),
+        reason=Reason.HOST_NAMESPACE,
+        says="spec.containers[1] (second).lifecycle.postStart.tcpSocket.host",
+        lifted=True,
+    ),
+    **{
+        f"node-listens-{name}": Hostile(
+            pod=a_pod(a_container(**fields)),
+            reason=Reason.HOST_NAMESPACE,
+            says="hostPort",
+            lifted=True,
+        )
+        for name, fields in NODE_LISTENS.items()
+    },
+    "node-listens-for-an-init-container": Hostile(
+        pod=a_pod(
+            initContainers=[a_container("i", ports=[{"containerPort": 1, "hostPort": 65535}])]
+        ),
+        reason=Reason.HOST_NAMESPACE,
+        says="spec.initContainers[0] (i).ports",
+        lifted=True,
+    ),
     **{
         f"user-of-the-image-{name}": Hostile(
             pod=pod, reason=Reason.RESERVED_UID, says="set runAsUser", lifted=True
@@ -565,6 +694,14 @@ NEAR_MISSES: Final[dict[str, JsonObject]] = {
     "nfs-that-nobody-mounts": a_pod(
         volumes=[{"name": "mine", "nfs": {"server": "192.0.2.66", "path": "/x"}}]
     ),
+    **{
+        f"node-asks-the-pod-{name}": a_pod(a_container(**fields))
+        for name, fields in NODE_ASKS_THE_POD.items()
+    },
+    **{
+        f"node-listens-not-{name}": a_pod(a_container(**fields))
+        for name, fields in NODE_LISTENS_NOT.items()
+    },
     "image-pull-secrets": a_pod(imagePullSecrets=[{"name": "registry"}]),
     "config-map-in-env": _with_env(
         {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "url"}}}

@@ -76,6 +76,7 @@ c.name in {{ include "outrider.rules.ours" . }} && c.image in variables.accepted
 && c.?terminationMessagePath.orValue('/dev/termination-log') == '/dev/termination-log'
 && c.?envFrom.orValue([]).size() == 0 && c.?volumeDevices.orValue([]).size() == 0 && !has(c.lifecycle)
 && !c.?livenessProbe.?exec.hasValue() && !c.?readinessProbe.?exec.hasValue()
+&& {{ include "outrider.rules.asked" . }} && {{ include "outrider.rules.heard" . }}
 && (c.name == 'outrider'
   ? c.?command.orValue([]) == ['/usr/local/bin/outrider', 'run'] && c.?args.orValue([]).size() == 0
     && c.?securityContext.?runAsUser.orValue(0) == 2102
@@ -169,6 +170,29 @@ variables.cooperative || variables.guarded
     object.spec.?hostAliases.orValue([]).size() == 0 && object.spec.?dnsConfig.?searches.orValue([]).size() == 0
     && object.spec.?dnsConfig.?options.orValue([]).all(o, o.?name.orValue('').matches('^[a-z0-9-]+$')
       && (o.name == 'ndots' ? o.?value.orValue('') in ['0', '1', '2', '3', '4', '5'] : o.?value.orValue('').matches('^[0-9]*$'))))
+{{- end -}}
+
+{{/* Whether the node connects nowhere but to the pod for container `c`: with a host, a probe or hook
+     is the kubelet's connection to where the pod says, caught by no rule of the pod's. */}}
+{{- define "outrider.rules.asked" -}}
+{{- range $at, $place := list "livenessProbe" "readinessProbe" "startupProbe" "lifecycle.?postStart" "lifecycle.?preStop" -}}
+{{- if $at }} && {{ end -}}
+c.?{{ $place }}.?httpGet.?host.orValue('') == '' && c.?{{ $place }}.?tcpSocket.?host.orValue('') == ''
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the node listens nowhere for container `c`. */}}
+{{- define "outrider.rules.heard" -}}
+c.?ports.orValue([]).all(p, p.?hostPort.orValue(0) == 0)
+{{- end -}}
+
+{{/* 14: the node connects nowhere for a pod, and lets nobody in to it. */}}
+{{- define "outrider.rules.14asked" -}}
+variables.cooperative || variables.guarded || {{ . }}.all(c, {{ include "outrider.rules.asked" . }})
+{{- end -}}
+
+{{- define "outrider.rules.14heard" -}}
+variables.cooperative || variables.guarded || {{ . }}.all(c, {{ include "outrider.rules.heard" . }})
 {{- end -}}
 
 {{/* 4: uid and gid 2102 are the sidecar's alone; `.` is the list of containers. */}}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from outrider.core.capture import CaptureMode
-from outrider.core.jsonvalue import Json
+from outrider.core.jsonvalue import Json, JsonObject
 from outrider.injector.mounts import MOST_VARIABLES, refuse_mounts, volume_uses
 from outrider.injector.names import (
     ALLOWED_CAPABILITIES,
@@ -40,6 +40,10 @@ from outrider.injector.reasons import DeniedError, Reason
 from outrider.injector.resolution import refuse_names
 
 _PORTS: Final = frozenset(port.value for port in Port)
+_PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
+_HOOKS: Final = ("postStart", "preStop")
+_CONNECTING: Final = ("httpGet", "tcpSocket")
+"""What of a probe or hook connects to a `host`; `exec` and `grpc` have none."""
 _WINDOWS_LABELS: Final = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
 
@@ -75,6 +79,8 @@ def refuse_others(pod: Pod, others: Others, plan: Plan, namespace: str) -> None:
         _refuse_users_of_images(pod, others)
         _refuse_root(pod, others)
         refuse_names(pod)
+        _refuse_node_connecting(others)
+        _refuse_node_listening(others)
     _refuse_capabilities(others)
     refuse_mounts(pod, others, plan, eased=eased)
     if namespace not in plan.exceptions.agent_secrets:
@@ -247,6 +253,46 @@ def _refuse_ports(others: Others) -> None:
                     Reason.PORT_CONFLICT,
                     f"{one.where}.ports has containerPort {number}, which container outrider "
                     f"listens on ({Port(number).name.lower()})",
+                )
+
+
+def _refuse_node_connecting(others: Others) -> None:
+    """A probe or hook is the kubelet's own connection, with headers of the author's choice, and
+    no rule of the pod's catches it."""
+    for one in others.every:
+        hooks = members(one.body.get("lifecycle"), one, "lifecycle")
+        asked = [(name, one.body.get(name)) for name in _PROBES]
+        asked += [(f"lifecycle.{name}", hooks.get(name)) for name in _HOOKS]
+        for field, action in asked:
+            if action is not None:
+                _refuse_host(one, field, members(action, one, field))
+
+
+def _refuse_host(one: Container, field: str, action: JsonObject) -> None:
+    for kind in _CONNECTING:
+        host = members(action.get(kind), one, field, kind).get("host")
+        if host is not None and not isinstance(host, str):
+            raise malformed(one, field, kind, "host", what="is no text")
+        if host:
+            raise DeniedError(
+                Reason.HOST_NAMESPACE,
+                f"{one.where}.{field}.{kind}.host is {shown(host)}: the node would connect there, "
+                "past the sidecar; leave it out, and the pod's own address is asked",
+            )
+
+
+def _refuse_node_listening(others: Others) -> None:
+    """What comes in is answered unjudged: a port of the node lets in all who reach the node."""
+    for one in others.every:
+        for port in objects(one.body.get("ports"), one, "ports"):
+            number = port.get("hostPort")
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+                raise malformed(one, "ports.hostPort", what="is no number")
+            if number:
+                raise DeniedError(
+                    Reason.HOST_NAMESPACE,
+                    f"{one.where}.ports has hostPort {number}: whoever reaches the node could "
+                    "connect in, and is answered past the sidecar; take it away and use a Service",
                 )
 
 

@@ -52,8 +52,11 @@ REMEDIES: Final = {
         "take it away, or list the namespace under `guardedAnnotations.namespaces`",
     ),
     Reason.HOST_NAMESPACE: (
-        "`hostNetwork`, `hostPID`, `hostIPC` or `shareProcessNamespace`",
-        "agents run without them",
+        (
+            "`hostNetwork`, `hostPID`, `hostIPC`, `shareProcessNamespace`; a `host` in a probe or "
+            "hook; a `hostPort`"
+        ),
+        "agents run without them; the last two pass where `guardedAnnotations` do",
     ),
     Reason.UNSUPPORTED_OS: ("a Windows pod", "agents run on Linux"),
     Reason.RESERVED_NAME: (

@@ -104,6 +104,11 @@ def test_a_trusted_container_says_its_user_too() -> None:
         ({"securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}, Reason.CAPABILITY),
         ({"securityContext": {"capabilities": {"add": ["NET_RAW"]}}}, Reason.CAPABILITY),
         ({"volumeMounts": [{"name": "node", "mountPath": "/n"}]}, Reason.RESERVED_MOUNT),
+        ({"ports": [{"containerPort": 80, "hostPort": 80}]}, Reason.HOST_NAMESPACE),
+        (
+            {"livenessProbe": {"httpGet": {"host": "192.0.2.66", "port": 80}}},
+            Reason.HOST_NAMESPACE,
+        ),
     ],
 )
 def test_a_trusted_container_gets_no_hold_of_the_node(changes: JsonObject, reason: Reason) -> None:
@@ -170,6 +175,15 @@ def test_a_trusted_container_is_not_hardened() -> None:
         pytest.param({"envFrom": [None]}, id="env-from-null"),
         pytest.param({"volumeMounts": "x"}, id="mounts-text"),
         pytest.param({"ports": [15001]}, id="ports-number"),
+        pytest.param({"ports": [{"hostPort": "80"}]}, id="host-port-text"),
+        pytest.param({"ports": [{"hostPort": False}]}, id="host-port-truth"),
+        pytest.param({"ports": [{"hostPort": 0.0}]}, id="host-port-fraction"),
+        pytest.param({"livenessProbe": []}, id="probe-list"),
+        pytest.param({"startupProbe": {"httpGet": "192.0.2.66"}}, id="action-text"),
+        pytest.param({"readinessProbe": {"tcpSocket": {"host": 7}}}, id="host-number"),
+        pytest.param({"readinessProbe": {"tcpSocket": {"host": []}}}, id="host-list"),
+        pytest.param({"lifecycle": "preStop"}, id="lifecycle-text"),
+        pytest.param({"lifecycle": {"preStop": [{}]}}, id="hook-list"),
     ],
 )
 def test_what_has_the_wrong_shape_is_malformed(container: JsonObject) -> None:
@@ -192,6 +206,21 @@ def test_what_has_the_wrong_shape_is_malformed(container: JsonObject) -> None:
 def test_a_pod_of_the_wrong_shape_is_malformed(spec: JsonObject) -> None:
     verdict = judge(Entry.NAMESPACE, "agents", a_pod(**spec), a_plan())
     assert (verdict.outcome, verdict.reason) == (Outcome.DENIED, Reason.MALFORMED)
+
+
+def test_what_the_node_would_do_is_told_by_its_path_and_what_to_do() -> None:
+    asks = a_container(lifecycle={"preStop": {"httpGet": {"host": "evil\x00host", "port": 80}}})
+    listens = a_container(ports=[{"containerPort": 80}, {"containerPort": 81, "hostPort": 8181}])
+    probed = judge(Entry.NAMESPACE, "agents", a_pod(asks), a_plan()).message
+    assert probed == (
+        "spec.containers[0] (agent).lifecycle.preStop.httpGet.host is evil�host: the node would "
+        "connect there, past the sidecar; leave it out, and the pod's own address is asked"
+    )
+    heard = judge(Entry.NAMESPACE, "agents", a_pod(listens), a_plan()).message
+    assert heard == (
+        "spec.containers[0] (agent).ports has hostPort 8181: whoever reaches the node could "
+        "connect in, and is answered past the sidecar; take it away and use a Service"
+    )
 
 
 def test_host_namespaces_and_ids_are_denied_in_every_mode() -> None:
