@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from outrider.core.clock import SystemClock
 from outrider.core.secret import Secret
 from outrider.injector.certificates import ServedCertificate
 from outrider.injector.server import Judge, Parts, Webhook
+from outrider.server.jobs import Jobs
 from tests.support.tls import Authority, Issued, an_authority
 
 SERVICE: Final = "outrider-injector.outrider-system.svc"
@@ -136,22 +137,26 @@ async def a_webhook(judge: Judge, **settings: Any) -> AsyncIterator[Listening]:
     events = RecordingInjectorEvents()
     served = ServedCertificate(events)
     options: dict[str, Any] = {"addresses": ("127.0.0.1:0",), "grace_s": 1.0}
+    stack = AsyncExitStack()
+    jobs = await stack.enter_async_context(Jobs())
     webhook = Webhook(
         Parts(
             settings=WebhookSettings(**options | settings),
             judge=judge,
             context=served.context,
+            jobs=jobs,
             events=events,
             clock=SystemClock(),
         )
     )
     listening = Listening(webhook=webhook, served=served, events=events, authority=an_authority())
     listening.renew()
-    await webhook.start()
     try:
+        await webhook.start()
         yield listening
     finally:
         await webhook.stop()
+        await stack.aclose()  # what the test raised is told as it is, in no group
         await asyncio.sleep(0.01)
 
 

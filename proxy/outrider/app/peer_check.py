@@ -32,8 +32,8 @@ from outrider.identity._compat import verified_chain
 from outrider.identity.events import Uncounted
 from outrider.identity.reasons import HandshakeReason
 from outrider.identity.spiffe_id import SpiffeIdError, parse_spiffe_id
+from outrider.listening.sockets import let_go
 from outrider.server.addresses import is_ambiguous_host, literal
-from outrider.server.dialler import let_go
 from outrider.server.dns import system_lookup
 
 PEER_CHARS: Final = 300

@@ -124,11 +124,13 @@ class Injector:
         self.clock = SystemClock()
         self.metrics = InjectorMetrics()
         self.served = ServedCertificate(self.metrics)
+        self._at_door = Jobs()
         self.webhook = server.Webhook(
             server.Parts(
                 settings=settings.webhook,
                 judge=_judge(plan),
                 context=self.served.context,
+                jobs=self._at_door,
                 events=self.metrics,
                 clock=self.clock,
             )
@@ -170,6 +172,7 @@ class Injector:
             }
         )
         try:
+            await self._stack.enter_async_context(self._at_door)  # it ends after the webhook
             await self.webhook.start()
             self._stack.push_async_callback(self.webhook.stop)
             await self.telemetry.start()

@@ -147,6 +147,9 @@ class Webhook:
     """Seconds from an answer to the end of the next head; API servers keep connections 90 s."""
     handshake_s: Seconds = 5.0
     """Seconds of a TLS handshake."""
+    handshakes: Annotated[int, Field(ge=2, le=65_536)] = 256
+    """TLS handshakes under way at most, beside `connections`; of one address half as many. One more
+    ends the oldest, so that callers who end none keep no API server out."""
     connections: Annotated[int, Field(ge=8, le=65_536)] = 512
     """Connections at most. One more closes another: the one idle longest, else the one that has
     asked longest, so that bodies that drip keep no API server out."""

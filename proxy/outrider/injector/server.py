@@ -2,8 +2,8 @@
 
 Laws: a denial is a 200 with its review, what is no review a 400; whatever goes wrong is an error
 status, which `failurePolicy: Fail` makes a refusal; nothing of a request is echoed or logged;
-connections, bodies and waits are bounded, a connection that asks nothing makes room first; what has
-been asked is answered, whoever ends us.
+handshakes, connections, bodies and waits are bounded, a connection that asks nothing makes room
+first; what has been asked is answered, whoever ends us.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -27,6 +27,7 @@ from outrider.injector.certificates import InjectorEvents
 from outrider.injector.plan import Entry
 from outrider.injector.reasons import Outcome, Reason
 from outrider.listening.connections import COMMON, JSON, REFUSED, BoundedServer, Bounds
+from outrider.listening.handshakes import Doorkeeper, HandshakeBounds
 from outrider.listening.sockets import bound_tcp
 
 logger = logging.getLogger("outrider.injector")
@@ -62,6 +63,12 @@ Judge = Callable[[Entry, bytes], Judged | None]
 """The pure half (`review.admit` with its plan); None says that the bytes are no review."""
 
 
+class Jobs(Protocol):
+    """Where handshakes are; it ends after the webhook."""
+
+    def start(self, name: str, job: Coroutine[Any, Any, None]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Collaborators of `Webhook`."""
@@ -69,6 +76,7 @@ class Parts:
     settings: WebhookSettings
     judge: Judge
     context: ssl.SSLContext
+    jobs: Jobs
     events: InjectorEvents
     clock: Clock
 
@@ -80,7 +88,8 @@ class Webhook:
         self._parts = parts
         self._settings = parts.settings
         self._server = BoundedServer(self._serve, _bounds(parts.settings), failed=_failed)
-        self._listening: list[asyncio.Server] = []
+        bounds = _handshakes(parts.settings)
+        self._door = Doorkeeper(parts.context, bounds=lambda: bounds)
         self._sockets: list[socket.socket] = []
         self._held_bytes = 0
         self._under_way = 0
@@ -98,7 +107,7 @@ class Webhook:
         """Raises `ConfigError` naming the address that cannot be bound."""
         for address in self._settings.addresses:
             try:
-                await self._listen(address)
+                self._listen(address)
             except OSError as fault:
                 await self.stop()
                 raise ConfigError(
@@ -110,36 +119,29 @@ class Webhook:
         self._leaving = True
 
     async def stop(self) -> None:
-        """Accept no more, and let what is asked be answered within `grace_s`. Idempotent."""
+        """Accept no more, and let what is asked be answered within `grace_s`; handshakes that are
+        not done by then end. Idempotent."""
         self.leave()
-        for listening in self._listening:
-            listening.close()
-        self._listening.clear()
+        for sock in self._sockets:
+            self._door.stop(sock)
+        self._sockets.clear()
         await asyncio.sleep(0)  # what has come in is taken up before idle connections go
         with suppress(TimeoutError):
             # aiohttp's own shutdown takes no more bytes, of a body that is on its way either.
             async with asyncio.timeout(self._settings.grace_s):
                 await self._idle.wait()
+        self._door.abort()
         self._server.pre_shutdown()
         await self._server.shutdown(_SEND_S)
-        self._sockets.clear()
 
-    async def _listen(self, address: str) -> None:
+    def _listen(self, address: str) -> None:
         split = split_address(address)
         if split is None:
             raise ConfigError(f"webhook.addresses: {address} is not host:port")
         sock = bound_tcp(*split)
         self._sockets.append(sock)
-        self._listening.append(
-            await asyncio.get_running_loop().create_server(
-                self._server,
-                sock=sock,
-                ssl=self._parts.context,
-                backlog=_BACKLOG,
-                ssl_handshake_timeout=self._settings.handshake_s,
-                ssl_shutdown_timeout=_SHUTDOWN_S,
-            )
-        )
+        sock.listen(_BACKLOG)
+        self._parts.jobs.start(f"webhook at {address}", self._door.serve(sock, self._server))
 
     # --- one request ---
 
@@ -239,6 +241,12 @@ def _bounds(settings: WebhookSettings) -> Bounds:
         head_s=settings.head_s,
         idle_s=settings.idle_s,
         send_s=_SEND_S,
+    )
+
+
+def _handshakes(settings: WebhookSettings) -> HandshakeBounds:
+    return HandshakeBounds(
+        places=settings.handshakes, handshake_s=settings.handshake_s, shutdown_s=_SHUTDOWN_S
     )
 
 

@@ -1,9 +1,10 @@
-"""The sockets of our listeners, bound and not yet listening.
+"""Sockets of ours: bound and not yet listening, or connected and given up.
 
-Laws: nobody's address is taken from under them; a Unix socket has its mode before anyone can
+Laws: nobody's address is taken from under a listener; a Unix socket has its mode before anyone can
 connect; what cannot be bound leaves nothing behind.
 """
 
+import asyncio
 import os
 import socket
 import stat
@@ -52,6 +53,19 @@ def bound_unix(path: Path, mode: int) -> socket.socket:
         sock.close()
         raise ConfigError(f"the socket {path} cannot be bound ({error.strerror})") from error
     return sock
+
+
+def let_go(sock: socket.socket) -> None:
+    """Be done with a socket that was handed to the loop and came to nothing.
+
+    asyncio's transport shares the object, so that closing it twice is harmless. uvloop's has closed
+    the descriptor, and where a handshake failed at once leaves its number in the object: closing
+    that would end whoever has the number by then.
+    """
+    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        sock.close()
+    else:
+        sock.detach()
 
 
 def _answers(path: Path) -> bool:

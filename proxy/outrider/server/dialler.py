@@ -16,6 +16,7 @@ from outrider.core.capture import Meant
 from outrider.core.errors import UpstreamUnavailableError
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import Reason
+from outrider.listening.sockets import let_go
 from outrider.server.addresses import Address, literal
 from outrider.server.dns import Resolver
 from outrider.server.events import EdgeEvents, UpstreamFault
@@ -178,19 +179,6 @@ class Dialler:
             extra={"event": "upstream_identity", "upstream": origin.name, "reason": why},
         )
         return _unidentified(_NO_TRUST)
-
-
-def let_go(sock: socket.socket) -> None:
-    """Be done with a socket that was handed to the loop and came to nothing.
-
-    asyncio's transport shares the object, so that closing it twice is harmless. uvloop's has closed
-    the descriptor, and where a handshake failed at once leaves its number in the object: closing
-    that would end whoever has the number by then.
-    """
-    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        sock.close()
-    else:
-        sock.detach()
 
 
 def _elsewhere() -> UpstreamUnavailableError:

@@ -15,12 +15,12 @@ from outrider.core.errors import ConfigError, EnforcementError
 from outrider.core.exchange import Exchange, Peer, Reply, TlsPeer, TraceContext
 from outrider.core.ports import Clock
 from outrider.core.vocabulary import Direction
+from outrider.listening.handshakes import Doorkeeper
 from outrider.protocols.gate import GateRules
 from outrider.server.addresses import literal
 from outrider.server.body import body_terms
 from outrider.server.capture import CaptureReader
 from outrider.server.events import EdgeEvents, ShedCause, Threshold
-from outrider.server.handshakes import Doorkeeper
 from outrider.server.overload import BufferBudget
 from outrider.server.pressure import Level, Pressure
 from outrider.server.wheel import Wheel

@@ -20,12 +20,13 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from outrider.config.checks import split_address
+from outrider.config.limit_settings import Limits
 from outrider.config.listener_settings import Listener as ListenerSettings
 from outrider.core.errors import ConfigError
+from outrider.listening.handshakes import Doorkeeper, HandshakeBounds
 from outrider.listening.sockets import bound_tcp, bound_unix
 from outrider.server.connection import AgentConnection
 from outrider.server.edge import Edge, check_parser
-from outrider.server.handshakes import Doorkeeper
 from outrider.server.jobs import Jobs
 
 logger = logging.getLogger("outrider.server")
@@ -85,7 +86,9 @@ class Listener:
         if tls is not None:
             if jobs is None:
                 raise ConfigError(f"listeners.{edge.name}: TLS takes jobs for its handshakes")
-            edge.door = Doorkeeper(tls, limits=lambda: edge.limits, turned_away=edge.turned_away)
+            edge.door = Doorkeeper(
+                tls, bounds=lambda: _handshakes(edge.limits), turned_away=edge.turned_away
+            )
         self._servers: list[asyncio.Server] = []
         self._socks: list[socket.socket] = []
         self._at_door: list[socket.socket] = []
@@ -227,6 +230,12 @@ class Listener:
                     f"listeners.{self._edge.name}: {address} cannot be bound ({error.strerror})"
                 ) from error
         return socks
+
+
+def _handshakes(limits: Limits) -> HandshakeBounds:
+    return HandshakeBounds(
+        places=limits.handshakes, handshake_s=limits.handshake_s, shutdown_s=limits.shutdown_s
+    )
 
 
 def _inode(path: Path) -> int:

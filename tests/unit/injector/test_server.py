@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from tests.support.injector import (
     until,
 )
 from tests.support.net import RawAnswer, RawClient
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +286,7 @@ async def test_bodies_that_drip_keep_no_review_out() -> None:
             writer.transport.abort()
 
 
-async def _opened(listening: Listening) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _opened(listening: Listening) -> Streams:
     return await asyncio.open_connection(
         "127.0.0.1", listening.port, ssl=listening.client, server_hostname=SERVICE
     )
@@ -297,6 +301,83 @@ async def test_bytes_that_are_no_tls_are_dropped_in_time() -> None:
                 with_alert = await reader.read()
             assert b"HTTP" not in with_alert
             writer.close()
+
+
+# --- callers whose handshake is not done ---
+
+UNFINISHED_HELLO = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + b"A" * 16_370
+
+
+@asynccontextmanager
+async def a_crowd(
+    listening: Listening, count: int, *, host: str = "127.0.0.1", data: bytes = b""
+) -> AsyncIterator[list[Streams]]:
+    """Connections from `host` that begin no handshake, or do not end it."""
+    crowd = list[Streams]()
+    try:
+        for _ in range(count):
+            caller = await asyncio.open_connection(
+                "127.0.0.1", listening.port, local_addr=(host, 0)
+            )
+            crowd.append(caller)
+            caller[1].write(data)
+        yield crowd
+    finally:
+        for _, writer in crowd:
+            writer.transport.abort()
+
+
+def _open(callers: list[Streams]) -> int:
+    return sum(not reader.at_eof() and reader.exception() is None for reader, _ in callers)
+
+
+@pytest.mark.parametrize(
+    "data", [pytest.param(b"", id="idle"), pytest.param(UNFINISHED_HELLO, id="unfinished-hello")]
+)
+async def test_callers_that_end_no_handshake_are_few_and_keep_no_review_out(data: bytes) -> None:
+    async with (
+        a_webhook(Recording(), handshakes=8, handshake_s=60.0) as listening,
+        a_crowd(listening, 40, data=data) as crowd,
+    ):
+        assert (await sent(listening, a_request(a_review()))).status == 200
+        await until(lambda: _open(crowd) <= 4)
+        assert _open(crowd) >= 3, "only who makes room goes"
+
+
+async def test_a_crowd_elsewhere_ends_no_handshake_that_has_begun() -> None:
+    async with (
+        a_webhook(Recording(), handshakes=8, handshake_s=60.0) as listening,
+        a_crowd(listening, 1) as ((reader, writer),),
+        a_crowd(listening, 40, host="127.0.0.2") as crowd,
+    ):
+        await until(lambda: _open(crowd) <= 4)
+        await writer.start_tls(listening.client, server_hostname=SERVICE)
+        client = RawClient(reader, writer)
+        await client.send(a_request(a_review()))
+        assert (await client.answer()).status == 200
+
+
+async def test_connections_take_no_place_of_a_handshake() -> None:
+    async with a_webhook(Recording(), handshakes=2) as listening, AsyncExitStack() as stack:
+        tls = listening.client
+        held = [await stack.enter_async_context(calling(listening.port, tls)) for _ in range(8)]
+        async with a_crowd(listening, 8) as crowd:
+            await until(lambda: _open(crowd) <= 1)
+            for reader, writer in held:
+                client = RawClient(reader, writer)
+                await client.send(a_request(a_review()))
+                assert (await client.answer()).status == 200
+
+
+async def test_handshakes_under_way_end_with_the_webhook() -> None:
+    async with (
+        a_webhook(Recording(), handshake_s=60.0) as listening,
+        a_crowd(listening, 1) as ((reader, _),),
+    ):
+        assert (await sent(listening, a_request(a_review()))).status == 200, "it was accepted"
+        await listening.webhook.stop()
+        async with asyncio.timeout(3):
+            assert await reader.read() == b""
 
 
 # --- coming and going ---

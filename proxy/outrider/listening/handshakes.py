@@ -15,16 +15,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.config.limit_settings import Limits
 from outrider.core.errors import is_panic
-from outrider.server.dialler import let_go
+from outrider.listening.sockets import let_go
 
-logger = logging.getLogger("outrider.server")
+logger = logging.getLogger("outrider.listening")
 
 _RETRY_S: Final = 1.0
 _HURRIED: Final = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
 """What `accept` says of one caller alone; anything else is the machine's and takes time to pass."""
 _NETWORK_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeBounds:
+    """How many handshakes are under way at once, and for how long."""
+
+    places: int
+    handshake_s: float
+    """From the connection to the end of its handshake."""
+    shutdown_s: float
+    """Of the orderly end of a connection that came of one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,21 +47,26 @@ class _Newcomer:
     task: "asyncio.Task[None] | None" = None
 
 
+def _nobody_asks() -> None:
+    """Nothing counts them."""
+
+
 class Doorkeeper:
     """Accepts on a listener's sockets and shakes hands under `tls`.
 
-    `turned_away` is called for each handshake that had to make room.
+    `bounds` are asked for at each newcomer; `turned_away` is called for each handshake that had to
+    make room.
     """
 
     def __init__(
         self,
         tls: ssl.SSLContext,
         *,
-        limits: Callable[[], Limits],
-        turned_away: Callable[[], None],
+        bounds: Callable[[], HandshakeBounds],
+        turned_away: Callable[[], None] = _nobody_asks,
     ) -> None:
         self._tls = tls
-        self._limits = limits
+        self._bounds = bounds
         self._turned_away = turned_away
         # Both in the order of coming, so that the first is the oldest.
         self._under_way: dict[_Newcomer, None] = {}
@@ -109,7 +124,7 @@ class Doorkeeper:
         make: Callable[[], asyncio.Protocol],
         group: asyncio.TaskGroup,
     ) -> None:
-        most = self._limits().handshakes
+        most = self._bounds().places
         neighbours = self._of_source[newcomer.source]
         if len(neighbours) >= max(1, most // 2):
             self._make_room(next(iter(neighbours)))
@@ -130,15 +145,15 @@ class Doorkeeper:
             newcomer.task.cancel()
 
     async def _shake(self, newcomer: _Newcomer, make: Callable[[], asyncio.Protocol]) -> None:
-        limits = self._limits()
+        bounds = self._bounds()
         newcomer.begun = True
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 make,
                 newcomer.sock,
                 ssl=self._tls,
-                ssl_handshake_timeout=limits.handshake_s,
-                ssl_shutdown_timeout=limits.shutdown_s,
+                ssl_handshake_timeout=bounds.handshake_s,
+                ssl_shutdown_timeout=bounds.shutdown_s,
             )
         except BaseException as fault:  # whatever a stranger makes fail ends his handshake alone
             let_go(newcomer.sock)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from outrider.config.limit_settings import Limits
-from outrider.server import handshakes
-from outrider.server.handshakes import Doorkeeper
+from outrider.listening import handshakes
+from outrider.listening.handshakes import Doorkeeper, HandshakeBounds
 from outrider.server.jobs import Jobs
 
 
@@ -19,7 +18,7 @@ from outrider.server.jobs import Jobs
 class Door:
     """A door at which nobody's handshake ends by itself."""
 
-    limits: Limits
+    places: int
     jobs: Jobs
     turned_away: int = 0
     keeper: Doorkeeper = field(init=False)
@@ -28,13 +27,16 @@ class Door:
     def __post_init__(self) -> None:
         self.keeper = Doorkeeper(
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
-            limits=lambda: self.limits,
+            bounds=self._bounds,
             turned_away=self._count,
         )
         self.sock.setblocking(False)
         self.sock.bind(("127.0.0.1", 0))
         self.sock.listen()
         self.jobs.start("door", self.keeper.serve(self.sock, asyncio.Protocol))
+
+    def _bounds(self) -> HandshakeBounds:
+        return HandshakeBounds(places=self.places, handshake_s=5.0, shutdown_s=1.0)
 
     def _count(self) -> None:
         self.turned_away += 1
@@ -55,9 +57,9 @@ class Door:
 
 
 @asynccontextmanager
-async def _door(handshakes: int) -> AsyncIterator[Door]:
+async def _door(places: int) -> AsyncIterator[Door]:
     async with Jobs() as jobs:
-        door = Door(Limits(handshakes=handshakes), jobs)
+        door = Door(places, jobs)
         await asyncio.sleep(0)
         try:
             yield door
@@ -108,7 +110,7 @@ async def test_who_leaves_gives_his_place_back() -> None:
 
 async def test_a_door_that_was_stopped_before_it_opened_stays_shut() -> None:
     async with Jobs() as jobs:
-        door = Door(Limits(), jobs)
+        door = Door(2, jobs)
         door.keeper.stop(door.sock)
         await asyncio.sleep(0.01)
         assert door.sock.fileno() == -1
