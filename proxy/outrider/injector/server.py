@@ -124,7 +124,6 @@ class Webhook:
         self.leave()
         for sock in self._sockets:
             self._door.stop(sock)
-        self._sockets.clear()
         await asyncio.sleep(0)  # what has come in is taken up before idle connections go
         with suppress(TimeoutError):
             # aiohttp's own shutdown takes no more bytes, of a body that is on its way either.
@@ -133,6 +132,7 @@ class Webhook:
         self._door.abort()
         self._server.pre_shutdown()
         await self._server.shutdown(_SEND_S)
+        self._sockets.clear()
 
     def _listen(self, address: str) -> None:
         split = split_address(address)
